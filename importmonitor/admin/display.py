@@ -1,0 +1,159 @@
+"""How an operation looks: words with shapes, progress bars, times; never colour alone."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from importmonitor import outcomes
+from importmonitor.models import ImportOperation
+from importmonitor.outcomes import Outcome
+from importmonitor.rocketchat.states import ImportState
+
+EMPTY = "–"
+
+
+class Badge(NamedTuple):
+    """A word with a shape; `tone` chooses its colours: busy, wait, good, warn, bad, quiet."""
+
+    word: Any
+    shape: str
+    tone: str
+
+
+STATES = {
+    ImportState.NEW: Badge(gettext_lazy("new"), "○", "busy"),
+    ImportState.LOADING: Badge(gettext_lazy("loading"), "◔", "busy"),
+    ImportState.READY: Badge(gettext_lazy("waiting"), "‖", "wait"),
+    ImportState.IMPORTING: Badge(gettext_lazy("importing"), "▶", "busy"),
+    ImportState.DONE: Badge(gettext_lazy("done"), "✓", "good"),
+    ImportState.ERROR: Badge(gettext_lazy("error"), "✕", "bad"),
+    ImportState.CANCELED: Badge(gettext_lazy("canceled"), "⊘", "quiet"),
+    ImportState.UNKNOWN: Badge(gettext_lazy("unknown step"), "?", "wait"),
+}
+
+OUTCOMES = {
+    Outcome.DONE: Badge(Outcome.DONE.label, "✓", "good"),
+    Outcome.DONE_WITH_ERRORS: Badge(Outcome.DONE_WITH_ERRORS.label, "!", "warn"),
+    Outcome.DONE_SHORT: Badge(Outcome.DONE_SHORT.label, "◕", "warn"),
+    Outcome.FAILED: Badge(Outcome.FAILED.label, "✕", "bad"),
+    Outcome.INTERRUPTED: Badge(Outcome.INTERRUPTED.label, "↯", "bad"),
+    Outcome.SUPERSEDED: Badge(Outcome.SUPERSEDED.label, "↷", "quiet"),
+    Outcome.CANCELED: Badge(Outcome.CANCELED.label, "⊘", "quiet"),
+}
+
+
+def badge(operation: ImportOperation) -> SafeString:
+    """Show the outcome, or the state of an operation that has none yet."""
+    outcome = outcomes.outcome(operation)
+    found = OUTCOMES[outcome] if outcome else state_badge(operation.state)
+    return format_html(
+        '<span class="im-badge im-{}"><span aria-hidden="true">{}</span> {}</span>',
+        found.tone,
+        found.shape,
+        found.word,
+    )
+
+
+def name(operation: ImportOperation) -> SafeString:
+    """Show what was imported: the type, and the file's own name."""
+    kind = operation.type or operation.importer_key or operation.remote_id
+    file_name = outcomes.file_name(operation)
+    if not file_name:
+        return format_html("{}", kind)
+    return format_html('{} <span class="im-file">{}</span>', kind, file_name)
+
+
+def state_badge(state: str) -> Badge:
+    """Return the badge of a stored state, whatever is stored."""
+    try:
+        return STATES[ImportState(state)]
+    except (ValueError, KeyError):
+        return STATES[ImportState.UNKNOWN]
+
+
+def progress(operation: ImportOperation) -> SafeString:
+    """Show the counters with a bar, where there is something to show."""
+    completed, total = operation.count_completed, operation.count_total
+    if completed is None and total is None:
+        return format_html('<span class="im-quiet">{}</span>', EMPTY)
+    if completed is None:
+        counted = _("%(total)s in all") % {"total": number(total)}
+    else:
+        counted = _("%(completed)s of %(total)s") % {
+            "completed": number(completed),
+            "total": number(total),
+        }
+    percent = outcomes.percent(operation)
+    bar = errors = SafeString("")
+    if percent is not None:
+        bar = format_html(
+            '<progress class="im-progress" max="100" value="{}" aria-label="{}"></progress> '
+            "<strong>{} %</strong> ",
+            percent,
+            _("Progress"),
+            percent,
+        )
+    if operation.count_error:
+        told = ngettext("%(count)s error", "%(count)s errors", operation.count_error)
+        errors = format_html(
+            ' <span class="im-errors">{}</span>', told % {"count": number(operation.count_error)}
+        )
+    return format_html(
+        '<span class="im-counts">{}<span class="im-quiet">{}</span>{}</span>', bar, counted, errors
+    )
+
+
+def number(value: int | None) -> str:
+    """Write a counter with separators, or what stands for one that Rocket.Chat did not give."""
+    return EMPTY if value is None else formats.number_format(value, force_grouping=True)
+
+
+def ago(moment: datetime | None) -> SafeString:
+    """Show how long ago something was, with the exact time on hover."""
+    if moment is None:
+        return SafeString(EMPTY)
+    now = timezone.now()
+    if now - moment < timedelta(minutes=1):
+        told = _("just now")
+    else:
+        told = _("%(time)s ago") % {"time": timesince(moment, now, depth=1)}
+    return _time(moment, told)
+
+
+def at(moment: datetime | None) -> SafeString:
+    """Show a time in the zone of the admin, exact to the second on hover."""
+    if moment is None:
+        return SafeString(EMPTY)
+    return _time(moment, formats.date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT"))
+
+
+def _time(moment: datetime, told: str) -> SafeString:
+    local = timezone.localtime(moment)
+    exact = f"{formats.date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, told)
+
+
+def lasting(length: timedelta) -> str:
+    """Write a duration as people say it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    seconds = int(length.total_seconds())
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if seconds < 60:
+        return _("%(seconds)d s") % {"seconds": seconds}
+    if minutes < 60:
+        return _("%(minutes)d min") % {"minutes": minutes}
+    if hours < 24:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}
+    return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours % 24}
+
+
+def pretty(payload: Any) -> SafeString:
+    """Show JSON as it can be read."""
+    text = json.dumps(payload, ensure_ascii=False, indent=2)
+    return format_html('<pre class="im-payload" tabindex="0">{}</pre>', text)

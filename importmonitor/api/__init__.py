@@ -1,0 +1,1 @@
+"""The HTTP faces: they read the store, and never ask Rocket.Chat."""

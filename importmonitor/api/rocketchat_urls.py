@@ -1,0 +1,13 @@
+"""Rocket.Chat's endpoints, by Rocket.Chat's names."""
+
+from django.urls import path
+
+from importmonitor.api import rocketchat
+
+urlpatterns = [
+    path("getCurrentImportOperation", rocketchat.GetCurrentImportOperation.as_view()),
+    # Whatever else Rocket.Chat has: without this, Django would answer with an HTML page, or
+    # redirect for a trailing slash, and both break Rocket.Chat's clients.
+    path("", rocketchat.not_found),
+    path("<path:name>", rocketchat.not_found),
+]

@@ -1,0 +1,84 @@
+"""What an operation's row means to people: pure functions, no queries."""
+
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from importmonitor.models import EndReason, ImportOperation
+from importmonitor.rocketchat import states
+
+
+class Outcome(models.TextChoices):
+    """How an operation ended; Rocket.Chat has one word, "done", for the first three."""
+
+    DONE = "done", _("done")
+    DONE_WITH_ERRORS = "done_with_errors", _("done with errors")
+    DONE_SHORT = "done_short", _("done short")
+    FAILED = "failed", _("failed")
+    INTERRUPTED = "interrupted", _("interrupted")
+    SUPERSEDED = "superseded", _("superseded")
+    CANCELED = "canceled", _("canceled")
+
+
+#: The outcomes after which somebody should look.
+TROUBLE = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
+
+
+def end_reason(status: str, valid: bool | None) -> EndReason | None:
+    """Return why an operation of this status and `valid` is over, or None while it is not.
+
+    Not `valid` and in the middle of its steps, it was interrupted: nothing in Rocket.Chat will
+    move it again, though its page goes on showing a progress bar.
+    """
+    ends = {
+        states.DONE: EndReason.DONE,
+        states.FAILED: EndReason.FAILED,
+        states.CANCELLED: EndReason.CANCELED,
+    }
+    if status in ends:
+        return ends[status]
+    return EndReason.INTERRUPTED if valid is False else None
+
+
+def outcome(operation: ImportOperation) -> Outcome | None:
+    """Return how an operation ended, or None while it has not."""
+    if not operation.end_reason:
+        return None
+    if operation.end_reason == EndReason.DONE:
+        if (operation.count_error or 0) > 0:
+            return Outcome.DONE_WITH_ERRORS
+        total, completed = operation.count_total, operation.count_completed
+        if total is not None and completed is not None and completed < total:
+            return Outcome.DONE_SHORT
+    return Outcome(operation.end_reason)
+
+
+def percent(operation: ImportOperation) -> int | None:
+    """Return how much is completed, 0 to 100, or None where that cannot be said.
+
+    Rounded down, so that 100 means all; clamped, since Rocket.Chat can count 179 of 135.
+    """
+    total, completed = operation.count_total, operation.count_completed
+    if total is None or completed is None or total <= 0:
+        return None
+    return max(0, min(100, completed * 100 // total))
+
+
+def duration(operation: ImportOperation, now: datetime) -> timedelta:
+    """Return how long an operation took, or has been taking; never less than nothing."""
+    return max((operation.finished_at or now) - operation.started_at, timedelta(0))
+
+
+def stalled(operation: ImportOperation) -> bool:
+    """Tell whether an operation that should be moving is not."""
+    return operation.stalled_since is not None
+
+
+def file_name(operation: ImportOperation) -> str:
+    """Return the file's own name, without what Rocket.Chat puts before it (`…_<user id>_`)."""
+    if operation.remote_user_id:
+        _prefix, found, own = operation.file.partition(f"_{operation.remote_user_id}_")
+        if found and own:
+            return own
+    return operation.file

@@ -1,0 +1,187 @@
+"""What a workspace answered, judged: is it an answer, and if not, what has somebody to do?
+
+The rules are those of Rocket.Chat 3.x to 8.x, which say the same things in three dialects.
+"""
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from importmonitor.conf import Workspace
+from importmonitor.rocketchat.errors import (
+    BadAnswer,
+    NotRocketChat,
+    PermissionMissing,
+    RateLimited,
+    RocketChatError,
+    TwoFactorRequired,
+    Unauthenticated,
+    Unreachable,
+)
+
+_EXCERPT = 200
+#: Rocket.Chat's window for counting calls, and so the longest that it makes anyone wait.
+_RATE_LIMIT_WINDOW = timedelta(seconds=60)
+_LONGEST_WAIT = timedelta(minutes=10)
+#: Shorter than this, a token could be a word that an answer holds for other reasons.
+_TOKEN_LENGTH = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer; `url` is what was asked, `body` has been decompressed."""
+
+    url: str
+    status: int
+    content_type: str
+    headers: Mapping[str, str] = field(repr=False)
+    received_at: datetime
+    body: bytes = field(default=b"", repr=False)
+
+    def with_body(self, body: bytes) -> Self:
+        return replace(self, body=body)
+
+    @property
+    def is_html(self) -> bool:
+        return "html" in self.content_type.lower() or self.body.lstrip()[:1] == b"<"
+
+    @property
+    def excerpt(self) -> str:
+        """The first 200 characters of what a person would read in it, on one line."""
+        text = self.body[:16_384].decode("utf-8", "replace")
+        if self.is_html:
+            text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text)
+            text = html.unescape(text)
+        text = "".join(char if char.isprintable() else " " for char in text)
+        return " ".join(text.split())[:_EXCERPT]
+
+    def __str__(self) -> str:
+        told = f"{self.status} {self.content_type.partition(';')[0].strip() or 'without a type'}"
+        return f"{told}: {self.excerpt!r}" if self.excerpt else f"{told}, empty"
+
+
+def without_token(body: bytes, token: str) -> bytes:
+    """Return a body that does not hold the token, should a server send it back."""
+    if len(token) < _TOKEN_LENGTH:
+        return body
+    return body.replace(token.encode(), b"[hidden]")
+
+
+def error_in(
+    workspace: Workspace, answer: Answer, permission: str | None
+) -> RocketChatError | None:
+    """Return what is wrong with an answer, or None if its body is worth decoding.
+
+    `permission` is the one that Rocket.Chat wants for what was asked.
+    """
+    said = _said(workspace, answer) + ". "
+    body = _object(answer)
+    word = f"{body.get('errorType', '')} {body.get('error', '')} {body.get('message', '')}"
+    status = answer.status
+    if status >= 500:
+        return Unreachable(said + "Rocket.Chat, or the proxy in front of it, is down or starting.")
+    if 300 <= status < 400:
+        return NotRocketChat(said + _redirect_advice(workspace, answer))
+    if status == 429 or "error-too-many-requests" in word:
+        until = _until(answer, word)
+        return RateLimited(
+            f"{said}It will be asked again after {until:%H:%M:%S} UTC. All who come from one "
+            "address share Rocket.Chat's budget of calls; give the user the permission "
+            "api-bypass-rate-limit, or ask less often.",
+            until=until,
+        )
+    if answer.is_html or status in {404, 405}:
+        return NotRocketChat(said + _page_advice(workspace, answer))
+    if status == 401:
+        return Unauthenticated(
+            said + "Check USER_ID and AUTH_TOKEN: they belong together, and a token ends when its "
+            "user is deactivated or removes it."
+        )
+    if "totp-required" in word:
+        return TwoFactorRequired(
+            said + "Make the personal access token again with “Ignore Two Factor Authentication”."
+        )
+    if permission is not None and (
+        status == 403 or "not_authorized" in word or "error-unauthorized" in word
+    ):
+        return PermissionMissing(
+            f"{said}Give a role of the token's user the permission {permission} "
+            "(Administration > Permissions in Rocket.Chat).",
+            permission=permission,
+        )
+    if not 200 <= status < 300 or body.get("success") in (False, "false"):
+        return BadAnswer(said + "Rocket.Chat refused; its log may say why.")
+    return None
+
+
+def bad_answer_text(workspace: Workspace, answer: Answer, trouble: str) -> str:
+    """Word the message of an answer whose body is not what was asked for."""
+    return (
+        f"{_said(workspace, answer)}, but {trouble}. "
+        "Check that the URL is Rocket.Chat's, and what a proxy in front of it does to answers."
+    )
+
+
+def _said(workspace: Workspace, answer: Answer) -> str:
+    said = f"{workspace.alias}: GET {answer.url} was answered {answer}"
+    return said.replace(workspace.auth_token, "[hidden]")
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    # Only for errors, which are short: what cannot be decoded here is judged with the body later.
+    if len(answer.body) > 65_536 or answer.body.lstrip()[:1] != b"{":
+        return {}
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _until(answer: Answer, word: str) -> datetime:
+    """Tell when the next call is allowed.
+
+    The header is on the server's clock, the text is not: where they differ by more than a window
+    makes sense of, the clocks do.
+    """
+    now = answer.received_at
+    reset = answer.headers.get("X-RateLimit-Reset", "")
+    if re.fullmatch(r"[0-9]{12,14}", reset):
+        until = datetime.fromtimestamp(int(reset) / 1000, UTC)
+        if now < until <= now + _LONGEST_WAIT:
+            return until
+    if match := re.search(r"wait ([0-9]{1,6}) seconds", word):
+        return now + min(timedelta(seconds=int(match[1])), _LONGEST_WAIT)
+    return now + _RATE_LIMIT_WINDOW
+
+
+def _redirect_advice(workspace: Workspace, answer: Answer) -> str:
+    target = answer.headers.get("Location", "")
+    target = target.replace(workspace.auth_token, "[hidden]")[:_EXCERPT]
+    advice = (
+        f"It points to {target!r}. Redirects are not followed: they could take the token along."
+    )
+    asked_path = urlsplit(answer.url).path.removeprefix(urlsplit(workspace.url).path)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return advice
+    if parts.netloc and parts.path.endswith(asked_path):
+        base = parts._replace(path=parts.path.removesuffix(asked_path), query="", fragment="")
+        return f"{advice} If that is the same workspace, set its URL to {urlunsplit(base)}."
+    return advice
+
+
+def _page_advice(workspace: Workspace, answer: Answer) -> str:
+    parts = urlsplit(workspace.url)
+    advice = "This is not Rocket.Chat's API. Set the URL to the workspace's own address"
+    if parts.path:
+        return f"{advice}: did you mean {urlunsplit(parts._replace(path=''))}?"
+    if answer.status in {404, 405}:
+        return f"{advice}; Rocket.Chat older than 3.0 cannot be asked for its imports."
+    return f"{advice}, and see whether a proxy in front of it asks for a login of its own."

@@ -1,0 +1,93 @@
+"""Rocket.Chat's words for where an import stands: its step (`status`) and its coarse `state`."""
+
+from enum import StrEnum
+
+#: Every step that Rocket.Chat 3.x to 8.x is known to write into `status`, in the order in which
+#: an import passes them. The list has grown before (the two `_contacts` came in 7.x) and will
+#: again: a step that is not in it is data, never an error.
+STEPS = (
+    "importer_new",
+    "importer_uploading",
+    "importer_downloading_file",
+    "importer_file_loaded",
+    "importer_preparing_started",
+    "importer_preparing_users",
+    "importer_preparing_channels",
+    "importer_preparing_messages",
+    "importer_preparing_contacts",
+    "importer_user_selection",
+    "importer_importing_started",
+    "importer_importing_users",
+    "importer_importing_channels",
+    "importer_importing_messages",
+    "importer_importing_contacts",
+    "importer_importing_files",
+    "importer_finishing",
+    "importer_done",
+    "importer_import_failed",
+    "importer_import_cancelled",
+)
+
+DONE = "importer_done"
+FAILED = "importer_import_failed"
+CANCELLED = "importer_import_cancelled"
+
+#: The steps after which Rocket.Chat does nothing more of its own accord.
+ENDS = frozenset({DONE, FAILED, CANCELLED})
+
+
+class ImportState(StrEnum):
+    """Rocket.Chat's own coarse word, as its `import.status` gives it (one l in `canceled`)."""
+
+    NONE = "none"
+    NEW = "new"
+    LOADING = "loading"
+    READY = "ready"
+    IMPORTING = "importing"
+    DONE = "done"
+    ERROR = "error"
+    CANCELED = "canceled"
+    #: Ours: a step that no rule of Rocket.Chat's covers.
+    UNKNOWN = "unknown"
+
+
+_STATES = {
+    "importer_new": ImportState.NEW,
+    "importer_uploading": ImportState.LOADING,
+    "importer_downloading_file": ImportState.LOADING,
+    "importer_file_loaded": ImportState.LOADING,
+    "importer_user_selection": ImportState.READY,
+    "importer_finishing": ImportState.IMPORTING,
+    DONE: ImportState.DONE,
+    FAILED: ImportState.ERROR,
+    CANCELLED: ImportState.CANCELED,
+}
+
+_PREFIXES = {
+    "importer_preparing_": ImportState.LOADING,
+    "importer_importing_": ImportState.IMPORTING,
+}
+
+_RANKS = {step: rank for rank, step in enumerate(STEPS)}
+
+
+def state_of(status: str, valid: bool | None) -> ImportState:
+    """Return the state that Rocket.Chat derives from a step and `valid`; the first match wins.
+
+    `valid` is None when the workspace did not say. Rocket.Chat itself would take that for false;
+    here only a spoken "false" makes an error of an import, so that a field we could not read is
+    never told as a failure.
+    """
+    if valid is False and status != DONE:
+        return ImportState.ERROR
+    if status in _STATES:
+        return _STATES[status]
+    for prefix, state in _PREFIXES.items():
+        if status.startswith(prefix):
+            return state
+    return ImportState.UNKNOWN
+
+
+def rank(status: str) -> int | None:
+    """Return a step's place in the course of an import (0 = first), or None for an unknown one."""
+    return _RANKS.get(status)

@@ -1,0 +1,13 @@
+"""The app's URLs, to be included wherever a host likes.
+
+A Rocket.Chat client gets as its base URL the place where this is included, for the workspace
+`default`, or that place and `workspaces/<alias>` for another.
+"""
+
+from django.urls import include, path
+
+app_name = "importmonitor"
+urlpatterns = [
+    path("api/v1/", include("importmonitor.api.rocketchat_urls"), {"alias": "default"}),
+    path("workspaces/<str:alias>/api/v1/", include("importmonitor.api.rocketchat_urls")),
+]

@@ -1,0 +1,199 @@
+"""Settings of the host project, read from the environment or from a file of variables: `.env`
+beside `manage.py`, unless ENV_FILE names another.
+
+Every variable NAME may be given as NAME_FILE instead: the path of a file that holds the value, as
+container platforms and systemd hand out secrets.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
+if env_file.is_file():
+    env.read_env(env_file)
+
+
+def text(name: str, default: str = "") -> str:
+    """Return a variable's text, without the line break that ends a file."""
+    try:
+        value: str = env.str(name, default=default)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}.") from None
+    return value.strip()
+
+
+def number(name: str) -> float | str:
+    """Return a variable as a number; what is none stays text, for the system checks to show."""
+    try:
+        return float(text(name))
+    except ValueError:
+        return text(name)
+
+
+def boolean(name: str, *, default: bool) -> bool:
+    """Return a switch; raises ImproperlyConfigured for what is neither on nor off."""
+    value = text(name).lower()
+    if value in {"1", "on", "true", "yes"}:
+        return True
+    if value in {"0", "off", "false", "no"}:
+        return False
+    if value:
+        raise ImproperlyConfigured(f"{name} is {value!r}: set it to on or off.")
+    return default
+
+
+def words(name: str) -> list[str]:
+    """Return a comma-separated list."""
+    return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+DEBUG = boolean("DEBUG", default=False)
+SECRET_KEY = text("SECRET_KEY")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is not set. Make one with\n"
+            "  python -c 'import secrets; print(secrets.token_urlsafe(50))'\n"
+            "and put it into the environment or into .env beside manage.py, as SECRET_KEY=…"
+        )
+    SECRET_KEY = "insecure-and-only-for-debugging"  # noqa: S105 - refused unless DEBUG is on
+ALLOWED_HOSTS = words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
+
+SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", default=not DEBUG)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
+
+INSTALLED_APPS = [
+    "importmonitor",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def database() -> dict[str, Any]:
+    """Return the database's settings, with what a writer beside many readers needs on SQLite."""
+    try:
+        found: dict[str, Any] = environ.Env.db_url_config(
+            text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+        )
+    except ValueError:
+        found = {}
+    if not found.get("ENGINE"):
+        # The value is not repeated: it holds a password.
+        raise ImproperlyConfigured(
+            "DATABASE_URL cannot be read. It looks like postgres://user:password@host/name."
+        )
+    if found["ENGINE"].endswith("sqlite3"):
+        found["OPTIONS"] = {
+            # Take the write lock when a transaction begins: one that asks for it later, having
+            # read, is refused at once when another has written in between, time-out or not.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        } | found.get("OPTIONS", {})
+    else:
+        found |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    return found
+
+
+DATABASES = {"default": database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = text("LANGUAGE_CODE", "en-us")
+TIME_ZONE = text("TIME_ZONE", "UTC")
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Serve static files where they lie: nobody has to remember collectstatic.
+WHITENOISE_USE_FINDERS = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    # Commands say on stdout and stderr what they have to say; a log is for those who want more.
+    "loggers": {"importmonitor": {"handlers": ["console"], "level": text("LOG_LEVEL", "ERROR")}},
+}
+
+
+def rocketchat_workspace(prefix: str) -> dict[str, Any]:
+    """Return a workspace's options from PREFIX_URL, PREFIX_USER_ID, PREFIX_AUTH_TOKEN and so on.
+
+    Those that are not set are left out, so that importmonitor's defaults and checks apply.
+    """
+    options: dict[str, Any] = {}
+    for key in ("URL", "USER_ID", "AUTH_TOKEN", "CA_BUNDLE"):
+        if value := text(f"{prefix}_{key}"):
+            options[key] = value
+    for key in ("TIMEOUT", "DEADLINE"):
+        if text(f"{prefix}_{key}"):
+            options[key] = number(f"{prefix}_{key}")
+    if text(f"{prefix}_ALLOW_HTTP"):
+        options["ALLOW_HTTP"] = boolean(f"{prefix}_ALLOW_HTTP", default=False)
+    return options
+
+
+WORKSPACES = {
+    alias: rocketchat_workspace(f"ROCKETCHAT_{alias.upper().replace('-', '_')}")
+    for alias in words("ROCKETCHAT_WORKSPACES")
+}
+if default_workspace := rocketchat_workspace("ROCKETCHAT"):
+    WORKSPACES = {"default": default_workspace} | WORKSPACES
+
+IMPORTMONITOR: dict[str, Any] = {"WORKSPACES": WORKSPACES}
+if text("IMPORTMONITOR_UNREACHABLE_AFTER"):
+    seconds = number("IMPORTMONITOR_UNREACHABLE_AFTER")
+    IMPORTMONITOR["UNREACHABLE_AFTER"] = (
+        timedelta(seconds=seconds) if isinstance(seconds, float) else seconds
+    )

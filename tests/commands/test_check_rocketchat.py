@@ -1,0 +1,171 @@
+"""`check_rocketchat` tells troubles apart, in words that say what to do."""
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from importmonitor.models import SyncLease, SyncPeriod
+from project.simulator.limiter import Limiter
+from project.simulator.server import Server
+from project.simulator.workspace import Workspace
+from tests.conftest import AUTH_TOKEN, USER_ID, configure
+
+pytestmark = pytest.mark.django_db
+
+
+def check(capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    status: Any = 0
+    try:
+        call_command("check_rocketchat")
+    except SystemExit as end:
+        status = end.code
+    told = capsys.readouterr()
+    assert AUTH_TOKEN not in told.out + told.err
+    assert not SyncPeriod.objects.exists()
+    assert not SyncLease.objects.exists()
+    return status, told.out, told.err
+
+
+@pytest.mark.parametrize(("era", "version"), [(5, "5."), (6, "6."), (7, "7."), (8, "8.")])
+def test_all_well(
+    settings: Any, capsys: pytest.CaptureFixture[str], workspace: Workspace, era: int, version: str
+) -> None:
+    old = Workspace(workspace.clock, era=era, rate_limit=None)
+    old.add_user(USER_ID, AUTH_TOKEN)
+    with Server(old) as server:
+        configure(settings, server.url)
+        status, out, err = check(capsys)
+    assert (status, err) == (0, "")
+    assert "run-import: nothing was ever imported" in out
+    assert "view-import-operations: 0 operations are listed" in out
+    assert f"Rocket.Chat {version}" in out
+
+
+def test_the_current_operation_is_named(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rocketchat.start_import("csv")
+    assert "the current operation is CSV, importer_new" in check(capsys)[1]
+
+
+@pytest.mark.parametrize("era", [5, 7, 8])
+@pytest.mark.parametrize(
+    ("permissions", "status", "words"),
+    [
+        (["run-import"], 0, "permission view-import-operations"),
+        (["view-import-operations"], 1, "permission run-import"),
+        ([], 1, "permission run-import"),
+    ],
+)
+def test_a_missing_permission_is_named(
+    settings: Any,
+    capsys: pytest.CaptureFixture[str],
+    workspace: Workspace,
+    era: int,
+    permissions: list[str],
+    status: int,
+    words: str,
+) -> None:
+    old = Workspace(workspace.clock, era=era, rate_limit=None)
+    old.add_user(USER_ID, AUTH_TOKEN, permissions)
+    with Server(old) as server:
+        configure(settings, server.url)
+        found, out, err = check(capsys)
+    assert found == status
+    assert words in out + err
+    assert ("PermissionMissing" in err) == (status == 1)
+
+
+def test_bad_credentials(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    rocketchat.add_user(USER_ID, "another token")
+    status, _, err = check(capsys)
+    assert status == 1
+    assert "Unauthenticated" in err
+    assert "Check USER_ID and AUTH_TOKEN" in err
+
+
+def test_two_factor(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    rocketchat.add_user(USER_ID, AUTH_TOKEN, two_factor=True)
+    status, _, err = check(capsys)
+    assert status == 1
+    assert "TwoFactorRequired" in err
+    assert "Ignore Two Factor Authentication" in err
+
+
+def test_rate_limited(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    rocketchat.limiter = Limiter(1, rocketchat.clock)
+    check(capsys)
+    status, _, err = check(capsys)
+    assert status == 1
+    assert "RateLimited" in err
+    assert "api-bypass-rate-limit" in err
+
+
+def test_a_web_page_and_what_was_meant(
+    workspace: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Server({"/chat": workspace}) as server:
+        configure(settings, f"{server.url}/chat/admin/import")
+        status, out, err = check(capsys)
+    assert status == 1
+    assert "NotRocketChat" in err
+    assert f"Rocket.Chat answers at {server.url}/chat : set the URL to that." in out
+
+
+def test_something_else_altogether(
+    workspace: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Server({"/elsewhere": workspace}) as server:
+        configure(settings, f"{server.url}/chat")
+        status, out, err = check(capsys)
+    assert status == 1
+    assert "did you mean" in err
+    assert "Rocket.Chat answers at" not in out
+
+
+def test_tls_trouble(
+    workspace: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Server(workspace) as server:
+        configure(settings, server.url.replace("http://", "https://"), TIMEOUT=2)
+        status, _, err = check(capsys)
+    assert status == 1
+    assert "TLS" in err
+    assert "CA_BUNDLE" in err
+
+
+def test_a_list_that_cannot_be_read_is_a_problem(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importmonitor.rocketchat import client
+    from importmonitor.rocketchat.errors import BadAnswer
+
+    def refuse(_self: client.Client) -> None:
+        raise BadAnswer("default: no list")
+
+    monkeypatch.setattr(client.Client, "latest_operations", refuse)
+    status, _, err = check(capsys)
+    assert (status, err) == (1, "  problem  BadAnswer: default: no list\n")
+
+
+def test_a_version_that_is_not_told(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importmonitor.rocketchat import client
+    from importmonitor.rocketchat.errors import NotRocketChat
+
+    def refuse(_self: client.Client) -> None:
+        raise NotRocketChat("closed")
+
+    monkeypatch.setattr(client.Client, "version", refuse)
+    status, out, _ = check(capsys)
+    assert status == 0
+    assert "version not told" in out
+
+
+def test_misuse_is_status_2(settings: Any) -> None:
+    settings.IMPORTMONITOR = {}
+    with pytest.raises(CommandError, match="No workspace is configured") as error:
+        call_command("check_rocketchat")
+    assert error.value.returncode == 2

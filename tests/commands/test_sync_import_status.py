@@ -1,0 +1,242 @@
+"""The command in this process: options, output, exit statuses."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+
+from importmonitor.models import ImportOperation, StatusTransition, SyncLease, SyncPeriod
+from project.simulator.server import Server
+from project.simulator.workspace import Workspace
+from tests.conftest import AUTH_TOKEN, USER_ID, configure
+
+pytestmark = pytest.mark.django_db
+
+KEYS = {
+    "workspace",
+    "ok",
+    "skipped",
+    "error",
+    "operation",
+    "changes",
+    "polled_at",
+    "duration_ms",
+}
+OPERATION_KEYS = {
+    "remote_id",
+    "type",
+    "status",
+    "state",
+    "outcome",
+    "valid",
+    "counters",
+    "percent",
+    "seconds_left",
+    "stalled",
+}
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run the command; return its exit status, stdout and stderr."""
+    capsys.readouterr()
+    status: Any = 0
+    try:
+        call_command("sync_import_status", *arguments)
+    except SystemExit as end:
+        status = end.code
+    told = capsys.readouterr()
+    return status, told.out, told.err
+
+
+def test_one_line_about_an_import(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rocketchat.start_import("csv", "overshoot", seconds=60, file_name="people.csv")
+    rocketchat.clock.advance(60)
+    operation = rocketchat.current()
+    assert operation is not None
+    completed, total = operation["count"]["completed"], operation["count"]["total"]
+    assert run(capsys) == (
+        0,
+        f"default: CSV people.csv: done (importer_done), {completed:,} of {total:,}, 100 %\n",
+        "",
+    )
+
+
+def test_nothing_was_ever_imported(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys) == (0, "default: nothing was ever imported\n", "")
+
+
+def test_silent_on_success_with_verbosity_0(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, "--verbosity", "0") == (0, "", "")
+
+
+def test_could_not_look(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    rocketchat.outage = 502
+    status, out, err = run(capsys, "--verbosity", "0")
+    assert (status, out) == (1, "default: could not be looked at (Unreachable)\n")
+    assert err.startswith("Unreachable: default: GET http://127.0.0.1:")
+    assert err.count("\n") == 1
+
+
+def test_skipped(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    lease = SyncLease.objects.create(
+        workspace="default", holder="another", expires_at="2999-01-01T00:00:00Z"
+    )
+    assert run(capsys) == (0, "default: skipped, being synced by another process\n", "")
+    status, out, _ = run(capsys, "--format", "json")
+    assert (status, json.loads(out)["skipped"], json.loads(out)["ok"]) == (0, "leased", True)
+    lease.delete()
+    SyncLease.objects.create(workspace="default", not_before="2999-01-01T00:00:00Z")
+    status, out, err = run(capsys)
+    assert (status, err) == (0, "")
+    assert out == "default: skipped, not to be asked before 2999-01-01T00:00:00+00:00\n"
+
+
+def test_json(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    remote_id = rocketchat.start_import("slack", seconds=600)
+    rocketchat.clock.advance(400)
+    status, out, err = run(capsys, "--format", "json")
+    assert (status, err, out.count("\n")) == (0, "", 1)
+    told = json.loads(out)
+    assert set(told) == KEYS
+    assert (told["workspace"], told["ok"], told["skipped"], told["error"]) == (
+        "default",
+        True,
+        None,
+        None,
+    )
+    operation = told["operation"]
+    assert set(operation) == OPERATION_KEYS
+    assert operation["remote_id"] == remote_id
+    assert operation["state"] == "importing"
+    assert operation["outcome"] is None
+    assert operation["counters"]["total"] > operation["counters"]["completed"] > 0
+    assert 0 < operation["percent"] < 100
+    (change,) = told["changes"]
+    assert change["created"] is True
+    assert change["fields"]["status"] == [None, operation["status"]]
+    assert change["transitions"][0]["reason"] == "remote"
+
+
+def test_json_of_an_error(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    rocketchat.add_user(USER_ID, "another token")
+    status, out, _err = run(capsys, "--format", "json")
+    told = json.loads(out)
+    assert status == 1
+    assert (told["ok"], told["operation"], told["error"]["kind"]) == (
+        False,
+        None,
+        "Unauthenticated",
+    )
+    assert "USER_ID and AUTH_TOKEN" in told["error"]["message"]
+
+
+def test_dry_run(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    remote_id = rocketchat.start_import("slack", seconds=600)
+    _, out, _ = run(capsys, "--dry-run")
+    assert out.endswith(f" | would change: new operation {remote_id}\n")
+    for model in (ImportOperation, StatusTransition, SyncPeriod, SyncLease):
+        assert not model._default_manager.exists()
+    run(capsys)
+    assert run(capsys, "--dry-run")[1].endswith(" | would change: nothing\n")
+    rocketchat.clock.advance(600)
+    _, out, _ = run(capsys, "--dry-run")
+    assert "would change: status importer_new → importer_done" in out
+
+
+def test_fail_on_import_error(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    rocketchat.start_import("csv", seconds=600)
+    rocketchat.clock.advance(300)
+    assert run(capsys, "--fail-on-import-error")[0] == 0
+    rocketchat.restart()
+    status, out, _ = run(capsys, "--fail-on-import-error")
+    assert status == 3
+    assert ": interrupted (" in out
+    assert run(capsys)[0] == 0
+    rocketchat.outage = 500
+    assert run(capsys, "--fail-on-import-error")[0] == 1
+
+
+def test_all_are_tried_when_one_fails(
+    rocketchat: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = settings.IMPORTMONITOR["WORKSPACES"]["default"]
+    bad = good | {"URL": "http://127.0.0.1:9"}
+    settings.IMPORTMONITOR = {"WORKSPACES": {"bad": bad, "good": good}}
+    status, out, err = run(capsys)
+    assert status == 1
+    assert out.splitlines() == [
+        "bad: could not be looked at (Unreachable)",
+        "good: nothing was ever imported",
+    ]
+    assert err.startswith("Unreachable: bad: ")
+    status, out, err = run(capsys, "--workspace", "good", "--workspace", "good")
+    assert (status, out, err) == (0, "good: nothing was ever imported\n", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "arguments", "message"),
+    [
+        ({}, (), "No workspace is configured"),
+        ({"WORKSPACES": {"default": {}}}, (), "has no URL"),
+        (None, ("--workspace", "nope"), "There is no workspace 'nope'"),
+    ],
+)
+def test_misuse_is_status_2(settings: Any, setting: Any, arguments: Any, message: str) -> None:
+    if setting is not None:
+        settings.IMPORTMONITOR = setting
+    with pytest.raises(CommandError, match=message) as error:
+        call_command("sync_import_status", *arguments)
+    assert error.value.returncode == 2
+
+
+def test_a_database_that_cannot_be_used(
+    rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: Any, **_options: Any) -> None:
+        raise OperationalError("no such table: importmonitor_synclease")
+
+    monkeypatch.setattr(
+        "importmonitor.management.commands.sync_import_status.sync_workspace", refuse
+    )
+    with pytest.raises(CommandError, match="has `manage.py migrate` been run") as error:
+        call_command("sync_import_status")
+    assert error.value.returncode == 1
+
+
+def test_remote_text_cannot_move_the_cursor(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rocketchat.put_operation(
+        {"_id": "A", "type": "\x1b[2J\r\nroot: all is well", "status": "importer_\x07new", "ts": 1}
+    )
+    _, out, _ = run(capsys)
+    assert out.count("\n") == 1
+    assert out[:-1].isprintable()
+
+
+def test_no_token_is_told(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(settings, "http://127.0.0.1:9")
+    for arguments in ((), ("--format", "json"), ("--dry-run",), ("--verbosity", "3")):
+        status, out, err = run(capsys, *arguments)
+        assert status == 1
+        assert AUTH_TOKEN not in out + err
+
+
+def test_the_same_operation_through_a_second_server(
+    workspace: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A workspace that moves to another address stays the same workspace."""
+    workspace.start_import("csv", seconds=600)
+    for _ in range(2):
+        with Server(workspace) as server:
+            configure(settings, server.url)
+            assert run(capsys)[0] == 0
+    assert ImportOperation.objects.count() == 1

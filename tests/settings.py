@@ -1,0 +1,18 @@
+"""Settings of the test suite: the host project's, on whatever database TEST_DATABASE_URL names."""
+
+import os
+
+os.environ.update(
+    ENV_FILE=os.devnull,
+    SECRET_KEY="only for tests",
+    DEBUG="off",
+    SECURE_SSL_REDIRECT="off",
+    ALLOWED_HOSTS="localhost,127.0.0.1,testserver",
+    ROCKETCHAT_URL="http://127.0.0.1:9",
+    ROCKETCHAT_USER_ID="d26x6zSkaPSe5gCyy",
+    ROCKETCHAT_AUTH_TOKEN="1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE",
+)
+if os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
+
+from project.settings import *  # noqa: F403 - after the environment that it reads

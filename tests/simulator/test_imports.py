@@ -1,0 +1,208 @@
+import math
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from project.simulator import kinds
+from project.simulator.imports import Course, Event, draw_up
+from project.simulator.kinds import KINDS
+from project.simulator.writes import ENDINGS, PACES, Ending, Pace
+
+WAITING = ("cancelled", "waiting")
+
+
+def whole(course: Course) -> list[Event]:
+    """All events of a course, as if the selection had come when the opening was over."""
+    after = course.selected_after or course.opening[-1].offset
+    return [*course.opening, *(Event(after + e.offset, e.status, e.count) for e in course.rest)]
+
+
+def final(course: Course) -> dict[str, int]:
+    count: dict[str, int] = {}
+    for event in whole(course):
+        count |= event.count
+    return count
+
+
+def steps(course: Course) -> list[str]:
+    return list(dict.fromkeys(event.status.removeprefix("importer_") for event in whole(course)))
+
+
+def courses() -> list[tuple[str, Ending, Pace]]:
+    return [
+        (kind, ending, pace)
+        for kind in KINDS
+        for ending in ENDINGS
+        for pace in PACES
+        if KINDS[kind].selects or ending not in WAITING
+    ]
+
+
+@pytest.mark.parametrize(("kind", "ending", "pace"), courses())
+def test_time_and_counters_only_go_forward(kind: str, ending: Ending, pace: Pace) -> None:
+    for records in (None, 1, 7):
+        assert_forward(kind, ending, pace, records)
+
+
+def assert_forward(kind: str, ending: Ending, pace: Pace, records: int | None) -> None:
+    course = draw_up(
+        KINDS[kind], random.Random(1), ending=ending, pace=pace, records=records, seconds=300
+    )
+    for part in (course.opening, course.rest):
+        assert all(a.offset <= b.offset for a, b in pairwise(part))
+        assert all(round(event.offset, 3) == event.offset >= 0 for event in part)
+    assert course.opening[0] == Event(0, kinds.NEW)
+    count: dict[str, int] = {}
+    for event in whole(course):
+        assert all(number >= count.get(key, 0) for key, number in event.count.items())
+        count |= event.count
+
+
+def test_the_same_chance_gives_the_same_course() -> None:
+    drawn = [draw_up(KINDS["slack"], random.Random("x"), ending="failed") for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != draw_up(KINDS["slack"], random.Random("y"), ending="failed")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", ["done", "done-with-errors", "done-short", "failed"])
+def test_an_import_takes_as_long_as_it_is_told(kind: str, ending: Ending) -> None:
+    course = draw_up(KINDS[kind], random.Random(1), ending=ending, seconds=32_400)
+    assert whole(course)[-1].offset == pytest.approx(32_400, abs=0.002)
+    assert whole(course)[-1].status == (kinds.FAILED if ending == "failed" else kinds.DONE)
+
+
+def test_each_kind_goes_through_its_own_steps() -> None:
+    def of(kind: str, *, contacts: bool = True) -> list[str]:
+        return steps(draw_up(KINDS[kind], random.Random(1), contacts=contacts))
+
+    tail = ["importing_started", "importing_users", "importing_contacts", "importing_channels"]
+    tail += ["importing_messages", "finishing", "done"]
+    chat = ["preparing_channels", "preparing_users", "preparing_messages", "user_selection", *tail]
+    assert of("csv") == ["new", "uploading", "file_loaded", *chat]
+    assert of("slack") == ["new", "uploading", "file_loaded", "preparing_started", *chat]
+    assert of("api") == ["new", "user_selection", *tail]
+    assert "importing_contacts" not in of("csv", contacts=False)
+    assert "importing_contacts" in of("omnichannel_contact", contacts=False)
+    for kind in ("pending-files", "pending-avatars"):
+        assert of(kind) == ["new", "preparing_started", "importing_files", "done"]
+
+
+def test_counters_are_written_every_50_records_and_every_500_messages() -> None:
+    events = whole(draw_up(KINDS["csv"], random.Random(1), records=10_000))
+    for part, stride, size in (("users", 50, 1000), ("channels", 50, 200), ("messages", 500, 8800)):
+        status = f"importer_importing_{part}"
+        done = [e.count["completed"] for e in events if e.status == status and e.count]
+        before = done[0] - stride
+        assert {b - a for a, b in pairwise([before, *done[:-1]])} == {stride}
+        assert done[-1] == before + size
+
+
+def test_counters_of_each_ending() -> None:
+    def of(ending: Ending, records: int = 135, kind: str = "csv") -> dict[str, int]:
+        return final(draw_up(KINDS[kind], random.Random(1), ending=ending, records=records))
+
+    assert of("done") == {
+        "channels": 2,
+        "users": 13,
+        "messages": 120,
+        "total": 135,
+        "completed": 135,
+        "error": 0,
+    }
+    errors = of("done-with-errors")
+    assert errors["error"] > 0
+    assert errors["error"] + errors["completed"] == errors["total"]
+    short = of("done-short")
+    assert short["error"] == 0
+    assert short["completed"] < short["total"]
+    assert (of("overshoot")["completed"], of("overshoot")["total"]) == (179, 135)
+    assert of("done", 40, "omnichannel_contact")["contacts"] == 40
+    assert of("done", 40, "pending-files")["messages"] == 40
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_instant_import_is_over_within_15_ms(kind: str) -> None:
+    events = whole(draw_up(KINDS[kind], random.Random(1), ending="instant"))
+    assert 0 < events[-1].offset <= 0.015
+    assert events[-1].status == kinds.DONE
+
+
+def test_a_waiting_import_goes_no_further_and_a_cancelled_one_ends() -> None:
+    waiting = draw_up(KINDS["csv"], random.Random(1), ending="waiting")
+    assert waiting.opening[-1].status == kinds.USER_SELECTION
+    assert waiting.selected_after is None
+    assert waiting.rest[-1].status == kinds.DONE
+    cancelled = draw_up(KINDS["csv"], random.Random(1), ending="cancelled")
+    assert [e.status for e in cancelled.opening[-2:]] == [kinds.USER_SELECTION, kinds.CANCELLED]
+    assert cancelled.opening[-1].offset == 600
+
+
+@pytest.mark.parametrize("step", ["importer_preparing_users", "importer_importing_messages"])
+def test_a_failed_import_fails_at_its_step(step: str) -> None:
+    events = whole(draw_up(KINDS["csv"], random.Random(1), ending="failed", step=step))
+    assert [event.status for event in events[-2:]] == [step, kinds.FAILED]
+
+
+def test_a_stuck_import_stands_still_in_the_middle_and_then_goes_on() -> None:
+    free = whole(draw_up(KINDS["csv"], random.Random(1)))
+    stuck = whole(draw_up(KINDS["csv"], random.Random(1), ending="stuck", stuck_for=5000))
+    assert stuck[-1].offset == pytest.approx(free[-1].offset + 5000)
+    at, gap = max(enumerate(b.offset - a.offset for a, b in pairwise(stuck)), key=lambda g: g[1])
+    assert gap >= 5000
+    assert 0 < stuck[at].count["completed"] < final(Course(tuple(stuck)))["total"]
+
+
+def test_a_stuck_import_can_stay_so_for_ever_at_a_step() -> None:
+    step = "importer_importing_users"
+    course = draw_up(KINDS["csv"], random.Random(1), ending="stuck", step=step, stuck_for=math.inf)
+    assert whole(course)[-1].status == step
+
+
+def test_paces_spread_the_same_records_differently() -> None:
+    def half_way(pace: Pace) -> float:
+        """The share of the working time after which half of the records are done."""
+        events = whole(draw_up(KINDS["slack-users"], random.Random(1), pace=pace, records=5000))
+        work = [e for e in events if e.status == "importer_importing_users"]
+        half = next(e for e in work if e.count.get("completed", 0) >= 2500)
+        return (half.offset - work[0].offset) / (work[-1].offset - work[0].offset)
+
+    assert half_way("steady") == pytest.approx(0.5, abs=0.03)
+    assert half_way("slowing") < 0.4
+    gaps = [b.offset - a.offset for a, b in pairwise(bursty_work())]
+    assert max(gaps) > 20 * sorted(gaps)[len(gaps) // 2]
+
+
+def bursty_work() -> list[Event]:
+    events = whole(draw_up(KINDS["slack-users"], random.Random(1), pace="bursty", records=5000))
+    return [e for e in events if "completed" in e.count]
+
+
+def test_a_growing_total_is_never_passed() -> None:
+    events = whole(draw_up(KINDS["csv"], random.Random(1), pace="growing", records=5000))
+    totals = [event.count["total"] for event in events if "total" in event.count]
+    assert totals[0] == 3000
+    assert totals[-1] == 5000
+    assert all(
+        e.count.get("completed", 0) <= e.count["total"] for e in events if "total" in e.count
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("csv", {"ending": "well"}),
+        ("csv", {"pace": "brisk"}),
+        ("csv", {"seconds": 0}),
+        ("csv", {"records": 0}),
+        ("csv", {"ending": "stuck", "stuck_for": -1}),
+        ("csv", {"ending": "failed", "step": "importer_importing_files"}),
+        ("pending-files", {"ending": "waiting"}),
+        ("pending-avatars", {"ending": "cancelled"}),
+    ],
+)
+def test_what_makes_no_sense_is_refused(kind: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"no such|more than 0|does not|never waits"):
+        draw_up(KINDS[kind], random.Random(1), **options)

@@ -1,0 +1,372 @@
+"""One poll of one workspace, against the simulator."""
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from importmonitor import conf
+from importmonitor.models import (
+    EndReason,
+    ImportOperation,
+    StatusTransition,
+    SyncLease,
+    SyncPeriod,
+)
+from importmonitor.outcomes import Outcome, outcome
+from importmonitor.sync import SyncResult, sync_workspace
+from project.simulator.workspace import Workspace
+from tests.conftest import MONDAY
+
+pytestmark = pytest.mark.django_db
+
+CURRENT = ("/api/v1/getCurrentImportOperation", 200)
+
+
+def poll(rocketchat: Workspace, **options: Any) -> SyncResult:
+    """Look by the simulator's clock."""
+    return sync_workspace("default", now=rocketchat.clock.now, **options)
+
+
+def live_through(rocketchat: Workspace, seconds: int, every: int) -> None:
+    for _ in range(0, seconds, every):
+        rocketchat.clock.advance(every)
+        poll(rocketchat)
+
+
+def transitions() -> list[tuple[str, str, str]]:
+    return list(StatusTransition.objects.values_list("from_status", "to_status", "reason"))
+
+
+def test_nothing_was_ever_imported(rocketchat: Workspace) -> None:
+    result = poll(rocketchat)
+    assert (result.ok, result.skipped, result.operation, result.changes) == (True, None, None, [])
+    period = SyncPeriod.objects.get()
+    assert (period.outcome, period.first_at, period.polls) == (SyncPeriod.EMPTY, MONDAY, 1)
+
+
+def test_first_sight_of_an_operation(rocketchat: Workspace) -> None:
+    remote_id = rocketchat.start_import("slack", seconds=600, file_name="acme.zip")
+    rocketchat.clock.advance(1)
+    result = poll(rocketchat)
+    operation = ImportOperation.objects.get()
+    assert result.operation == operation
+    assert operation.remote_id == remote_id
+    assert operation.importer_key == "slack"
+    assert operation.started_at == operation.remote_started_at == MONDAY
+    seen = MONDAY + timedelta(seconds=1)
+    assert operation.first_seen_at == operation.last_seen_at == operation.last_progress_at == seen
+    assert operation.finished_at is None
+    assert operation.payload["_id"] == remote_id
+    assert operation.unreadable == []
+    assert transitions() == [("", operation.status, "remote")]
+
+
+def test_an_import_from_beginning_to_end(rocketchat: Workspace) -> None:
+    rocketchat.start_import("csv", seconds=600)
+    live_through(rocketchat, 900, 5)
+    operation = ImportOperation.objects.get()
+    assert (operation.status, operation.state) == ("importer_done", "done")
+    assert operation.end_reason == EndReason.DONE
+    assert outcome(operation) == Outcome.DONE
+    ended = next(e.at for e in rocketchat.log if e.status == "importer_done")
+    assert operation.finished_at is not None
+    assert timedelta(0) <= operation.finished_at - ended <= timedelta(seconds=5)
+    steps = list(StatusTransition.objects.values_list("from_status", "to_status"))
+    assert steps[0][0] == ""
+    assert all(before[1] == after[0] for before, after in pairwise(steps))
+    assert len(steps) == len(set(steps))
+
+
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [
+        ("done", Outcome.DONE),
+        ("done-with-errors", Outcome.DONE_WITH_ERRORS),
+        ("done-short", Outcome.DONE_SHORT),
+        ("failed", Outcome.FAILED),
+        ("cancelled", Outcome.CANCELED),
+        ("instant", Outcome.DONE),
+        ("overshoot", Outcome.DONE),
+    ],
+)
+def test_every_ending_is_told_as_what_it_is(
+    rocketchat: Workspace, ending: Any, expected: Outcome
+) -> None:
+    rocketchat.start_import("csv", ending, seconds=600)
+    live_through(rocketchat, 700, 60)
+    operation = ImportOperation.objects.get()
+    assert outcome(operation) == expected
+    assert operation.finished_at is not None
+
+
+def test_a_restart_interrupts_at_once(rocketchat: Workspace) -> None:
+    rocketchat.start_import("slack", seconds=3600)
+    live_through(rocketchat, 1800, 60)
+    before = ImportOperation.objects.get()
+    assert before.state == "importing"
+    rocketchat.restart()
+    rocketchat.clock.advance(1)
+    poll(rocketchat)
+    operation = ImportOperation.objects.get()
+    assert (operation.status, operation.valid, operation.state) == (before.status, False, "error")
+    assert outcome(operation) == Outcome.INTERRUPTED
+    assert operation.finished_at == rocketchat.clock.now()
+    last = StatusTransition.objects.latest("pk")
+    assert (last.from_status, last.to_status) == (before.status, before.status)
+    assert (last.from_state, last.to_state, last.reason) == ("importing", "error", "invalidated")
+    assert last.count_completed == operation.count_completed
+
+
+def test_a_restart_after_the_end_is_no_event(rocketchat: Workspace) -> None:
+    rocketchat.start_import("csv", seconds=60)
+    live_through(rocketchat, 120, 30)
+    before = ImportOperation.objects.get()
+    told = transitions()
+    rocketchat.clock.advance(86_400)
+    rocketchat.restart()
+    poll(rocketchat)
+    after = ImportOperation.objects.get()
+    assert (before.valid, after.valid) == (True, False)
+    assert after.remote_updated_at != before.remote_updated_at
+    assert after.finished_at == before.finished_at
+    assert outcome(after) == Outcome.DONE
+    assert after.state == "done"
+    assert transitions() == told
+
+
+def test_a_new_import_supersedes_one_that_was_open(rocketchat: Workspace) -> None:
+    first = rocketchat.start_import("slack", seconds=3600)
+    live_through(rocketchat, 600, 60)
+    rocketchat.clock.advance(30)
+    began = rocketchat.clock.now()
+    second = rocketchat.start_import("csv", seconds=600)
+    rocketchat.clock.advance(30)
+    result = poll(rocketchat)
+    assert result.operation is not None
+    assert result.operation.remote_id == second
+    old = ImportOperation.objects.get(remote_id=first)
+    assert outcome(old) == Outcome.SUPERSEDED
+    assert old.finished_at == began
+    assert old.transitions.latest("pk").reason == "superseded"
+    assert ImportOperation.objects.get(remote_id=second).finished_at is None
+
+
+def test_a_finished_import_is_not_superseded(rocketchat: Workspace) -> None:
+    first = rocketchat.start_import("csv", seconds=60)
+    live_through(rocketchat, 120, 30)
+    rocketchat.start_import("csv", seconds=60)
+    poll(rocketchat)
+    assert outcome(ImportOperation.objects.get(remote_id=first)) == Outcome.DONE
+
+
+def test_an_end_that_nobody_saw_is_dated_by_its_last_touch(rocketchat: Workspace) -> None:
+    rocketchat.start_import("csv", seconds=60)
+    rocketchat.clock.advance(60)
+    ended = next(e.at for e in rocketchat.log if e.status == "importer_done")
+    rocketchat.clock.advance(86_400)
+    poll(rocketchat)
+    operation = ImportOperation.objects.get()
+    assert operation.finished_at is not None
+    assert abs(operation.finished_at - ended) < timedelta(seconds=1)
+
+
+def test_backwards_out_of_done_is_reopened(rocketchat: Workspace) -> None:
+    remote_id = rocketchat.start_import("csv", seconds=60)
+    live_through(rocketchat, 120, 30)
+    finished_at = ImportOperation.objects.get().finished_at
+    rocketchat.prepare(remote_id)
+    rocketchat.clock.advance(10)
+    poll(rocketchat)
+    operation = ImportOperation.objects.get()
+    assert (operation.state, operation.finished_at) == ("ready", finished_at)
+    assert transitions()[-1] == ("importer_done", "importer_user_selection", "reopened")
+    rocketchat.select(remote_id)
+    live_through(rocketchat, 120, 5)
+    operation.refresh_from_db()
+    assert operation.status == "importer_done"
+    assert operation.finished_at == finished_at
+    assert [reason for _, _, reason in transitions()].count("reopened") == 1
+
+
+def test_an_idle_poll_is_cheap(rocketchat: Workspace) -> None:
+    rocketchat.start_import("slack", seconds=3600)
+    rocketchat.clock.advance(1800)
+    poll(rocketchat)
+    asked = rocketchat.requests.total()
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        result = poll(rocketchat)
+    assert result.changes == []
+    assert rocketchat.requests.total() - asked == rocketchat.requests[CURRENT] - 1 == 1
+    statements = [query["sql"] for query in queries]
+    writes = [sql for sql in statements if not sql.startswith("SELECT")]
+    assert len(statements) <= 5, statements
+    assert len(writes) <= 3, writes
+
+
+def test_polls_that_go_alike_share_a_period(rocketchat: Workspace) -> None:
+    rocketchat.start_import("slack", seconds=3600)
+    live_through(rocketchat, 300, 60)
+    rocketchat.outage = 503
+    live_through(rocketchat, 120, 60)
+    rocketchat.outage = None
+    live_through(rocketchat, 60, 60)
+    periods = SyncPeriod.objects.order_by("pk").values_list("outcome", "polls")
+    assert list(periods) == [("ok", 5), ("Unreachable", 2), ("ok", 1)]
+    failing = SyncPeriod.objects.get(outcome="Unreachable")
+    assert failing.last_at - failing.first_at == timedelta(seconds=60)
+    assert "503" in failing.message
+
+
+def test_could_not_look_is_not_failed(rocketchat: Workspace) -> None:
+    rocketchat.start_import("slack", seconds=3600)
+    live_through(rocketchat, 600, 60)
+    before = ImportOperation.objects.values().get()
+    told = transitions()
+    rocketchat.outage = 502
+    rocketchat.clock.advance(60)
+    result = poll(rocketchat)
+    assert not result.ok
+    assert result.error is not None
+    assert result.error.kind == "Unreachable"
+    assert ImportOperation.objects.values().get() == before
+    assert transitions() == told
+    assert SyncLease.objects.get().holder == ""
+
+
+def test_a_rate_limit_is_kept(rocketchat: Workspace, settings: Any) -> None:
+    from project.simulator.limiter import Limiter
+
+    rocketchat.limiter = Limiter(1, rocketchat.clock)
+    poll(rocketchat)
+    refused = poll(rocketchat)
+    assert refused.error is not None
+    assert refused.error.kind == "RateLimited"
+    asked = rocketchat.requests.total()
+    skipped = poll(rocketchat)
+    assert skipped.skipped is not None
+    assert skipped.skipped.startswith("not before ")
+    assert skipped.ok
+    assert rocketchat.requests.total() == asked
+
+
+def test_another_process_at_work_is_left_to_it(rocketchat: Workspace) -> None:
+    now = rocketchat.clock.now()
+    lasting = timedelta(seconds=35)
+    assert SyncLease.objects.take("default", "another", now=now, lasting=lasting)
+    result = poll(rocketchat)
+    assert (result.ok, result.skipped) == (True, "leased")
+    assert rocketchat.requests.total() == 0
+    assert not SyncPeriod.objects.exists()
+    rocketchat.clock.advance(34)
+    assert poll(rocketchat).skipped == "leased"
+    rocketchat.clock.advance(1)
+    assert poll(rocketchat).skipped is None
+
+
+def test_a_lease_outlives_a_killed_holder_by_five_seconds_past_the_deadline(
+    rocketchat: Workspace,
+) -> None:
+    seen: list[timedelta] = []
+
+    class Watching:
+        def current_operation(self) -> None:
+            lease = SyncLease.objects.get()
+            assert lease.expires_at is not None
+            seen.append(lease.expires_at - rocketchat.clock.now())
+
+    poll(rocketchat, client=Watching())
+    assert seen == [timedelta(seconds=conf.workspace("default").deadline + 5)]
+
+
+def test_who_lost_the_lease_writes_nothing(rocketchat: Workspace) -> None:
+    rocketchat.start_import("csv", seconds=600)
+
+    from importmonitor.rocketchat.client import Client
+
+    class Slow(Client):
+        """Asks so slowly that its lease runs out and another process takes it."""
+
+        def current_operation(self) -> Any:
+            received = super().current_operation()
+            SyncLease.objects.update(holder="another", expires_at=rocketchat.clock.now())
+            return received
+
+    with Slow(conf.workspace("default")) as slow:
+        result = poll(rocketchat, client=slow)
+    assert result.skipped == "leased"
+    assert not ImportOperation.objects.exists()
+    assert not StatusTransition.objects.exists()
+    assert SyncLease.objects.get().holder == "another"
+
+
+def test_a_dry_run_writes_nothing_and_tells_the_same(rocketchat: Workspace) -> None:
+    rocketchat.start_import("slack", seconds=600)
+    poll(rocketchat)
+    rocketchat.clock.advance(300)
+
+    def everything() -> list[Any]:
+        models = (ImportOperation, StatusTransition, SyncPeriod, SyncLease)
+        return [list(model._default_manager.values()) for model in models]
+
+    before = everything()
+    preview = poll(rocketchat, dry_run=True)
+    assert everything() == before
+    real = poll(rocketchat)
+    assert [change.updated for change in preview.changes] == [
+        change.updated for change in real.changes
+    ]
+    assert "status" in preview.changes[0].updated
+
+
+def test_a_dry_run_keeps_to_a_rate_limit(rocketchat: Workspace) -> None:
+    SyncLease.objects.create(
+        workspace="default", not_before=rocketchat.clock.now() + timedelta(seconds=30)
+    )
+    result = poll(rocketchat, dry_run=True)
+    assert result.skipped is not None
+    assert result.skipped.startswith("not before ")
+    assert rocketchat.requests.total() == 0
+
+
+def test_no_transaction_is_open_while_rocketchat_is_asked(
+    rocketchat: Workspace, transactional_db: None
+) -> None:
+    open_ones: list[bool] = []
+
+    class Watching:
+        def current_operation(self) -> None:
+            open_ones.append(connection.in_atomic_block)
+
+    poll(rocketchat, client=Watching())
+    assert open_ones == [False]
+
+
+def test_a_bug_gives_the_lease_back(rocketchat: Workspace) -> None:
+    class Broken:
+        def current_operation(self) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        poll(rocketchat, client=Broken())
+    assert SyncLease.objects.get().holder == ""
+
+
+def test_an_unknown_workspace_is_named() -> None:
+    with pytest.raises(conf.UnknownWorkspace, match=r"'nope'. Configured: default"):
+        sync_workspace("nope")
+
+
+def test_ids_that_differ_by_case_are_two_operations(rocketchat: Workspace) -> None:
+    common = {"type": "CSV", "importerKey": "csv", "status": "importer_done", "valid": True}
+    for hour, remote_id in enumerate(("7PbvsnKJD9ZAqw38C", "7pbvsnKJD9ZAqw38C")):
+        document = common | {"_id": remote_id, "ts": f"2026-01-05T1{hour}:00:00.000Z"}
+        rocketchat.put_operation(document | {"_updatedAt": document["ts"]})
+        rocketchat.clock.advance(7200)
+        poll(rocketchat)
+    assert ImportOperation.objects.count() == 2

@@ -1,0 +1,199 @@
+"""Every mistake that can be made in the settings is a system check with an id and a hint."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db.migrations.recorder import MigrationRecorder
+
+from importmonitor import conf
+
+GOOD = {"URL": "https://chat.example.org", "USER_ID": "u", "AUTH_TOKEN": "t"}
+NO_DICT = "tests.test_checks.no_dict"
+
+
+def no_dict() -> int:
+    return 3
+
+
+def failing() -> dict[str, Any]:
+    raise LookupError("no such tenant")
+
+
+def many() -> dict[str, Any]:
+    return {f"tenant-{number}": GOOD for number in range(3)}
+
+
+def with_options(**options: Any) -> dict[str, Any]:
+    return {"WORKSPACES": {"default": GOOD | options}}
+
+
+def found() -> list[checks.CheckMessage]:
+    """Run the registered checks, as `manage.py check` does."""
+    return [each for each in checks.run_checks() if (each.id or "").startswith("importmonitor.")]
+
+
+def test_good_settings_are_silent(settings: Any) -> None:
+    settings.IMPORTMONITOR = with_options()
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "id_"),
+    [
+        (["WORKSPACES"], "E001"),
+        ({"WORKSPACES": {"default": GOOD}, "WORKSPACE": {}}, "E002"),
+        ({"WORKSPACES": {"default": GOOD}, 3: {}}, "E002"),
+        ({"WORKSPACES": [GOOD]}, "E003"),
+        ({"WORKSPACES": None}, "E003"),
+        ({"WORKSPACES": "tests.nowhere.workspaces"}, "E003"),
+        ({"WORKSPACES": "nonsense"}, "E003"),
+        ({"WORKSPACES": "tests.test_checks.GOOD"}, "E003"),
+        ({"WORKSPACES": NO_DICT}, "E003"),
+        ({"WORKSPACES": "tests.test_checks.failing"}, "E003"),
+        ({"WORKSPACES": {"Default": GOOD}}, "E004"),
+        ({"WORKSPACES": {"": GOOD}}, "E004"),
+        ({"WORKSPACES": {"a/b": GOOD}}, "E004"),
+        ({"WORKSPACES": {"a" * 64: GOOD}}, "E004"),
+        ({"WORKSPACES": {1: GOOD}}, "E004"),
+        ({"WORKSPACES": {"default": "https://chat.example.org"}}, "E005"),
+        (with_options(TOKEN="t"), "E006"),
+        (with_options(URL=""), "E007"),
+        (with_options(URL=None), "E007"),
+        (with_options(URL=443), "E008"),
+        (with_options(URL="chat.example.org"), "E008"),
+        (with_options(URL="ftp://chat.example.org"), "E008"),
+        (with_options(URL="https://"), "E008"),
+        (with_options(URL="https://chat.example.org:port"), "E008"),
+        (with_options(URL="https://[::1"), "E008"),
+        (with_options(URL="https://chat.example.org/?a=b"), "E008"),
+        (with_options(URL="https://chat.example.org/#a"), "E008"),
+        (with_options(URL="https://chat.example.org/a b"), "E008"),
+        (with_options(URL="https://chat.example.org\n"), "E008"),
+        (with_options(URL="https://chat.example.org/api/v1/"), "E008"),
+        (with_options(URL="https://me:secret@chat.example.org"), "E008"),
+        (with_options(URL="http://chat.example.org"), "E009"),
+        (with_options(URL="http://10.0.0.1"), "E009"),
+        (with_options(USER_ID=""), "E010"),
+        (with_options(AUTH_TOKEN=None), "E011"),
+        (with_options(AUTH_TOKEN="t\n"), "E012"),
+        (with_options(AUTH_TOKEN="tökén"), "E012"),
+        (with_options(AUTH_TOKEN=5), "E012"),
+        (with_options(USER_ID="a b"), "E012"),
+        (with_options(CA_BUNDLE="/nonexistent/ca.pem"), "E013"),
+        (with_options(CA_BUNDLE=True), "E013"),
+        (with_options(TIMEOUT=0), "E014"),
+        (with_options(TIMEOUT="10"), "E014"),
+        (with_options(TIMEOUT=True), "E014"),
+        (with_options(DEADLINE=-1), "E014"),
+        (with_options(DEADLINE=float("nan")), "E014"),
+        (with_options(DEADLINE=float("inf")), "E014"),
+        (with_options(ALLOW_HTTP="yes"), "E015"),
+        ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": 300}, "E016"),
+        ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": timedelta(0)}, "E016"),
+        ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": None}, "E016"),
+    ],
+)
+def test_a_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:
+    settings.IMPORTMONITOR = setting
+    (message,) = [each for each in found() if each.level >= checks.ERROR]
+    assert message.id == f"importmonitor.{id_}"
+    assert message.hint
+    assert "secret" not in f"{message.msg} {message.hint}"
+    with pytest.raises(ImproperlyConfigured, match=f"importmonitor.{id_}"):
+        conf.config()
+
+
+@pytest.mark.parametrize(
+    ("setting", "id_"),
+    [
+        ({}, "W001"),
+        ({"WORKSPACES": {}}, "W001"),
+        ({"WORKSPACES": {"default": GOOD}, "STALLED_AFTER": timedelta(minutes=15)}, "W002"),
+        ({"WORKSPACES": {"default": GOOD}, "CHANNELS": {}}, "W002"),
+    ],
+)
+def test_what_is_no_mistake_but_worth_a_word_is_a_warning(
+    settings: Any, setting: Any, id_: str
+) -> None:
+    settings.IMPORTMONITOR = setting
+    (message,) = found()
+    assert (message.id, message.level) == (f"importmonitor.{id_}", checks.WARNING)
+    assert message.hint
+    conf.config()
+
+
+def test_settings_that_are_missing_altogether_are_a_warning(settings: Any) -> None:
+    del settings.IMPORTMONITOR
+    assert [each.id for each in found()] == ["importmonitor.W001"]
+
+
+def test_every_mistake_is_shown_at_once(settings: Any) -> None:
+    settings.IMPORTMONITOR = {"WORKSPACES": {"a": {}, "B": GOOD}, "X": 1}
+    ids = sorted(each.id or "" for each in found())
+    assert ids == [f"importmonitor.{id_}" for id_ in ("E002", "E004", "E007", "E010", "E011")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:3000",
+        "http://127.0.0.1",
+        "http://127.8.8.8:1",
+        "http://[::1]:3000",
+        "http://chat.localhost",
+        "https://chat.example.org/",
+        "https://chat.example.org/sub/path",
+        "https://bücher.example",
+    ],
+)
+def test_good_urls(settings: Any, url: str) -> None:
+    settings.IMPORTMONITOR = with_options(URL=url)
+    assert conf.workspace("default").url == url.rstrip("/")
+
+
+def test_http_may_be_allowed(settings: Any) -> None:
+    settings.IMPORTMONITOR = with_options(URL="http://chat.internal", ALLOW_HTTP=True)
+    assert conf.workspace("default").allow_http
+
+
+def test_a_ca_bundle_may_be_a_path(settings: Any, tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.touch()
+    settings.IMPORTMONITOR = with_options(CA_BUNDLE=bundle)
+    assert conf.workspace("default").ca_bundle == str(bundle)
+
+
+def test_workspaces_from_a_callable(settings: Any) -> None:
+    settings.IMPORTMONITOR = {"WORKSPACES": "tests.test_checks.many"}
+    assert conf.aliases() == list(conf.config().workspaces) == ["tenant-0", "tenant-1", "tenant-2"]
+
+
+def test_a_workspace_keeps_its_credentials_out_of_its_repr(settings: Any) -> None:
+    settings.IMPORTMONITOR = with_options(USER_ID="someone", AUTH_TOKEN="hush-hush")
+    told = repr(conf.config())
+    assert "hush-hush" not in told
+    assert "someone" not in told
+
+
+@pytest.mark.django_db
+def test_permissions_that_are_not_migrated() -> None:
+    assert not checks.run_checks(tags=[checks.Tags.database], databases=["default"])
+    Permission.objects.filter(codename="run-import").delete()
+    (message,) = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
+    assert message.id == "importmonitor.E017"
+    assert "run-import" in message.msg
+    assert "view-import-operations" not in message.msg
+    assert "migrate" in (message.hint or "")
+
+
+@pytest.mark.django_db
+def test_a_database_that_is_not_migrated_is_left_to_migrate() -> None:
+    """`migrate` runs these checks first: an error here would keep it from ever running."""
+    Permission.objects.all().delete()
+    MigrationRecorder.Migration.objects.filter(app="importmonitor").delete()
+    assert not checks.run_checks(tags=[checks.Tags.database], databases=["default"])
