@@ -7,9 +7,9 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from importmonitor.conf import Workspace
@@ -24,7 +24,6 @@ from importmonitor.rocketchat.errors import (
     Unreachable,
 )
 
-_EXCERPT = 200
 #: Rocket.Chat's window for counting calls, and so the longest that it makes anyone wait.
 _RATE_LIMIT_WINDOW = timedelta(seconds=60)
 _LONGEST_WAIT = timedelta(minutes=10)
@@ -34,35 +33,35 @@ _TOKEN_LENGTH = 20
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; `url` is what was asked, `body` has been decompressed."""
+    """An HTTP answer; `url` is what was asked, `body` is decompressed, or None if not read."""
 
     url: str
     status: int
     content_type: str
     headers: Mapping[str, str] = field(repr=False)
     received_at: datetime
-    body: bytes = field(default=b"", repr=False)
-
-    def with_body(self, body: bytes) -> Self:
-        return replace(self, body=body)
+    body: bytes | None = field(default=None, repr=False)
 
     @property
     def is_html(self) -> bool:
-        return "html" in self.content_type.lower() or self.body.lstrip()[:1] == b"<"
+        return "html" in self.content_type.lower() or (self.body or b"").lstrip()[:1] == b"<"
 
     @property
-    def excerpt(self) -> str:
-        """The first 200 characters of what a person would read in it, on one line."""
-        text = self.body[:16_384].decode("utf-8", "replace")
+    def text(self) -> str:
+        """The beginning of what a person would read in it: without tags, scripts and styles."""
+        text = (self.body or b"")[:16_384].decode("utf-8", "replace")
         if self.is_html:
             text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text)
             text = html.unescape(text)
-        text = "".join(char if char.isprintable() else " " for char in text)
-        return " ".join(text.split())[:_EXCERPT]
+        return text
 
-    def __str__(self) -> str:
-        told = f"{self.status} {self.content_type.partition(';')[0].strip() or 'without a type'}"
-        return f"{told}: {self.excerpt!r}" if self.excerpt else f"{told}, empty"
+
+def quotable(workspace: Workspace, text: str, length: int = 200) -> str:
+    """Return remote text fit for a message: one printable line, not long, without the token."""
+    # Before it is cut: half a token is half a secret.
+    text = text.replace(workspace.auth_token, "[hidden]")
+    text = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(text.split())[:length]
 
 
 def without_token(body: bytes, token: str) -> bytes:
@@ -128,16 +127,24 @@ def bad_answer_text(workspace: Workspace, answer: Answer, trouble: str) -> str:
 
 
 def _said(workspace: Workspace, answer: Answer) -> str:
-    said = f"{workspace.alias}: GET {answer.url} was answered {answer}"
-    return said.replace(workspace.auth_token, "[hidden]")
+    content_type = quotable(workspace, answer.content_type.partition(";")[0], 80)
+    said = (
+        f"{workspace.alias}: GET {answer.url} was answered {answer.status} "
+        f"{content_type or 'without a type'}"
+    )
+    if answer.body is None:
+        return said
+    excerpt = quotable(workspace, answer.text)
+    return f"{said}: {excerpt!r}" if excerpt else f"{said}, empty"
 
 
 def _object(answer: Answer) -> dict[str, Any]:
     # Only for errors, which are short: what cannot be decoded here is judged with the body later.
-    if len(answer.body) > 65_536 or answer.body.lstrip()[:1] != b"{":
+    content = answer.body or b""
+    if len(content) > 65_536 or content.lstrip()[:1] != b"{":
         return {}
     try:
-        body = json.loads(answer.body)
+        body = json.loads(content)
     except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
@@ -161,8 +168,7 @@ def _until(answer: Answer, word: str) -> datetime:
 
 
 def _redirect_advice(workspace: Workspace, answer: Answer) -> str:
-    target = answer.headers.get("Location", "")
-    target = target.replace(workspace.auth_token, "[hidden]")[:_EXCERPT]
+    target = quotable(workspace, answer.headers.get("Location", ""))
     advice = (
         f"It points to {target!r}. Redirects are not followed: they could take the token along."
     )

@@ -7,12 +7,15 @@ a finished operation back to `importer_user_selection`).
 import json
 import random
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from http.client import HTTPException
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from importmonitor import __version__
 from importmonitor.conf import Workspace
@@ -29,6 +32,9 @@ BACKOFF = 0.3
 # Compressed, a chunk may become a thousand times as long in one step.
 _CHUNK = 16 * 1024
 _RETRIED = frozenset({502, 503, 504})
+# requests lets some of what lies below it through as it is: a negative length of a chunk and a
+# host name that cannot be are ValueErrors, a CA bundle that is gone is an OSError.
+_TROUBLES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
 
 class Client:
@@ -39,7 +45,7 @@ class Client:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.headers.update(
             {"Accept": "application/json", "User-Agent": f"importmonitor/{__version__}"}
         )
@@ -112,14 +118,19 @@ class Client:
 
     def _json(self, answer: Answer) -> Any:
         """Decode a body; raises BadAnswer (also for NaN, which is not JSON but Python's)."""
+        assert answer.body is not None
         try:
             return json.loads(answer.body.decode("utf-8-sig"), parse_constant=_no_constant)
         except UnicodeDecodeError:
             trouble = "it is not UTF-8"
         except RecursionError:
             trouble = "its JSON is nested too deeply"
-        except ValueError as error:
-            trouble = f"it is not JSON ({error})" if answer.body else "it is empty"
+        except json.JSONDecodeError as error:
+            where = f" at character {error.pos}" if error.pos else ""
+            trouble = f"it is not JSON ({error.msg}{where})" if answer.body else "it is empty"
+        except ValueError:
+            # From int(), which says how to lift Python's limit: of no use to who reads this.
+            trouble = "it holds a number of too many digits"
         raise self._refusal(answer, trouble)
 
     def _get(self, path: str, *, permission: str | None) -> Answer:
@@ -136,7 +147,7 @@ class Client:
             again = False
             try:
                 answer = self._get_once(path, credentials=permission is not None, ends_at=ends_at)
-            except requests.RequestException as error:
+            except _TROUBLES as error:
                 failure, again = self._failure(path, error, ends_at)
             if answer is not None:
                 failure = answers.error_in(self.workspace, answer, permission)
@@ -166,12 +177,9 @@ class Client:
                 timeout=timeout,
                 verify=workspace.ca_bundle or True,
                 stream=True,
-                # requests takes `Authorization` off a redirect to another host, but no header
-                # that it does not know: it would hand X-Auth-Token to whoever is there.
                 allow_redirects=False,
             ) as response,
         ):
-            body = bytearray()
             answer = Answer(
                 url=url,
                 status=response.status_code,
@@ -179,26 +187,27 @@ class Client:
                 headers=response.headers,
                 received_at=datetime.now(UTC),
             )
+            body = bytearray()
             for chunk in response.iter_content(_CHUNK):
                 body += chunk
                 if len(body) > MAX_BODY:
-                    raise self._refusal(answer, f"it is longer than {MAX_BODY // 1024 // 1024} MiB")
-        return answer.with_body(answers.without_token(bytes(body), workspace.auth_token))
+                    trouble = f"it is longer than {MAX_BODY // 1024 // 1024} MiB"
+                    raise self._refusal(answer, trouble)
+        return replace(answer, body=answers.without_token(bytes(body), workspace.auth_token))
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["X-User-Id"] = self.workspace.user_id
         request.headers["X-Auth-Token"] = self.workspace.auth_token
         return request
 
-    def _failure(
-        self, path: str, error: requests.RequestException, ends_at: float
-    ) -> tuple[RocketChatError, bool]:
+    def _failure(self, path: str, error: Exception, ends_at: float) -> tuple[RocketChatError, bool]:
         """Tell what requests stumbled over, and whether to try once more."""
         workspace = self.workspace
         asked = f"{workspace.alias}: GET {workspace.url}/{path}"
+        reason = answers.quotable(workspace, _reason(error))
         if isinstance(error, requests.exceptions.SSLError):
             return Unreachable(
-                f"{asked} failed: TLS: {_reason(error)}. If the certificate is signed by an "
+                f"{asked} failed: TLS: {reason}. If the certificate is signed by an "
                 "authority of your own, give its file as CA_BUNDLE."
             ), False
         if isinstance(error, requests.exceptions.ContentDecodingError):
@@ -218,12 +227,25 @@ class Client:
             ), False
         if isinstance(error, requests.exceptions.ConnectionError):
             return Unreachable(
-                f"{asked} failed: {_reason(error)}. "
+                f"{asked} failed: {reason}. "
                 "Is the server up, and can it be reached from here? Is the URL right?"
             ), True
         return Unreachable(
-            f"{asked} failed: {_reason(error)}. Is there a proxy in front that cuts answers short?"
+            f"{asked} failed: {reason}. Is there a proxy in front that cuts answers short?"
         ), False
+
+
+class _Session(requests.Session):
+    """Knows no redirects: what points elsewhere is an answer like any other.
+
+    requests takes `Authorization` off a redirect to another host, but no header that it does not
+    know: it would hand X-Auth-Token to whoever is there. Told not to follow, it still reads the
+    whole body of a redirect, however long (`resolve_redirects`, to 2.34), and fails on a
+    `Location` that is no URL.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 class _DeadlineAdapter(HTTPAdapter):
@@ -247,7 +269,7 @@ def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
 
 
 def _is_timeout(error: BaseException) -> bool:

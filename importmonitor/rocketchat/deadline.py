@@ -5,6 +5,8 @@ caller for as long as it likes: in the body, and just as well in the status line
 which http.client reads before anyone else sees them. Here each read from the socket is given no
 more than what is left until the deadline.
 
+The time-out for connecting, too, starts anew with each address of a host that has several.
+
 Not covered, because Python cannot: looking up a name, which the resolver's own time-outs bound.
 """
 
@@ -19,6 +21,7 @@ from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 _deadline: ContextVar[float] = ContextVar("deadline")
 
@@ -66,13 +69,55 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), sock, _deadline.get()))
 
+    def begin(self) -> None:
+        super().begin()
+        # What could not be read of the headers, urllib3 would log, whatever a server has put
+        # there: the headers that we sent, say. What could be read is good enough.
+        self.msg.defects.clear()
+        self.msg.set_payload("")
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """Connect to the first address of a host that answers; raises urllib3's exceptions."""
+    # As urllib3's own: with the dot that ends a full name, which `host` is shown without.
+    host, port = connection._dns_host, connection.port  # noqa: SLF001 - for a subclass to use
+    failure: OSError | None = None
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise NameResolutionError(host, connection, error) from error
+    for family, kind, protocol, _name, address in addresses:
+        left = _deadline.get() - time.monotonic()
+        if left <= 0:
+            break
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(min(left, connection.timeout or left))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failure = error
+            continue
+        return sock
+    if failure is None or isinstance(failure, TimeoutError):
+        raise ConnectTimeoutError(connection, "the time for connecting is over")
+    raise NewConnectionError(connection, str(failure)) from failure
+
 
 class _HTTPConnection(HTTPConnection):
     response_class = _Response
 
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
 
 class _HTTPSConnection(HTTPSConnection):
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
 
 
 class _HTTPConnectionPool(HTTPConnectionPool):

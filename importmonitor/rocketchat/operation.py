@@ -34,21 +34,28 @@ IMPORTERS = {
     "api": "API",
 }
 
+_KNOWN = frozenset(
+    {
+        *("_id", "type", "importerKey", "ts", "status", "valid", "user", "_updatedAt", "count"),
+        *("file", "contentType", "messagesstatus"),
+    }
+)
+
 #: Holds names and e-mail addresses of everyone who is being imported; never stored.
 PRIVATE = frozenset({"fileData"})
 
 # MariaDB's JSON_VALID gives up at 32 levels, and every JSON column there has it as a constraint.
 _DEPTH = 20
-# A key of the document that needs more than this is cut or left out of the stored payload, and so
-# is what would make the whole larger than a row should be.
+# What is longer is cut in the stored payload, or a key that needs more left out of it, and so is
+# what would make the whole larger than a row should be.
+_STRING_LENGTH = 5_000
 _VALUE_BYTES = 65_536
 _PAYLOAD_BYTES = 1_048_576
 _KEYS = 200
 _NAMES = 50
 
+# What a BigIntegerField holds, and every database's JSON.
 _BIGINT = 2**63
-# PostgreSQL's jsonb, MariaDB's JSON and JavaScript all take an integer of this size.
-_JSON_INTEGER = 2**63
 
 # Years that a datetime still holds once a time zone has been applied to it.
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -257,52 +264,57 @@ def _substitute_id(document: dict[str, Any]) -> str:
 
 def _payload(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the document as every database can hold it, and the keys that had to be changed."""
-    payload: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     changed: list[str] = []
     room = _PAYLOAD_BYTES
-    for key, value in document.items():
+    # What people know first: of a document with too much in it, that is what should be left.
+    for key in sorted(document, key=lambda key: key not in _KNOWN):
         if key in PRIVATE:
             continue
-        name = safe_text(key, TEXT_LENGTH)
-        try:
-            clean = _clean(value, _DEPTH)
-        except _Unreadable:
-            changed.append(name)
-            continue
+        cleaner = _Cleaner()
+        clean = cleaner.clean(document[key], _DEPTH)
         size = len(json.dumps(clean))
-        if size > _VALUE_BYTES:
-            changed.append(name)
-            if not isinstance(clean, str):
-                continue
-            clean = safe_text(clean, _VALUE_BYTES // 8)
-            size = len(json.dumps(clean))
-        if size > room or len(payload) >= _KEYS:
-            changed.append(name)
-            continue
-        room -= size
-        payload[name] = clean
-    return payload, changed
+        fits = size <= min(_VALUE_BYTES, room) and len(kept) < _KEYS
+        if cleaner.changed or not fits:
+            changed.append(safe_text(key, TEXT_LENGTH))
+        if fits:
+            room -= size
+            kept[key] = clean
+    return {safe_text(key, TEXT_LENGTH): kept[key] for key in document if key in kept}, changed
 
 
-def _clean(value: Any, depth: int) -> Any:
-    """Return a JSON value that survives a round trip through every database unchanged.
+class _Cleaner:
+    """Makes a JSON value one that survives a round trip through every database unchanged.
 
-    Raises _Unreadable where there is none: too deep, not finite, an integer too large.
+    What cannot (too deep, not finite, an integer too large) becomes null, a very long string is
+    cut, and `changed` becomes true.
     """
-    if isinstance(value, str):
-        return safe_text(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise _Unreadable
-        # PostgreSQL's jsonb gives 1.0 and 1e308 back as integers; so does JavaScript, and a
-        # workspace is written in it.
-        value = int(value) if value.is_integer() else value
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _JSON_INTEGER:
-        raise _Unreadable
-    if isinstance(value, list | dict) and depth == 0:
-        raise _Unreadable
-    if isinstance(value, list):
-        return [_clean(item, depth - 1) for item in value]
-    if isinstance(value, dict):
-        return {safe_text(key, TEXT_LENGTH): _clean(item, depth - 1) for key, item in value.items()}
-    return value
+
+    def __init__(self) -> None:
+        self.changed = False
+
+    def clean(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            self.changed |= len(value) > _STRING_LENGTH
+            return safe_text(value, _STRING_LENGTH)
+        if isinstance(value, list | dict) and depth == 0:
+            return self._give_up()
+        if isinstance(value, list):
+            return [self.clean(item, depth - 1) for item in value]
+        if isinstance(value, dict):
+            return {
+                safe_text(key, TEXT_LENGTH): self.clean(item, depth - 1)
+                for key, item in value.items()
+            }
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return self._give_up()
+            # PostgreSQL's jsonb gives 1.0 and 1e308 back as integers; so does JavaScript, and a
+            # workspace is written in it.
+            value = int(value) if value.is_integer() else value
+        if isinstance(value, int) and not -_BIGINT <= value < _BIGINT:
+            return self._give_up()
+        return value
+
+    def _give_up(self) -> None:
+        self.changed = True
