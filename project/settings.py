@@ -153,7 +153,6 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # Serve static files where they lie: nobody has to remember collectstatic.
 WHITENOISE_USE_FINDERS = True
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from importmonitor import conf, health, outcomes
 from importmonitor.admin import display, filters
 from importmonitor.models import ImportOperation
-from importmonitor.sync import SyncResult, sync_workspace
+from importmonitor.sync import LEASED, SyncResult, sync_workspace
 
 RUN_IMPORT = "importmonitor.run-import"
 
@@ -261,23 +261,17 @@ def card(workspace: health.WorkspaceHealth) -> dict[str, Any]:
 
 def tell(request: HttpRequest, result: SyncResult) -> None:
     """Tell in a message how a poll went."""
+    # No message begins with an alias: the admin's template would give it a capital letter.
+    words = {"workspace": result.workspace, "reason": result.skipped}
     if result.error is not None:
-        messages.error(request, str(result.error))
-    elif result.skipped == "leased":
-        messages.info(
-            request,
-            _("%(workspace)s is being synced by another process.")
-            % {"workspace": result.workspace},
-        )
+        messages.error(request, f"{result.error.kind}: {result.error}")
+    elif result.skipped == LEASED:
+        told = _("The workspace %(workspace)s is being synced by another process.")
+        messages.info(request, told % words)
     elif result.skipped is not None:
-        messages.warning(
-            request,
-            _("%(workspace)s: Rocket.Chat asked to be left alone for a moment (%(reason)s).")
-            % {"workspace": result.workspace, "reason": result.skipped},
-        )
+        told = _("Rocket.Chat asked to leave %(workspace)s alone for a moment (%(reason)s).")
+        messages.warning(request, told % words)
     elif result.changes:
-        messages.success(request, _("%(workspace)s: synced.") % {"workspace": result.workspace})
+        messages.success(request, _("Synced %(workspace)s.") % words)
     else:
-        messages.success(
-            request, _("%(workspace)s: synced, nothing new.") % {"workspace": result.workspace}
-        )
+        messages.success(request, _("Synced %(workspace)s: nothing new.") % words)

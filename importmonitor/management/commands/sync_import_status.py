@@ -19,7 +19,7 @@ from importmonitor.management.workspaces import (
 )
 from importmonitor.models import ImportOperation
 from importmonitor.rocketchat.operation import COUNTS
-from importmonitor.sync import SyncResult, sync_workspace
+from importmonitor.sync import LEASED, SyncResult, sync_workspace
 
 #: Exit status with --fail-on-import-error: all could be looked at, and an import is in trouble.
 IMPORT_FAILED = 3
@@ -88,7 +88,7 @@ def text_line(result: SyncResult, *, dry_run: bool) -> str:
     told = f"{result.workspace}: "
     if result.error is not None:
         return f"{told}could not be looked at ({result.error.kind})"
-    if result.skipped == "leased":
+    if result.skipped == LEASED:
         return f"{told}skipped, being synced by another process"
     if result.skipped is not None:
         return f"{told}skipped, not to be asked {result.skipped.removeprefix('not ')}"
