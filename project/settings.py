@@ -6,6 +6,7 @@ container platforms and systemd hand out secrets.
 """
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -111,14 +112,13 @@ TEMPLATES = [
 
 def database() -> dict[str, Any]:
     """Return the database's settings, with what a writer beside many readers needs on SQLite."""
-    try:
-        found: dict[str, Any] = environ.Env.db_url_config(
-            text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
-        )
-    except ValueError:
-        found = {}
-    if not found.get("ENGINE"):
-        # The value is not repeated: it holds a password.
+    url = text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    found: dict[str, Any] = {}
+    # Asked first: of a scheme that it does not know, environ warns with the password in the text.
+    if url.partition("://")[0] in environ.Env.DB_SCHEMES:
+        with suppress(ValueError):
+            found = environ.Env.db_url_config(url)
+    if not found:
         raise ImproperlyConfigured(
             "DATABASE_URL cannot be read. It looks like postgres://user:password@host/name."
         )

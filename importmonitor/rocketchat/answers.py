@@ -185,7 +185,8 @@ def _redirect_advice(workspace: Workspace, answer: Answer) -> str:
 
 def _page_advice(workspace: Workspace, answer: Answer) -> str:
     parts = urlsplit(workspace.url)
-    advice = "This is not Rocket.Chat's API. Set the URL to the workspace's own address"
+    what = "a web page, not Rocket.Chat's API" if answer.is_html else "not Rocket.Chat's API"
+    advice = f"This is {what}. Set the URL to the workspace's own address"
     if parts.path:
         return f"{advice}: did you mean {urlunsplit(parts._replace(path=''))}?"
     if answer.status in {404, 405}:

@@ -1,0 +1,125 @@
+"""The host project's settings: from the environment, from files, and what is wrong with them."""
+
+import os
+import runpy
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+SETTINGS = Path(__file__).parent.parent / "project" / "settings.py"
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name not in {"PATH", "HOME"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ENV_FILE", os.devnull)
+    monkeypatch.setenv("SECRET_KEY", "for tests")
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(str(SETTINGS))
+
+
+def test_safe_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(monkeypatch)
+    assert found["DEBUG"] is False
+    assert found["SECURE_SSL_REDIRECT"] is True
+    assert found["SESSION_COOKIE_SECURE"] is found["CSRF_COOKIE_SECURE"] is True
+    assert found["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
+    assert found["IMPORTMONITOR"] == {"WORKSPACES": {}}
+    database = found["DATABASES"]["default"]
+    assert database["NAME"] == str(SETTINGS.parent.parent / "db.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+
+
+def test_three_variables_are_a_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(
+        monkeypatch,
+        ROCKETCHAT_URL="https://chat.example.org",
+        ROCKETCHAT_USER_ID="me",
+        ROCKETCHAT_AUTH_TOKEN="hush",
+    )
+    assert found["IMPORTMONITOR"]["WORKSPACES"] == {
+        "default": {"URL": "https://chat.example.org", "USER_ID": "me", "AUTH_TOKEN": "hush"}
+    }
+
+
+def test_several_workspaces_and_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(
+        monkeypatch,
+        ROCKETCHAT_WORKSPACES="acme, globex-eu",
+        ROCKETCHAT_ACME_URL="https://acme.example",
+        ROCKETCHAT_GLOBEX_EU_URL="http://globex.example",
+        ROCKETCHAT_GLOBEX_EU_ALLOW_HTTP="yes",
+        ROCKETCHAT_GLOBEX_EU_TIMEOUT="2.5",
+        ROCKETCHAT_GLOBEX_EU_DEADLINE="soon",
+        ROCKETCHAT_GLOBEX_EU_CA_BUNDLE="/etc/ca.pem",
+    )
+    assert found["IMPORTMONITOR"]["WORKSPACES"] == {
+        "acme": {"URL": "https://acme.example"},
+        "globex-eu": {
+            "URL": "http://globex.example",
+            "ALLOW_HTTP": True,
+            "TIMEOUT": 2.5,
+            # For the system check to show, which knows the workspace it belongs to.
+            "DEADLINE": "soon",
+            "CA_BUNDLE": "/etc/ca.pem",
+        },
+    }
+
+
+def test_secrets_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hush\n")
+    found = read(monkeypatch, ROCKETCHAT_AUTH_TOKEN_FILE=str(tmp_path / "token"))
+    assert found["WORKSPACES"]["default"]["AUTH_TOKEN"] == "hush"
+    with pytest.raises(ImproperlyConfigured, match=r"ROCKETCHAT_URL_FILE cannot be read: No such"):
+        read(monkeypatch, ROCKETCHAT_URL_FILE=str(tmp_path / "nowhere"))
+
+
+def test_a_file_of_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("ROCKETCHAT_URL=https://a.example\nALLOWED_HOSTS=a.example,b\n")
+    found = read(monkeypatch, ENV_FILE=str(tmp_path / "env"))
+    assert found["WORKSPACES"]["default"]["URL"] == "https://a.example"
+    assert found["ALLOWED_HOSTS"] == ["a.example", "b"]
+
+
+def test_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(monkeypatch, IMPORTMONITOR_UNREACHABLE_AFTER="90")
+    assert found["IMPORTMONITOR"]["UNREACHABLE_AFTER"] == timedelta(seconds=90)
+    found = read(monkeypatch, IMPORTMONITOR_UNREACHABLE_AFTER="a while")
+    assert found["IMPORTMONITOR"]["UNREACHABLE_AFTER"] == "a while"
+
+
+def test_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY")
+    found = read(monkeypatch, DEBUG="on")
+    assert (found["DEBUG"], found["SECURE_SSL_REDIRECT"]) == (True, False)
+    with pytest.raises(ImproperlyConfigured, match="DEBUG is 'perhaps': set it to on or off"):
+        read(monkeypatch, DEBUG="perhaps")
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY is not set"):
+        read(monkeypatch, DEBUG="off")
+
+
+def test_other_databases_keep_their_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(monkeypatch, DATABASE_URL="postgres://me:hush@db.example/name")
+    database = found["DATABASES"]["default"]
+    assert database["HOST"] == "db.example"
+    assert database["CONN_HEALTH_CHECKS"] is True
+    assert "OPTIONS" not in database
+
+
+@pytest.mark.parametrize("url", ["nonsense", "oracel://me:hush@db", "postgres://me:hush@db:x/y"])
+def test_a_database_url_that_cannot_be_read_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL cannot be read") as error:
+        read(monkeypatch, DATABASE_URL=url)
+    assert "hush" not in str(error.value)
+    assert error.value.__cause__ is None
