@@ -20,6 +20,7 @@ from importmonitor.changes import Change, compare
 from importmonitor.models import ImportOperation, StatusTransition, SyncLease, SyncPeriod
 from importmonitor.rocketchat.errors import RateLimited, RocketChatError
 from importmonitor.rocketchat.operation import Operation
+from importmonitor.workspaces import Workspace
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
@@ -82,7 +83,7 @@ def sync_workspace(
 
 
 def _preview(
-    workspace: conf.Workspace, client: "Client | None", now: Callable[[], datetime]
+    workspace: Workspace, client: "Client | None", now: Callable[[], datetime]
 ) -> SyncResult:
     """Look and compare, without a lease, and write nothing."""
     result = SyncResult(workspace.alias, polled_at=now())
@@ -100,7 +101,7 @@ def _preview(
 
 
 def _poll(
-    workspace: conf.Workspace, client: "Client | None", now: Callable[[], datetime]
+    workspace: Workspace, client: "Client | None", now: Callable[[], datetime]
 ) -> SyncResult:
     """Look and store what is new, under the workspace's lease."""
     alias = workspace.alias
@@ -128,7 +129,7 @@ def _poll(
     return replace(result, operation=operation, changes=changes)
 
 
-def _ask(workspace: conf.Workspace, client: "Client | None") -> Operation | None:
+def _ask(workspace: Workspace, client: "Client | None") -> Operation | None:
     if client is None:
         # Imported here: it brings requests, a quarter of a cron command's start-up.
         from importmonitor.rocketchat.client import Client

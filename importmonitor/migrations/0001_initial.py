@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import importmonitor.models
+import importmonitor.models.fields
 from django.conf import settings
 from django.db import migrations, models
 
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(blank=True, max_length=100, verbose_name='name')),
-                ('prefix', importmonitor.models.ExactCharField(max_length=12, unique=True, verbose_name='prefix')),
+                ('prefix', importmonitor.models.fields.ExactCharField(max_length=12, unique=True, verbose_name='prefix')),
                 ('digest', models.CharField(max_length=64, verbose_name='digest')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
                 ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires')),
@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('workspace', models.CharField(max_length=63, verbose_name='workspace')),
-                ('remote_id', importmonitor.models.ExactCharField(max_length=64, verbose_name='id in Rocket.Chat')),
+                ('remote_id', importmonitor.models.fields.ExactCharField(max_length=64, verbose_name='id in Rocket.Chat')),
                 ('type', models.CharField(blank=True, max_length=255, verbose_name='type')),
                 ('importer_key', models.CharField(blank=True, max_length=255, verbose_name='importer')),
                 ('status', models.CharField(blank=True, max_length=255, verbose_name='status')),

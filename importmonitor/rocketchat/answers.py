@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from importmonitor.conf import Workspace
 from importmonitor.rocketchat.errors import (
     BadAnswer,
     NotRocketChat,
@@ -23,6 +22,7 @@ from importmonitor.rocketchat.errors import (
     Unauthenticated,
     Unreachable,
 )
+from importmonitor.workspaces import Workspace
 
 #: Rocket.Chat's window for counting calls, and so the longest that it makes anyone wait.
 _RATE_LIMIT_WINDOW = timedelta(seconds=60)

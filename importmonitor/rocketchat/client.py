@@ -18,11 +18,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from importmonitor import __version__
-from importmonitor.conf import Workspace
 from importmonitor.rocketchat import answers, deadline
 from importmonitor.rocketchat.answers import Answer
 from importmonitor.rocketchat.errors import BadAnswer, RocketChatError, Unreachable
 from importmonitor.rocketchat.operation import Operation, json_type, parse_operation
+from importmonitor.workspaces import Workspace
 
 MAX_BODY = 8 * 1024 * 1024
 ATTEMPTS = 3

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.core.management import BaseCommand
 
-from importmonitor.conf import Workspace
-from importmonitor.management.workspaces import (
+from importmonitor.management.arguments import (
     FAILED,
     add_workspace_argument,
     chosen,
@@ -18,6 +17,7 @@ from importmonitor.management.workspaces import (
 )
 from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.errors import NotRocketChat, PermissionMissing, RocketChatError
+from importmonitor.workspaces import Workspace
 
 
 class Command(BaseCommand):

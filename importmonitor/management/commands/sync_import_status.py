@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from importmonitor import outcomes
 from importmonitor.changes import Change
-from importmonitor.management.workspaces import (
+from importmonitor.management.arguments import (
     FAILED,
     add_workspace_argument,
     chosen,

@@ -1,0 +1,86 @@
+"""Credentials of the tools that ask this app in Rocket.Chat's place."""
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from importmonitor.models.fields import ExactCharField
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def issue(
+        self, user: "User", *, name: str = "", expires_at: datetime | None = None
+    ) -> tuple["ApiToken", str]:
+        """Make a token for a user; return it and its text, which is not stored anywhere."""
+        prefix = secrets.token_hex(ApiToken.PREFIX_LENGTH // 2)
+        text = f"{prefix}{secrets.token_urlsafe(32)}"
+        token = self.create(
+            user=user, name=name, prefix=prefix, digest=_digest(text), expires_at=expires_at
+        )
+        return token, text
+
+    def authenticate(self, user_id: str, text: str) -> "ApiToken | None":
+        """Return the live token of that text and that active user, or None. One query."""
+        token = (
+            self.filter(prefix=text[: ApiToken.PREFIX_LENGTH]).select_related("user").first()
+            if text.isascii() and text.isprintable()
+            else None
+        )
+        # Compared even where there is none, so that time does not tell which prefixes exist.
+        same = hmac.compare_digest(_digest(text), token.digest if token else _digest(""))
+        if token is None or not same or str(token.user_id) != user_id:
+            return None
+        if token.is_expired or not token.user.is_active:
+            return None
+        return token
+
+
+class ApiToken(models.Model):
+    """A credential of an internal tool, in Rocket.Chat's form: a user's id and a token.
+
+    Only a digest is stored. The text has 256 bits of chance in it, so one round of SHA-256 is
+    enough: there is no dictionary to go through.
+    """
+
+    PREFIX_LENGTH = 12
+    NAME_LENGTH = 100
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="importmonitor_tokens",
+        verbose_name=_("user"),
+    )
+    name = models.CharField(_("name"), max_length=NAME_LENGTH, blank=True)
+    prefix = ExactCharField(_("prefix"), max_length=PREFIX_LENGTH, unique=True)
+    digest = models.CharField(_("digest"), max_length=64)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        ordering = ("-created_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.name or _('unnamed')} ({self.prefix}…)"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
