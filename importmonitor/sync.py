@@ -100,9 +100,7 @@ def _preview(
     return replace(result, operation=operation, changes=changes)
 
 
-def _poll(
-    workspace: Workspace, client: "Client | None", now: Callable[[], datetime]
-) -> SyncResult:
+def _poll(workspace: Workspace, client: "Client | None", now: Callable[[], datetime]) -> SyncResult:
     """Look and store what is new, under the workspace's lease."""
     alias = workspace.alias
     result = SyncResult(alias, polled_at=now())

@@ -6,7 +6,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.fields import ExactCharField
-from importmonitor.rocketchat.operation import FILE_LENGTH, ID_LENGTH, TEXT_LENGTH
+from importmonitor.rocketchat.operation import FILE_LENGTH, ID_LENGTH
+from importmonitor.rocketchat.payload import TEXT_LENGTH
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
 
 

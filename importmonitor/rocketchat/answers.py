@@ -27,6 +27,9 @@ from importmonitor.workspaces import Workspace
 #: Rocket.Chat's window for counting calls, and so the longest that it makes anyone wait.
 _RATE_LIMIT_WINDOW = timedelta(seconds=60)
 _LONGEST_WAIT = timedelta(minutes=10)
+#: Enough of a page to find 200 characters of text in: the expressions that take tags out are
+#: quadratic on a page made for that.
+_READ = 4_096
 #: Shorter than this, a token could be a word that an answer holds for other reasons.
 _TOKEN_LENGTH = 20
 
@@ -49,7 +52,7 @@ class Answer:
     @property
     def text(self) -> str:
         """The beginning of what a person would read in it: without tags, scripts and styles."""
-        text = (self.body or b"")[:16_384].decode("utf-8", "replace")
+        text = (self.body or b"")[:_READ].decode("utf-8", "replace")
         if self.is_html:
             text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text)
             text = html.unescape(text)
@@ -169,6 +172,8 @@ def _until(answer: Answer, word: str) -> datetime:
 
 def _redirect_advice(workspace: Workspace, answer: Answer) -> str:
     target = quotable(workspace, answer.headers.get("Location", ""))
+    if not target:
+        return "It is a redirect to nowhere. Look at the proxy in front of Rocket.Chat."
     advice = (
         f"It points to {target!r}. Redirects are not followed: they could take the token along."
     )
@@ -179,7 +184,7 @@ def _redirect_advice(workspace: Workspace, answer: Answer) -> str:
         return advice
     if parts.netloc and parts.path.endswith(asked_path):
         base = parts._replace(path=parts.path.removesuffix(asked_path), query="", fragment="")
-        return f"{advice} If that is the same workspace, set its URL to {urlunsplit(base)}."
+        return f"{advice} If that is the same workspace, set its URL to {urlunsplit(base)}"
     return advice
 
 

@@ -25,6 +25,8 @@ from importmonitor.rocketchat.operation import Operation, json_type, parse_opera
 from importmonitor.workspaces import Workspace
 
 MAX_BODY = 8 * 1024 * 1024
+#: A body of nothing but empty objects would need sixty times its length in memory.
+MAX_VALUES = 500_000
 ATTEMPTS = 3
 #: The pause before the second attempt, in seconds; it doubles before each further one.
 BACKOFF = 0.3
@@ -119,6 +121,8 @@ class Client:
     def _json(self, answer: Answer) -> Any:
         """Decode a body; raises BadAnswer (also for NaN, which is not JSON but Python's)."""
         assert answer.body is not None
+        if sum(map(answer.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+            raise self._refusal(answer, f"it holds more than {MAX_VALUES:,} values")
         try:
             return json.loads(answer.body.decode("utf-8-sig"), parse_constant=_no_constant)
         except UnicodeDecodeError:
@@ -187,13 +191,18 @@ class Client:
                 headers=response.headers,
                 received_at=datetime.now(UTC),
             )
+            # Of what is not a good answer, the beginning tells all that there is to tell.
+            longest = MAX_BODY if response.ok else _CHUNK
             body = bytearray()
             for chunk in response.iter_content(_CHUNK):
                 body += chunk
-                if len(body) > MAX_BODY:
-                    trouble = f"it is longer than {MAX_BODY // 1024 // 1024} MiB"
-                    raise self._refusal(answer, trouble)
-        return replace(answer, body=answers.without_token(bytes(body), workspace.auth_token))
+                if len(body) > longest:
+                    break
+        read = answers.without_token(bytes(body[:longest]), workspace.auth_token)
+        answer = replace(answer, body=read)
+        if response.ok and len(body) > MAX_BODY:
+            raise self._refusal(answer, f"it is longer than {MAX_BODY // 1024 // 1024} MiB")
+        return answer
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["X-User-Id"] = self.workspace.user_id
@@ -206,10 +215,12 @@ class Client:
         asked = f"{workspace.alias}: GET {workspace.url}/{path}"
         reason = answers.quotable(workspace, _reason(error))
         if isinstance(error, requests.exceptions.SSLError):
-            return Unreachable(
-                f"{asked} failed: TLS: {reason}. If the certificate is signed by an "
-                "authority of your own, give its file as CA_BUNDLE."
-            ), False
+            advice = (
+                "If an authority of your own signed the certificate, give its file as CA_BUNDLE."
+            )
+            if "WRONG_VERSION_NUMBER" in reason:
+                advice = "What answers there speaks no TLS: is it an http:// address?"
+            return Unreachable(f"{asked} failed: TLS: {reason}. {advice}"), False
         if isinstance(error, requests.exceptions.ContentDecodingError):
             return BadAnswer(
                 f"{asked} was answered with a body that cannot be decompressed. "
@@ -231,7 +242,8 @@ class Client:
                 "Is the server up, and can it be reached from here? Is the URL right?"
             ), True
         return Unreachable(
-            f"{asked} failed: {reason}. Is there a proxy in front that cuts answers short?"
+            f"{asked} failed: {reason}. Is there a proxy in front that cuts or mangles answers? "
+            "Are URL and CA_BUNDLE right?"
         ), False
 
 

@@ -1,12 +1,10 @@
 """A document of Rocket.Chat's, read field by field into what the store can hold.
 
-This is the one place where remote text and numbers are made safe for every database. Nothing in
-here trusts the remote side: no JSON value makes it raise anything but `BadAnswer`.
+Nothing in here trusts the remote side: no JSON value makes it raise anything but `BadAnswer`.
 """
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from importmonitor.rocketchat.errors import BadAnswer
+from importmonitor.rocketchat.payload import BIGINT, TEXT_LENGTH, safe_text, storable
 from importmonitor.rocketchat.states import ImportState, state_of
 
 ID_LENGTH = 64
-TEXT_LENGTH = 255
 FILE_LENGTH = 512
 
 COUNTS = ("total", "completed", "error", "users", "channels", "messages", "contacts")
@@ -34,36 +32,12 @@ IMPORTERS = {
     "api": "API",
 }
 
-_KNOWN = frozenset(
-    {
-        *("_id", "type", "importerKey", "ts", "status", "valid", "user", "_updatedAt", "count"),
-        *("file", "contentType", "messagesstatus"),
-    }
-)
-
-#: Holds names and e-mail addresses of everyone who is being imported; never stored.
-PRIVATE = frozenset({"fileData"})
-
-# MariaDB's JSON_VALID gives up at 32 levels, and every JSON column there has it as a constraint.
-_DEPTH = 20
-# What is longer is cut in the stored payload, or a key that needs more left out of it, and so is
-# what would make the whole larger than a row should be.
-_STRING_LENGTH = 5_000
-_VALUE_BYTES = 65_536
-_PAYLOAD_BYTES = 1_048_576
-_KEYS = 200
+# A document can hold any number of keys that cannot be read; this many are worth naming.
 _NAMES = 50
-
-# What a BigIntegerField holds, and every database's JSON.
-_BIGINT = 2**63
 
 # Years that a datetime still holds once a time zone has been applied to it.
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-
-# Characters that PostgreSQL refuses in text (NUL) and that UTF-8 does (lone surrogates).
-_UNSAFE = re.compile("[\x00\ud800-\udfff]")
-
 
 T = TypeVar("T")
 
@@ -134,7 +108,7 @@ def parse_operation(document: object) -> Operation:
     valid = reader.read("valid", _boolean)
     started = reader.read("ts", _time)
     updated = reader.read("_updatedAt", _time)
-    payload, left_out = _payload(document)
+    payload, left_out = storable(document)
     unreadable = [*reader.unreadable, *counts.unreadable]
     if remote_id is None and "_id" not in unreadable:
         unreadable.insert(0, "_id")
@@ -164,14 +138,6 @@ def json_type(value: object) -> str:
         dict: "an object",
     }
     return names.get(type(value), type(value).__name__)
-
-
-def safe_text(value: str, length: int | None = None) -> str:
-    """Return text that every database stores, at most `length` characters of it."""
-    value = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", value)
-    if length is not None and len(value) > length:
-        return value[: length - 1] + "…"
-    return value
 
 
 class _Reader:
@@ -209,7 +175,7 @@ def _identifier(value: object) -> str:
     # An identifier is kept whole or not at all: two that were cut could become one.
     if not isinstance(value, str) or not value.strip() or len(value) > ID_LENGTH:
         raise _Unreadable
-    if _UNSAFE.search(value) or value != value.strip():
+    if value != safe_text(value.strip()):
         raise _Unreadable
     return value
 
@@ -228,7 +194,7 @@ def _integer(value: object) -> int:
         return int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not -_BIGINT <= value < _BIGINT:
+    if not isinstance(value, int) or isinstance(value, bool) or not -BIGINT <= value < BIGINT:
         raise _Unreadable
     return value
 
@@ -258,63 +224,5 @@ def _time(value: object) -> datetime:
 
 def _substitute_id(document: dict[str, Any]) -> str:
     """Name an operation that has no usable `_id` by what does not change while it runs."""
-    lasting, _ = _payload({key: document.get(key) for key in ("_id", "ts", "importerKey", "user")})
+    lasting, _ = storable({key: document.get(key) for key in ("_id", "ts", "importerKey", "user")})
     return "unidentified-" + hashlib.sha256(json.dumps(lasting).encode()).hexdigest()[:32]
-
-
-def _payload(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the document as every database can hold it, and the keys that had to be changed."""
-    kept: dict[str, Any] = {}
-    changed: list[str] = []
-    room = _PAYLOAD_BYTES
-    # What people know first: of a document with too much in it, that is what should be left.
-    for key in sorted(document, key=lambda key: key not in _KNOWN):
-        if key in PRIVATE:
-            continue
-        cleaner = _Cleaner()
-        clean = cleaner.clean(document[key], _DEPTH)
-        size = len(json.dumps(clean))
-        fits = size <= min(_VALUE_BYTES, room) and len(kept) < _KEYS
-        if cleaner.changed or not fits:
-            changed.append(safe_text(key, TEXT_LENGTH))
-        if fits:
-            room -= size
-            kept[key] = clean
-    return {safe_text(key, TEXT_LENGTH): kept[key] for key in document if key in kept}, changed
-
-
-class _Cleaner:
-    """Makes a JSON value one that survives a round trip through every database unchanged.
-
-    What cannot (too deep, not finite, an integer too large) becomes null, a very long string is
-    cut, and `changed` becomes true.
-    """
-
-    def __init__(self) -> None:
-        self.changed = False
-
-    def clean(self, value: Any, depth: int) -> Any:
-        if isinstance(value, str):
-            self.changed |= len(value) > _STRING_LENGTH
-            return safe_text(value, _STRING_LENGTH)
-        if isinstance(value, list | dict) and depth == 0:
-            return self._give_up()
-        if isinstance(value, list):
-            return [self.clean(item, depth - 1) for item in value]
-        if isinstance(value, dict):
-            return {
-                safe_text(key, TEXT_LENGTH): self.clean(item, depth - 1)
-                for key, item in value.items()
-            }
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                return self._give_up()
-            # PostgreSQL's jsonb gives 1.0 and 1e308 back as integers; so does JavaScript, and a
-            # workspace is written in it.
-            value = int(value) if value.is_integer() else value
-        if isinstance(value, int) and not -_BIGINT <= value < _BIGINT:
-            return self._give_up()
-        return value
-
-    def _give_up(self) -> None:
-        self.changed = True

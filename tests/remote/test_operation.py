@@ -1,0 +1,620 @@
+"""The parser: what the vendor shows, what the wild sends, and whatever JSON can say."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import models
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from importmonitor.models import ImportOperation
+from importmonitor.rocketchat.errors import BadAnswer
+from importmonitor.rocketchat.operation import (
+    COUNTS,
+    Operation,
+    json_type,
+    parse_operation,
+)
+from importmonitor.rocketchat.payload import safe_text
+from importmonitor.rocketchat.states import ImportState
+
+VENDORS_EXAMPLE = {
+    "_id": "7PbvsnKJD9ZAqw38C",
+    "type": "Pending Avatars",
+    "importerKey": "pending-avatars",
+    "ts": "1635337234169",
+    "status": "importer_done",
+    "valid": "true",
+    "user": "d26x6zSkaPSe5gCyy",
+    "_updatedAt": "2021-10-27T12:20:34.184Z",
+}
+STARTED = datetime(2021, 10, 27, 12, 20, 34, 169_000, tzinfo=UTC)
+
+PLAUSIBLE: dict[str, Any] = {
+    "_id": "6530f1f2a0b5c1d2e3f40516",
+    "type": "Slack",
+    "importerKey": "slack",
+    "ts": "2023-10-19T09:07:30.123Z",
+    "status": "importer_importing_messages",
+    "valid": True,
+    "user": "d26x6zSkaPSe5gCyy",
+    "_updatedAt": "2023-10-19T09:12:00.000Z",
+    "count": {
+        "total": 135,
+        "completed": 35,
+        "error": 1,
+        "users": 10,
+        "channels": 5,
+        "messages": 120,
+        "contacts": 0,
+    },
+    "file": "2023919_d26x6zSkaPSe5gCyy_slack.zip",
+    "contentType": "application/zip",
+    "messagesstatus": None,
+}
+
+#: The field that holds what a key says.
+FIELDS = {
+    "_id": "remote_id",
+    "type": "type",
+    "importerKey": "importer_key",
+    "ts": "remote_started_at",
+    "status": "status",
+    "valid": "valid",
+    "user": "remote_user_id",
+    "_updatedAt": "remote_updated_at",
+    "file": "file",
+    "contentType": "content_type",
+}
+COUNT_FIELDS = [f"count_{name}" for name in COUNTS]
+EMPTY = {
+    each.name: each.default
+    for each in fields(Operation)
+    if each.name not in {"remote_id", "payload", "unreadable"}
+}
+
+
+def read(**changed: Any) -> Operation:
+    """Parse the plausible operation with some keys changed."""
+    return parse_operation(PLAUSIBLE | changed)
+
+
+# Examples.
+
+
+def test_the_vendors_example() -> None:
+    assert parse_operation(VENDORS_EXAMPLE) == Operation(
+        remote_id="7PbvsnKJD9ZAqw38C",
+        type="Pending Avatars",
+        importer_key="pending-avatars",
+        status="importer_done",
+        valid=True,
+        remote_user_id="d26x6zSkaPSe5gCyy",
+        remote_started_at=STARTED,
+        remote_updated_at=STARTED + timedelta(milliseconds=15),
+        payload=VENDORS_EXAMPLE,
+    )
+
+
+def test_a_plausible_operation() -> None:
+    operation = parse_operation(PLAUSIBLE)
+    assert operation == Operation(
+        remote_id="6530f1f2a0b5c1d2e3f40516",
+        type="Slack",
+        importer_key="slack",
+        status="importer_importing_messages",
+        valid=True,
+        remote_user_id="d26x6zSkaPSe5gCyy",
+        file="2023919_d26x6zSkaPSe5gCyy_slack.zip",
+        content_type="application/zip",
+        remote_started_at=datetime(2023, 10, 19, 9, 7, 30, 123_000, tzinfo=UTC),
+        remote_updated_at=datetime(2023, 10, 19, 9, 12, tzinfo=UTC),
+        count_total=135,
+        count_completed=35,
+        count_error=1,
+        count_users=10,
+        count_channels=5,
+        count_messages=120,
+        count_contacts=0,
+        payload=PLAUSIBLE,
+    )
+    assert operation.state is ImportState.IMPORTING
+
+
+@pytest.mark.parametrize("document", [None, True, 7, 1.5, "operation", [], [PLAUSIBLE]])
+def test_no_object(document: object) -> None:
+    with pytest.raises(BadAnswer, match=f"should be a JSON object, not {json_type(document)}"):
+        parse_operation(document)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (None, "null"),
+        (True, "a boolean"),
+        (1, "a number"),
+        (1.5, "a number"),
+        ("", "a string"),
+        ([], "an array"),
+        ({}, "an object"),
+    ],
+)
+def test_json_type(value: object, name: str) -> None:
+    assert json_type(value) == name
+
+
+@pytest.mark.parametrize(
+    "ts",
+    [
+        1635337234169,
+        1635337234169.0,
+        "1635337234169",
+        "2021-10-27T12:20:34.169Z",
+        "2021-10-27T12:20:34.169000+00:00",
+        "2021-10-27T14:20:34.169+02:00",
+        "2021-10-27T12:20:34.169",
+    ],
+)
+@pytest.mark.parametrize(
+    ("key", "name"), [("ts", "remote_started_at"), ("_updatedAt", "remote_updated_at")]
+)
+def test_times(key: str, name: str, ts: object) -> None:
+    operation = read(**{key: ts})
+    moment = getattr(operation, name)
+    assert moment == STARTED
+    assert moment.utcoffset() == timedelta(0)
+    assert operation.unreadable == []
+
+
+@pytest.mark.parametrize(
+    ("ts", "moment"),
+    [
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (253_370_764_799_999, datetime(9998, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
+        ("2021-10-27", datetime(2021, 10, 27, tzinfo=UTC)),
+    ],
+)
+def test_times_at_the_edges(ts: object, moment: datetime) -> None:
+    assert read(ts=ts).remote_started_at == moment
+
+
+@pytest.mark.parametrize(
+    "ts",
+    [
+        -1,
+        253_370_764_800_000,
+        10**16,  # the year 316,887
+        10**40,
+        "9" * 15,
+        "9" * 5_000,
+        "+316887-01-01T00:00:00.000Z",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "1969-12-31T23:59:59Z",
+        "yesterday",
+        "",
+        1.5,
+        True,
+        {},
+        {"$date": 1635337234169},
+        [1635337234169],
+        math.nan,
+        math.inf,
+    ],
+)
+def test_times_that_cannot_be_read(ts: object) -> None:
+    operation = read(ts=ts)
+    assert operation.remote_started_at is None
+    assert operation.unreadable == ["ts"]
+    assert replace(operation, payload={}, unreadable=[]) == replace(
+        read(ts=None), payload={}, unreadable=[]
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "valid"),
+    [(True, True), (False, False), ("true", True), ("false", False), (None, None)],
+)
+def test_valid(value: object, valid: bool | None) -> None:
+    operation = read(valid=value)
+    assert operation.valid is valid
+    assert operation.unreadable == []
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (135, 135),
+        (179.0, 179),
+        ("135", 135),
+        ("-7", -7),
+        (-7, -7),
+        (0, 0),
+        (2**63 - 1, 2**63 - 1),
+        (None, None),
+    ],
+)
+def test_counters(value: object, number: int | None) -> None:
+    operation = read(count={"total": value})
+    assert operation.count_total == number
+    assert operation.unreadable == []
+
+
+def test_more_was_completed_than_there_is() -> None:
+    operation = read(count={"total": 135, "completed": 179})
+    assert (operation.count_total, operation.count_completed) == (135, 179)
+    assert operation.unreadable == []
+
+
+def test_counters_of_rocketchat_6_2_5() -> None:
+    count = {"total": "0[object Promise]", "messages": {}, "completed": 3}
+    operation = read(count=count)
+    assert (operation.count_total, operation.count_messages) == (None, None)
+    assert operation.count_completed == 3
+    assert operation.unreadable == ["count.total", "count.messages"]
+    assert operation.payload["count"] == count
+
+
+def test_an_unknown_step_is_no_mistake() -> None:
+    operation = read(status="importer_reticulating_splines")
+    assert operation.status == "importer_reticulating_splines"
+    assert operation.state is ImportState.UNKNOWN
+    assert operation.unreadable == []
+
+
+def test_unknown_keys_are_kept() -> None:
+    operation = read(brand={"new": [1, "two", None, 2.5]})
+    assert operation.payload == PLAUSIBLE | {"brand": {"new": [1, "two", None, 2.5]}}
+    assert operation.unreadable == []
+
+
+def test_file_data_is_left_out() -> None:
+    operation = read(fileData={"users": [{"email": "somebody@example.org"}]})
+    assert operation == parse_operation(PLAUSIBLE)
+    assert "somebody@example.org" not in repr(operation)
+
+
+def test_html_is_text_like_any_other() -> None:
+    script = "<script>alert(1)</script>"
+    document: dict[str, object] = dict.fromkeys(PLAUSIBLE, script)
+    operation = parse_operation(document)
+    assert operation.payload == document
+    assert operation.remote_id == script
+    for name in ("type", "importer_key", "status", "file", "content_type", "remote_user_id"):
+        assert getattr(operation, name) == script
+    assert operation.state is ImportState.UNKNOWN
+    assert operation.unreadable == ["count", "valid", "ts", "_updatedAt"]
+
+
+def test_long_text_is_cut_and_not_unreadable() -> None:
+    operation = read(type="x" * 256, file="y" * 513)
+    assert operation.type == "x" * 254 + "…"
+    assert operation.file == "y" * 511 + "…"
+    assert operation.payload["type"] == "x" * 256
+    assert operation.unreadable == []
+
+
+def test_a_type_of_100_000_characters() -> None:
+    operation = read(type="x" * 100_000)
+    assert operation.type == "x" * 254 + "…"
+    assert operation.payload["type"].startswith("x" * 1_000)
+    assert len(operation.payload["type"]) < 10_000
+    assert operation.unreadable == ["type"]
+
+
+@pytest.mark.parametrize("character", ["\0", chr(0xD800), chr(0xDFFF)])
+def test_characters_that_no_database_holds(character: str) -> None:
+    operation = read(type=f"C{character}V", **{f"k{character}y": [f"v{character}"]})
+    assert operation.type == "C�V"
+    assert operation.payload["type"] == "C�V"
+    assert operation.payload["k�y"] == ["v�"]
+    assert operation.unreadable == []
+
+
+def test_characters_beyond_the_first_plane_are_kept() -> None:
+    operation = parse_operation(json.loads(json.dumps(PLAUSIBLE | {"type": "📦" * 255})))
+    assert operation.type == "📦" * 255
+
+
+def test_all_fields_null() -> None:
+    operation = parse_operation(dict.fromkeys(PLAUSIBLE))
+    assert {name: getattr(operation, name) for name in EMPTY} == EMPTY
+    assert operation.payload == dict.fromkeys(PLAUSIBLE)
+    assert operation.unreadable == ["_id"]
+    assert operation.state is ImportState.UNKNOWN
+
+
+def test_no_fields() -> None:
+    operation = parse_operation({})
+    assert {name: getattr(operation, name) for name in EMPTY} == EMPTY
+    assert operation.unreadable == ["_id"]
+
+
+def test_all_fields_of_the_wrong_type() -> None:
+    wrong = {
+        key: "?" if key in {"count", "ts", "_updatedAt", "valid"} else [1] for key in PLAUSIBLE
+    }
+    operation = parse_operation(wrong)
+    assert {name: getattr(operation, name) for name in EMPTY} == EMPTY
+    assert operation.payload == wrong
+    assert set(operation.unreadable) == {*FIELDS, "count"}
+
+
+def test_an_operation_without_an_id_has_one_that_lasts() -> None:
+    document = {key: value for key, value in PLAUSIBLE.items() if key != "_id"}
+    later = document | {
+        "status": "importer_done",
+        "valid": False,
+        "count": {"total": 135, "completed": 135},
+        "_updatedAt": "2023-10-19T10:00:00.000Z",
+    }
+    other = document | {"ts": "2023-10-20T09:07:30.123Z"}
+    one = parse_operation(document)
+    assert one.unreadable == ["_id"]
+    assert one.remote_id.startswith("unidentified-")
+    assert parse_operation(later).remote_id == one.remote_id
+    assert parse_operation(other).remote_id != one.remote_id
+
+
+def test_ids_that_were_cut_would_be_one() -> None:
+    one, other = read(_id="x" * 65 + "1"), read(_id="x" * 65 + "2")
+    assert one.remote_id != other.remote_id
+    assert one.unreadable == other.unreadable == ["_id"]
+
+
+def test_what_is_known_is_kept_before_what_is_not() -> None:
+    """The wire face answers from the payload: an `_id` that is not in it is not answered."""
+    many = {f"key {number}": number for number in range(300)}
+    operation = parse_operation(many | PLAUSIBLE)
+    assert {key: operation.payload.get(key) for key in PLAUSIBLE} == PLAUSIBLE
+
+
+def test_what_is_large_does_not_push_out_what_is_known() -> None:
+    sizes = (60_000, 10_000, 1_000, 100, 10, 1)
+    large = {f"{size} {number}": "x" * size for size in sizes for number in range(18)}
+    operation = parse_operation(large | PLAUSIBLE)
+    assert {key: operation.payload.get(key) for key in PLAUSIBLE} == PLAUSIBLE
+    assert len(json.dumps(operation.payload)) < 2 * 2**20
+    assert "60000 17" in operation.unreadable
+
+
+@pytest.mark.parametrize("value", [math.inf, 2**63, json.loads("[" * 40 + "]" * 40), "x" * 70_000])
+def test_one_bad_counter_leaves_the_others_in_the_payload(value: object) -> None:
+    operation = read(count={"total": 135, "completed": 35, "messages": value})
+    assert (operation.count_total, operation.count_completed) == (135, 35)
+    assert "count.messages" in operation.unreadable
+    kept = operation.payload["count"]
+    assert (kept["total"], kept["completed"]) == (135, 35)
+
+
+def test_safe_text() -> None:
+    assert safe_text("a\0b\ud800c") == "a�b�c"
+    assert safe_text("abc", 3) == "abc"
+    assert safe_text("abcd", 3) == "ab…"
+
+
+# Whatever JSON can say.
+
+
+def nested(value: object, kinds: list[bool]) -> object:
+    for as_list in kinds:
+        value = [value] if as_list else {"in": value}
+    return value
+
+
+characters = st.characters() | st.sampled_from("\0\ud800\udfff\n\u202e…<📦")
+texts = st.text(characters, max_size=12) | st.builds(
+    lambda text, times: text * times,
+    st.text(characters, min_size=1, max_size=2),
+    st.sampled_from([64, 65, 255, 256, 512, 513, 10_000, 70_000]),
+)
+integers = st.integers() | st.sampled_from(
+    [sign * (2**power + more) for sign in (1, -1) for power in (31, 53, 63) for more in (-1, 0, 1)]
+    + [10**15, 10**16, 10**400, -(10**400)]
+)
+leaves = st.none() | st.booleans() | integers | st.floats() | texts
+values = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+) | st.builds(nested, leaves, st.lists(st.booleans(), min_size=15, max_size=40))
+
+times = (
+    st.datetimes().map(datetime.isoformat)
+    | st.integers(0, 10**14)
+    | st.integers(0, 10**19).map(str)
+    | st.from_regex(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9](Z|[+-][0-9:]{2,6})?")
+)
+numbers = integers | integers.map(str) | st.floats()
+near_operations = st.builds(
+    lambda document, count, others: {**others, **document, **count},
+    st.fixed_dictionaries(
+        {},
+        optional={
+            **dict.fromkeys([*FIELDS, "fileData", "messagesstatus"], values),
+            "ts": times | values,
+            "_updatedAt": times | values,
+            "_id": texts | values,
+        },
+    ),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "count": values
+            | st.fixed_dictionaries({}, optional=dict.fromkeys([*COUNTS, "more"], numbers | values))
+        },
+    ),
+    st.dictionaries(texts, values, max_size=3),
+)
+
+thorough = settings(deadline=None, max_examples=60)
+
+
+def strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from strings(key)
+            yield from strings(item)
+
+
+def depth(value: object) -> int:
+    if isinstance(value, list):
+        return 1 + max(map(depth, value), default=0)
+    if isinstance(value, Mapping):
+        return 1 + max(map(depth, value.values()), default=0)
+    return 0
+
+
+def assert_fits(operation: Operation) -> None:
+    """Assert that every column of every database takes what was read."""
+    for name in (each.name for each in fields(Operation)):
+        value = getattr(operation, name)
+        column = ImportOperation._meta.get_field(name)
+        if isinstance(column, models.CharField):
+            assert isinstance(value, str)
+            assert column.max_length is not None
+            assert len(value) <= column.max_length
+        elif isinstance(column, models.BigIntegerField):
+            assert value is None or type(value) is int
+            assert value is None or -(2**63) <= value < 2**63
+        elif isinstance(column, models.BooleanField):
+            assert value is None or type(value) is bool
+        elif isinstance(column, models.DateTimeField):
+            assert value is None or value.utcoffset() == timedelta(0)
+            assert value is None or 1970 <= value.year <= 9999
+        else:
+            assert isinstance(column, models.JSONField)
+    assert operation.remote_id
+    for text in strings(asdict(operation)):
+        assert "\0" not in text
+        text.encode()  # raises where a surrogate is alone
+    assert json.loads(json.dumps(operation.payload, allow_nan=False)) == operation.payload
+    # MariaDB gives up at 32 levels.
+    assert depth(operation.payload) <= 24
+    assert "fileData" not in operation.payload
+    assert all(type(name) is str for name in operation.unreadable)
+    assert len(operation.unreadable) == len(set(operation.unreadable)) <= 50
+    assert isinstance(operation.state, ImportState)
+
+
+@thorough
+@given(values)
+def test_no_json_raises_anything_else(value: object) -> None:
+    try:
+        operation = parse_operation(value)
+    except BadAnswer:
+        assert not isinstance(value, dict)
+    else:
+        assert_fits(operation)
+
+
+@thorough
+@given(near_operations)
+@example({"fileData": 1, "_id": "x" * 64, "user": "y" * 65})
+@example({"ts": "2021-10-27\ud80012:20", "_updatedAt": "20211027"})
+@example({"count": {"total": -(2**63), "completed": 2**63}})
+@example({f"{number}": number for number in range(1_000)})
+@example({f"{number}": "📦" * 9_000 for number in range(40)})
+@example({"\ud800" * 300: 1, "\0" * 300: 2})
+def test_what_was_read_fits(document: dict[str, Any]) -> None:
+    operation = parse_operation(document)
+    assert_fits(operation)
+    assert parse_operation(document) == operation
+
+
+@thorough
+@given(near_operations)
+@example({"count": {"total": 1, "more": math.inf}})
+@example({"count": {"total": -(2**63)}})
+def test_the_payload_says_the_same(document: dict[str, Any]) -> None:
+    """What was stored can be read again, by a later version say, with nothing lost."""
+    operation = parse_operation(document)
+    again = parse_operation(operation.payload)
+    same: dict[str, Any] = {"unreadable": []}
+    if "_id" in operation.unreadable:
+        # A substitute is made of what was sent, which need not be what could be stored.
+        same["remote_id"] = ""
+    assert replace(again, **same) == replace(operation, **same)
+
+
+wrong_types = st.sampled_from([7, -1.5, True, [], {}, ["CSV"], {"a": "b"}])
+wrong_numbers = st.sampled_from(
+    ["0[object Promise]", "", "1.5", "1e3", "٣", {}, [], [1], True, 1.5, 2**63, -(2**63) - 1]
+)
+wrong_times = st.sampled_from(
+    ["yesterday", "", "2021-13-01", "12:20", True, 1.5, -1, 10**16, 10**40, {}, [1], "1" * 30]
+)
+wrong_ids = wrong_types | st.sampled_from(
+    ["", " ", "x" * 65, " 7PbvsnKJD9ZAqw38C", "7Pb\0C", "7Pb\ud800C", "7PbvsnKJD9ZAqw38C\n"]
+)
+#: For each key, values that are really unreadable. Text that is too long, or holds what no
+#: database takes, is no such value: most of it is kept.
+WRONG: dict[str, st.SearchStrategy[Any]] = {
+    "_id": wrong_ids,
+    "user": wrong_ids,
+    **dict.fromkeys(("type", "importerKey", "status", "file", "contentType"), wrong_types),
+    "valid": st.sampled_from(["yes", "", "True", 0, 1, 1.0, [], {}]),
+    "ts": wrong_times,
+    "_updatedAt": wrong_times,
+    "count": st.sampled_from(["", "many", 7, True, 1.5, [], [1]]),
+    **{f"count.{name}": wrong_numbers for name in COUNTS},
+}
+
+plausible = st.fixed_dictionaries(
+    {
+        "_id": st.from_regex(r"[0-9A-Za-z]{17}|[0-9a-f]{24}", fullmatch=True),
+        "type": st.sampled_from(["CSV", "Slack", "Slack_Users", "Pending Avatars"]),
+        "importerKey": st.sampled_from(["csv", "slack", "pending-avatars", "omnichannel_contact"]),
+        "ts": st.sampled_from([1635337234169, "1635337234169", "2021-10-27T12:20:34.169Z"]),
+        "status": st.sampled_from(["importer_new", "importer_importing_users", "importer_done"]),
+        "valid": st.sampled_from([True, False, "true", "false"]),
+        "user": st.from_regex(r"[0-9A-Za-z]{17}", fullmatch=True),
+        "_updatedAt": st.just("2021-10-27T12:20:34.184Z"),
+        "count": st.fixed_dictionaries({name: st.integers(0, 10**9) for name in COUNTS}),
+        "file": st.just("2021927_d26x6zSkaPSe5gCyy_users.csv"),
+        "contentType": st.just("text/csv"),
+    },
+    optional={"messagesstatus": st.none(), "progress": st.integers(0, 100)},
+)
+
+
+@thorough
+@given(plausible, st.data())
+def test_one_bad_field_spoils_no_other(document: dict[str, Any], data: st.DataObject) -> None:
+    good = parse_operation(document)
+    assert good.unreadable == []
+
+    name = data.draw(st.sampled_from(sorted(WRONG)))
+    value = data.draw(WRONG[name])
+    key, _, counter = name.partition(".")
+    bad_value = document[key] | {counter: value} if counter else value
+    bad = parse_operation(document | {key: bad_value})
+
+    assert bad.unreadable[:1] == [name]
+    assert_fits(bad)
+    lost = (
+        {f"count_{counter}"} if counter else set(COUNT_FIELDS) if key == "count" else {FIELDS[key]}
+    )
+    for each in fields(Operation):
+        if each.name in {"payload", "unreadable"}:
+            continue
+        got = getattr(bad, each.name)
+        if each.name not in lost:
+            assert got == getattr(good, each.name)
+        elif each.name == "remote_id":
+            assert got.startswith("unidentified-")
+        else:
+            assert got == each.default
+    assert {k: v for k, v in bad.payload.items() if k != key} == {
+        k: v for k, v in good.payload.items() if k != key
+    }
