@@ -228,7 +228,7 @@ class ImportOperationAdmin(_ModelAdmin):
                 if before
                 else None,
             }
-            for transition, before in zip(transitions, [None, *transitions[:-1]], strict=True)
+            for before, transition in zip([None, *transitions], transitions, strict=False)
         ]
         return render_to_string("importmonitor/timeline.html", {"entries": entries})
 

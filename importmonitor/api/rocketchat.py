@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
@@ -129,7 +130,8 @@ class RocketChatView(APIView):
         self.perform_authentication(request)
         if not request.user.is_authenticated:
             raise exceptions.NotAuthenticated
-        if request.query_params:
+        # Not parsed: Django refuses to, with a page of its own, where there are too many.
+        if request.META.get("QUERY_STRING"):
             raise exceptions.ParseError
         if not request.user.has_perm(f"importmonitor.{self.permission}"):
             raise exceptions.PermissionDenied
@@ -140,6 +142,8 @@ class RocketChatView(APIView):
         """Answer every error in Rocket.Chat's words; what is no error of the caller's is raised."""
         if isinstance(exc, Http404):
             return rc_not_found()
+        if isinstance(exc, PermissionDenied):
+            exc = exceptions.PermissionDenied()
         if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
             # Without WWW-Authenticate, which would make a browser ask for a password.
             return rc_response(
@@ -191,5 +195,6 @@ class GetCurrentImportOperation(RocketChatView):
         assert answer is not None
         answer["ETag"] = etag
         answer["X-Import-Synced-At"] = rc_time(good.last_at)
-        answer["X-Import-Sync"] = freshness(health, timezone.now())
+        # Its plain value: WSGI takes nothing for a header but str itself (PEP 3333).
+        answer["X-Import-Sync"] = freshness(health, timezone.now()).value
         return answer

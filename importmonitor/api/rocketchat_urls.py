@@ -1,6 +1,6 @@
 """Rocket.Chat's endpoints, by Rocket.Chat's names."""
 
-from django.urls import path
+from django.urls import path, re_path
 
 from importmonitor.api import rocketchat
 
@@ -8,6 +8,5 @@ urlpatterns = [
     path("getCurrentImportOperation", rocketchat.GetCurrentImportOperation.as_view()),
     # Whatever else Rocket.Chat has: without this, Django would answer with an HTML page, or
     # redirect for a trailing slash, and both break Rocket.Chat's clients.
-    path("", rocketchat.not_found),
-    path("<path:name>", rocketchat.not_found),
+    re_path("^", rocketchat.not_found),
 ]

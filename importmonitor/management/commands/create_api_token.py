@@ -1,6 +1,7 @@
 """`manage.py create_api_token`: make a credential for an internal tool."""
 
 import json
+import re
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,7 @@ MAX_DAYS = 36_525
 
 def days(text: str) -> int:
     """Read a number of days; raises ArgumentTypeError."""
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_DAYS:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_DAYS:
         raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS}")
     return int(text)
 
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         users = get_user_model()
         try:
             user = users.objects.get_by_natural_key(options["username"])
-        except users.DoesNotExist:
+        except (users.DoesNotExist, UnicodeError):
             raise CommandError(
                 f"There is no user {options['username']!r}. Make one in the admin, or with "
                 "`manage.py createsuperuser`."
