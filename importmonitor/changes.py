@@ -30,14 +30,11 @@ class Change:
     transitions: list[StatusTransition] = field(default_factory=list)
 
     def set(self, name: str, value: Any) -> None:
-        """Give the operation a new value, and remember the one that it had in the database."""
+        """Give a field of the operation another value, and remember the one that it had."""
         old = getattr(self.operation, name)
-        if old == value:
-            return
-        setattr(self.operation, name, value)
-        if name in self.updated:
-            old = self.updated[name][0]
-        self.updated[name] = (None if self.created else old, value)
+        if old != value:
+            setattr(self.operation, name, value)
+            self.updated[name] = (None if self.created else old, value)
 
 
 def compare(

@@ -7,7 +7,7 @@ Rocket.Chat's clients break on what Django and DRF do of their own accord: `{"de
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -19,7 +19,6 @@ from django.utils.cache import get_conditional_response
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -90,16 +89,6 @@ class EncodedRenderer(BaseRenderer):
         return data
 
 
-class NoNegotiation(BaseContentNegotiation):
-    """Rocket.Chat's answers are JSON, whatever `Accept` says."""
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        renderer = next(iter(renderers))
-        return renderer, renderer.media_type
-
-
 class RocketChatView(APIView):
     """What Rocket.Chat's GET endpoints have in common: credentials, parameters, permission.
 
@@ -109,7 +98,6 @@ class RocketChatView(APIView):
     permission: ClassVar[str]
     http_method_names = ["get", "head"]
     renderer_classes = [EncodedRenderer]
-    content_negotiation_class = NoNegotiation
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Take Rocket.Chat's headers, or whatever else the host lets in to its own API."""
@@ -119,6 +107,13 @@ class RocketChatView(APIView):
             if not isinstance(each, RocketChatTokenAuthentication)
         ]
         return [RocketChatTokenAuthentication(), *others]
+
+    def perform_content_negotiation(
+        self, request: Request, force: bool = False
+    ) -> tuple[BaseRenderer, str]:
+        """Answer in JSON, whatever `Accept` says."""
+        (renderer,) = self.get_renderers()
+        return renderer, renderer.media_type
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Before the credentials, as Rocket.Chat does.

@@ -132,7 +132,7 @@ def test_tls_trouble(
         status, _, err = check(capsys)
     assert status == 1
     assert "TLS" in err
-    assert "CA_BUNDLE" in err
+    assert "is it an http:// address?" in err
 
 
 def test_a_list_that_cannot_be_read_is_a_problem(
