@@ -1,6 +1,8 @@
 """`manage.py sync_import_status`: look at Rocket.Chat's imports once, and store what is new."""
 
+import gc
 import json
+import signal
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -23,6 +25,8 @@ from importmonitor.sync import LEASED, SyncResult, sync_workspace
 
 #: Exit status with --fail-on-import-error: all could be looked at, and an import is in trouble.
 IMPORT_FAILED = 3
+#: Exit status after Ctrl-C, as shells have it.
+INTERRUPTED = 130
 
 
 class Command(BaseCommand):
@@ -35,6 +39,18 @@ class Command(BaseCommand):
     # The checks of a whole site load its URLs, its admin and DRF, and cost a cron command as much
     # as all that it does (benchmarks/). The settings that matter here are validated on use.
     requires_system_checks = ()
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run as a process of its own, which `call_command` does not come through."""
+        # What is loaded by now stays to the end: looking through it for garbage, last of all when
+        # the interpreter ends, takes longer than the poll (benchmarks/startup.py).
+        gc.freeze()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            super().run_from_argv(argv)
+        except KeyboardInterrupt:
+            # By Ctrl-C or SIGTERM. The lease has been given back on the way here.
+            sys.exit(INTERRUPTED)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_workspace_argument(parser)
@@ -60,8 +76,10 @@ class Command(BaseCommand):
             try:
                 result = sync_workspace(workspace.alias, dry_run=options["dry_run"])
             except DatabaseError as error:
+                # The first line: in those that follow, psycopg shows the statement.
+                told = next(iter(str(error).splitlines()), type(error).__name__)
                 raise CommandError(
-                    f"{workspace.alias}: the database could not be used: {error}. Is it up, and "
+                    f"{workspace.alias}: the database could not be used: {told}. Is it up, and "
                     "has `manage.py migrate` been run?",
                     returncode=FAILED,
                 ) from None

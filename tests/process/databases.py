@@ -1,0 +1,101 @@
+"""Databases for real processes: made for a test run, and asked without Django."""
+
+import importlib
+import os
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environ
+
+_TABLES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+    "postgres": "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
+    "mysql": "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
+}
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database, its DATABASE_URL, and a way to it that shares nothing with the code tested."""
+
+    kind: str
+    url: str
+    connect: Callable[[], Any]
+
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run one statement and commit; return the rows, if it has any."""
+        with closing(self.connect()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            connection.commit()
+            return rows
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return all rows of all tables."""
+        quote = "`" if self.kind == "mysql" else '"'
+        return {
+            table: self.execute(f"SELECT * FROM {quote}{table}{quote}")
+            for (table,) in self.execute(_TABLES[self.kind])
+        }
+
+
+@contextmanager
+def new_database(folder: Path) -> Iterator[Database]:
+    """Make an empty database, on the server that TEST_DATABASE_URL names or as a file."""
+    url = os.environ.get("TEST_DATABASE_URL", "")
+    name = f"process_{uuid.uuid4().hex[:12]}"
+    if url.startswith("postgres"):
+        yield from _on_postgres(url, name)
+    elif url.startswith("mysql"):
+        yield from _on_mysql(url, name)
+    else:
+        path = folder / f"{name}.sqlite3"
+        yield Database("sqlite", f"sqlite:///{path}", lambda: sqlite3.connect(path))
+
+
+def _on_postgres(url: str, name: str) -> Iterator[Database]:
+    driver = importlib.import_module("psycopg")
+    parts = _parts(url)
+
+    def connect(database: str = name) -> Any:
+        return driver.connect(dbname=database, autocommit=True, **parts)
+
+    with closing(connect("postgres")) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            yield Database("postgres", _renamed(url, name), connect)
+        finally:
+            # A killed process's connection can outlive it for a moment.
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _on_mysql(url: str, name: str) -> Iterator[Database]:
+    driver = importlib.import_module("MySQLdb")
+    parts = _parts(url)
+
+    def connect(database: str = name) -> Any:
+        return driver.connect(database=database, charset="utf8mb4", **parts)
+
+    with closing(connect("information_schema")) as admin:
+        admin.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        try:
+            yield Database("mysql", _renamed(url, name), connect)
+        finally:
+            admin.cursor().execute(f"DROP DATABASE {name}")
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """Return what both drivers call by the same names: where the server is and who asks."""
+    found = environ.Env.db_url_config(url)
+    parts = {key: found[key.upper()] for key in ("host", "port", "user", "password")}
+    return {key: int(value) if key == "port" else value for key, value in parts.items() if value}
+
+
+def _renamed(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
