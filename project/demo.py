@@ -114,7 +114,7 @@ def live_through(workspace: Workspace, clock: Clock, end: datetime, stop: thread
             pause = timedelta(seconds=30)
             while not stop.is_set():
                 result = sync_workspace("default", client=client, now=clock.now)
-                pause = min(pause * 2, timedelta(minutes=20))
+                pause = min(pause * 3, timedelta(minutes=30))
                 ended = result.operation is None or result.operation.finished_at is not None
                 if ended or clock.now() + pause >= until:
                     break

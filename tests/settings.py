@@ -16,3 +16,6 @@ if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 from project.settings import *  # noqa: F403 - after the environment that it reads
+
+# Slow on purpose, and not what is tested here.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

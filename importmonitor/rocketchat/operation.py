@@ -109,10 +109,9 @@ def parse_operation(document: object) -> Operation:
     started = reader.read("ts", _time)
     updated = reader.read("_updatedAt", _time)
     payload, left_out = storable(document)
-    unreadable = [*reader.unreadable, *counts.unreadable]
-    if remote_id is None and "_id" not in unreadable:
-        unreadable.insert(0, "_id")
-    unreadable.extend(name for name in left_out if name not in unreadable)
+    missing = [] if remote_id else ["_id"]
+    # Once each, in order; a document can hold any number of keys that are not readable.
+    unreadable = list(dict.fromkeys([*missing, *reader.unreadable, *counts.unreadable, *left_out]))
     return Operation(
         remote_id=remote_id or _substitute_id(document),
         valid=valid,

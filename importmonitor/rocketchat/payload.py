@@ -51,7 +51,7 @@ def storable(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         if key in PRIVATE:
             continue
         cleaner = _Cleaner()
-        clean = cleaner.clean(document[key], _DEPTH)
+        clean = cleaner.clean(document[key], _DEPTH) if len(kept) < _KEYS else None
         size = len(json.dumps(clean))
         fits = size <= min(_VALUE_BYTES, room) and len(kept) < _KEYS
         if cleaner.changed or not fits:

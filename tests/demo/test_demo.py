@@ -21,10 +21,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 # `python -m project.demo`, but in a folder of its own: somebody may be watching another one.
 START = """
-import pathlib, runpy, sys
-import project.serving
-project.serving.LOCAL = pathlib.Path(sys.argv[1])
-runpy.run_module("project.demo", run_name="__main__")
+import pathlib, sys
+from project import demo
+demo.FOLDER = pathlib.Path(sys.argv[1])
+demo.DAYS = 45
+sys.exit(demo.main())
 """
 
 STARTS_WITHIN = 60.0
