@@ -25,7 +25,8 @@ LOGIN = "demo"
 DAYS = 90
 #: How often the demo looks, and how long its imports take, in seconds.
 LOOK_EVERY = 2.0
-IMPORT_TAKES = 300.0
+IMPORT_TAKES = 420.0
+UNDER_WAY_FOR = timedelta(seconds=200)
 
 
 def main() -> int:
@@ -43,14 +44,10 @@ def main() -> int:
         say("Making a database …")
         api_user_id, api_token = prepare_database()
         say(f"Living through {DAYS} days of imports …")
-        live_through(workspace, clock, now, stop)
+        live_through(workspace, clock, datetime.now(UTC) - UNDER_WAY_FOR, stop)
         if stop.is_set():
             return 0
-        clock.set(datetime.now(UTC))
-        clock.speed = 1.0
-        workspace.start_import(
-            "slack", "done-with-errors", IMPORT_TAKES, file_name="acme-export.zip"
-        )
+        begin_an_import(workspace, clock)
         port = free_port(8000)
         with web_server(port, FOLDER / "server.log") as server:
             announce(port, simulator.url, api_user_id, api_token)
@@ -121,6 +118,21 @@ def live_through(workspace: Workspace, clock: Clock, end: datetime, stop: thread
                 clock.set(clock.now() + pause)
 
 
+def begin_an_import(workspace: Workspace, clock: Clock) -> None:
+    """Let an import have begun some minutes ago, so that there is something to see at once."""
+    from importmonitor.sync import sync_workspace
+
+    clock.set(datetime.now(UTC) - UNDER_WAY_FOR)
+    workspace.start_import(
+        "slack", "done-with-errors", IMPORT_TAKES, records=9_000, file_name="acme-export.zip"
+    )
+    while (left := (datetime.now(UTC) - clock.now()).total_seconds()) > LOOK_EVERY:
+        sync_workspace("default", now=clock.now)
+        clock.advance(min(left, 5 * LOOK_EVERY))
+    clock.set(datetime.now(UTC))
+    clock.speed = 1.0
+
+
 def keep_importing(workspace: Workspace, rng: random.Random) -> None:
     """Start another import half a minute after one has ended, so that there is always one."""
     operation = workspace.current()
@@ -129,7 +141,9 @@ def keep_importing(workspace: Workspace, rng: random.Random) -> None:
     ended = datetime.fromisoformat(operation["_updatedAt"])
     if workspace.clock.now() - ended > timedelta(seconds=30):
         kind = rng.choice(("csv", "slack", "pending-files", "hipchat-enterprise"))
-        workspace.start_import(kind, rng.choice(("done", "done-short", "failed")), IMPORT_TAKES)
+        workspace.start_import(
+            kind, rng.choice(("done", "done-short", "failed")), IMPORT_TAKES, records=9_000
+        )
 
 
 def announce(port: int, simulator_url: str, user_id: str, token: str) -> None:

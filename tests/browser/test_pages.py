@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,7 +10,9 @@ from django.contrib.auth.models import User
 from importmonitor.models import ImportOperation
 from importmonitor.sync import sync_workspace
 from project.simulator.workspace import Workspace
-from project.simulator.writes import Ending
+
+if TYPE_CHECKING:
+    from project.simulator.writes import Ending
 
 CHROMIUM = os.environ.get("CHROMIUM", "")
 HISTORY = "/admin/importmonitor/importoperation/"
