@@ -206,7 +206,7 @@ def test_a_database_that_cannot_be_used(
     monkeypatch.setattr(
         "importmonitor.management.commands.sync_import_status.sync_workspace", refuse
     )
-    with pytest.raises(CommandError, match="has `manage[.]py migrate` been run") as error:
+    with pytest.raises(CommandError, match="been run") as error:
         call_command("sync_import_status")
     assert error.value.returncode == 1
 
