@@ -1,0 +1,121 @@
+"""Reading the admin's pages as a person does: words, rows and links; and rows for them to show."""
+
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+from django.urls import reverse
+
+from importmonitor.models import EndReason, ImportOperation
+from tests.api.helpers import NOON
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Response
+
+HISTORY = "/admin/importmonitor/importoperation/"
+SYNC = f"{HISTORY}sync/"
+
+_SILENT = {"script", "style", "title", "head"}
+_VOID = {"link", "meta", "br", "hr", "img", "input", "wbr"}
+
+
+class Page(HTMLParser):
+    """A page's words, the cells of its list of operations, its links, its forms and fields."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.actions: list[str] = []
+        self.fields: set[str] = set()
+        self.bars: list[str] = []
+        self.rows: list[list[str]] = []
+        self._open: list[tuple[str, str]] = []
+        self._words: list[str] = []
+        self.feed(html)
+        self.close()
+
+    @property
+    def words(self) -> str:
+        return _joined(self._words)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag not in _VOID:
+            self._open.append((tag, given.get("id", "")))
+        if tag == "a":
+            self.links.append(given.get("href", ""))
+        elif tag == "form":
+            self.actions.append(given.get("action", ""))
+        elif tag == "progress":
+            self.bars.append(given.get("value", ""))
+        elif tag in {"input", "textarea", "select"}:
+            self.fields.add(given.get("name", ""))
+        elif tag == "tr" and self._in_list():
+            self.rows.append([])
+        elif tag in {"td", "th"} and self._in_list():
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and tag in {name for name, _ in self._open}:
+            if self._open.pop()[0] == tag:
+                break
+
+    def handle_data(self, data: str) -> None:
+        if any(tag in _SILENT for tag, _ in self._open):
+            return
+        self._words.append(data)
+        if self._in_list() and self.rows and self.rows[-1]:
+            self.rows[-1][-1] = _joined([self.rows[-1][-1], data])
+
+    def _in_list(self) -> bool:
+        """Tell whether this is in the body of the list, and not in its head."""
+        tags = [tag for tag, _ in self._open]
+        return any(id_ == "result_list" for _, id_ in self._open) and "tbody" in tags
+
+
+def _joined(parts: list[str]) -> str:
+    return " ".join(" ".join(parts).split())
+
+
+def page(response: "Response") -> Page:
+    """Return a page that was answered as it should be."""
+    assert response.status_code == 200
+    return Page(response.content.decode())
+
+
+def change_url(operation: ImportOperation) -> str:
+    return reverse("admin:importmonitor_importoperation_change", args=[operation.pk])
+
+
+def messages(response: "Response") -> list[tuple[str, str]]:
+    """Return the level and the text of each message that a page shows."""
+    return [(each.level_tag, str(each)) for each in response.context["messages"]]
+
+
+def make_row(number: int = 0, **fields: Any) -> ImportOperation:
+    """Return an operation's row, not saved: under way unless told otherwise."""
+    started: datetime = fields.pop("started_at", NOON - timedelta(minutes=number))
+    values: dict[str, Any] = {
+        "workspace": "default",
+        "remote_id": f"remote{number:011d}",
+        "type": "CSV",
+        "importer_key": "csv",
+        "status": "importer_importing_users",
+        "state": "importing",
+        "valid": True,
+        "started_at": started,
+        "first_seen_at": started,
+        "last_seen_at": started,
+        "last_progress_at": started,
+    }
+    if fields.get("end_reason"):
+        values["finished_at"] = started + timedelta(minutes=1)
+    return ImportOperation(**values | fields)
+
+
+def save_rows(count: int, **fields: Any) -> list[ImportOperation]:
+    """Save many rows, of every end by turns."""
+    ends = ["", *EndReason.values]
+    return ImportOperation.objects.bulk_create(
+        make_row(number, end_reason=ends[number % len(ends)], **fields) for number in range(count)
+    )

@@ -1,0 +1,187 @@
+"""The history page's filters and its search: each finds exactly what it says."""
+
+from datetime import timedelta
+from itertools import product
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import time_machine
+from django.contrib.admin import DateFieldListFilter
+from django.test import Client
+
+from importmonitor.admin import filters
+from importmonitor.models import EndReason, ImportOperation
+from importmonitor.outcomes import Outcome, outcome
+from importmonitor.rocketchat.operation import IMPORTERS
+from importmonitor.rocketchat.states import ImportState
+from tests.admin.helpers import HISTORY, make_row, page
+from tests.api.helpers import NOON, workspace_at
+
+NOON_TOMORROW = NOON + timedelta(days=1)
+
+
+def found(client: Client, **parameters: object) -> set[int]:
+    """Return the keys of the rows that a query finds, on whatever page."""
+    response = client.get(f"{HISTORY}?{urlencode(parameters)}")
+    assert response.status_code == 200
+    return set(response.context["cl"].queryset.values_list("pk", flat=True))
+
+
+def all_combinations() -> list[ImportOperation]:
+    """Save a row for every end with all counters that matter to an outcome."""
+    ends = ["", *EndReason.values]
+    errors, totals, completed = (None, -1, 0, 1), (None, -1, 0, 10), (None, -1, 0, 9, 10, 11)
+    ImportOperation.objects.bulk_create(
+        make_row(number, end_reason=end, count_error=e, count_total=t, count_completed=c)
+        for number, (end, e, t, c) in enumerate(product(ends, errors, totals, completed))
+    )
+    return list(ImportOperation.objects.all())
+
+
+def test_the_conditions_are_the_outcomes(db: None) -> None:
+    rows = all_combinations()
+    assert set(filters.OUTCOMES) == set(Outcome)
+    for each, condition in filters.OUTCOMES.items():
+        expected = {row.pk for row in rows if outcome(row) == each}
+        assert expected
+        assert set(ImportOperation.objects.filter(condition).values_list("pk", flat=True)) == (
+            expected
+        )
+
+
+def test_the_outcome_filter(root: Client) -> None:
+    rows = all_combinations()
+    for each in Outcome:
+        expected = {row.pk for row in rows if outcome(row) == each}
+        assert found(root, outcome=each.value) == expected
+    assert found(root, outcome="open") == {row.pk for row in rows if outcome(row) is None}
+    assert found(root) == {row.pk for row in rows}
+
+
+def test_the_state_filter(root: Client) -> None:
+    states = [each.value for each in ImportState if each != ImportState.NONE]
+    for number, state in enumerate([*states, *states]):
+        make_row(number, state=state).save()
+    for state in states:
+        expected = ImportOperation.objects.filter(state=state)
+        assert found(root, state=state) == set(expected.values_list("pk", flat=True))
+        assert len(expected) == 2
+
+
+def test_the_importer_filter(root: Client) -> None:
+    keys = [*IMPORTERS, "an-apps-own", ""]
+    rows = {}
+    for number, key in enumerate(keys):
+        rows[key] = make_row(number, importer_key=key)
+        rows[key].save()
+    for key in IMPORTERS:
+        assert found(root, importer=key) == {rows[key].pk}
+    assert found(root, importer="other") == {rows["an-apps-own"].pk, rows[""].pk}
+
+
+def configure_two(settings: Any) -> None:
+    """Configure two workspaces: with one, there is nothing to filter by."""
+    settings.IMPORTMONITOR = {
+        "WORKSPACES": {alias: workspace_at("http://127.0.0.1:9") for alias in ("default", "acme")}
+    }
+
+
+def test_the_workspace_filter(root: Client, settings: Any) -> None:
+    configure_two(settings)
+    rows = {alias: make_row(workspace=alias) for alias in ("default", "acme")}
+    for row in rows.values():
+        row.save()
+    for alias, row in rows.items():
+        assert found(root, workspace=alias) == {row.pk}
+        assert f"?workspace={alias}" in page(root.get(HISTORY)).links
+
+
+def test_filters_together(root: Client) -> None:
+    rows = all_combinations()
+    expected = {row.pk for row in rows if outcome(row) == Outcome.DONE_SHORT}
+    assert found(root, outcome="done_short", state="importing", q="CSV") == expected
+    assert found(root, outcome="done_short", state="error") == set()
+
+
+@pytest.mark.parametrize("name", ["outcome", "state", "importer", "workspace"])
+@pytest.mark.parametrize("value", ["nonsense", "\0", "ü🎉", "x" * 2_000])
+def test_nonsense_is_no_error(root: Client, settings: Any, name: str, value: str) -> None:
+    configure_two(settings)
+    make_row().save()
+    response = root.get(f"{HISTORY}?{urlencode({name: value})}", follow=True)
+    assert response.status_code == 200
+
+
+def test_the_filter_by_time(root: Client) -> None:
+    ages = {"an hour": 1 / 24, "3 days": 3, "20 days": 20, "80 days": 80, "2 years": 730}
+    for number, (name, days) in enumerate(ages.items()):
+        make_row(number, type=name, started_at=NOON - timedelta(days=days)).save()
+    make_row(99, type="tomorrow", started_at=NOON_TOMORROW).save()
+    with time_machine.travel(NOON, tick=False):
+        shown = root.get(HISTORY).context["cl"]
+        [by_time] = [each for each in shown.filter_specs if isinstance(each, DateFieldListFilter)]
+        types = {}
+        for choice in by_time.choices(shown):
+            response = root.get(HISTORY + str(choice["query_string"]))
+            rows = response.context["cl"].queryset
+            types[str(choice["display"])] = set(rows.values_list("type", flat=True))
+    assert types["Any date"] == {*ages, "tomorrow"}
+    assert types["Today"] == {"an hour"}
+    assert types["Past 7 days"] == {"an hour", "3 days"}
+    assert types["This month"] == {"an hour", "3 days", "20 days", "tomorrow"}
+    assert types["This year"] == {"an hour", "3 days", "20 days", "80 days", "tomorrow"}
+
+
+# Search.
+
+
+@pytest.fixture
+def rows(db: None) -> dict[str, int]:
+    """Rows to search among, by their file."""
+    saved = {}
+    for number, (remote_id, type_, file) in enumerate(
+        [
+            ("7PbvsnKJD9ZAqw38C", "Slack", "export.zip"),
+            ("7pbvsnkjd9zaqw38c", "CSV", "people.csv"),
+            ("65f8a1c2e4b0d9a7c3f1e205", "CSV", "Leute für 100%.csv"),
+            ("65f8a1c2e4b0d9a7c3f1e206", "Pending Avatars", "notes 65f8a1c2e4b0d9a7c3f1e205"),
+        ]
+    ):
+        row = make_row(number, remote_id=remote_id, type=type_, file=file)
+        row.save()
+        saved[file] = row.pk
+    return saved
+
+
+@pytest.mark.parametrize(
+    ("term", "files"),
+    [
+        ("export", ["export.zip"]),
+        ("EXPORT.zip", ["export.zip"]),
+        ("csv", ["people.csv", "Leute für 100%.csv"]),
+        ("avatars", ["notes 65f8a1c2e4b0d9a7c3f1e205"]),
+        ("csv leute", ["Leute für 100%.csv"]),
+        ("für", ["Leute für 100%.csv"]),
+        ("100%", ["Leute für 100%.csv"]),
+        ("_", []),
+        ("nothing like it", []),
+        # A whole id means that operation, whatever else mentions it, and however it is written.
+        ("7PbvsnKJD9ZAqw38C", ["export.zip"]),
+        ("7pbvsnkjd9zaqw38c", ["people.csv"]),
+        ("65f8a1c2e4b0d9a7c3f1e205", ["Leute für 100%.csv"]),
+        ("  65f8a1c2e4b0d9a7c3f1e205 ", ["Leute für 100%.csv"]),
+        ("65f8a1c2e4b0d9a7c3f1e20", ["Leute für 100%.csv", "notes 65f8a1c2e4b0d9a7c3f1e205"]),
+    ],
+)
+def test_search(root: Client, rows: dict[str, int], term: str, files: list[str]) -> None:
+    assert found(root, q=term) == {rows[file] for file in files}
+
+
+def test_search_and_filter(root: Client, rows: dict[str, int]) -> None:
+    assert found(root, q="7PbvsnKJD9ZAqw38C", outcome="done") == set()
+
+
+@pytest.mark.parametrize("term", ["\0", "%", "\\", "'", '"', "🎉", "x" * 5_000, "a b c " * 100])
+def test_any_text_can_be_searched_for(root: Client, rows: dict[str, int], term: str) -> None:
+    assert root.get(f"{HISTORY}?{urlencode({'q': term})}").status_code == 200

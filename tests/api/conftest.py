@@ -1,0 +1,28 @@
+"""What the tests of the API start from: somebody who may ask."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import override_settings
+
+from tests.api.helpers import credentials, make_user
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_clients() -> Iterator[None]:
+    """Spare each test's client the list of all static files that WhiteNoise begins with."""
+    with override_settings(WHITENOISE_AUTOREFRESH=True):
+        yield
+
+
+@pytest.fixture
+def tool(db: None) -> User:
+    """An internal tool that may see the current import."""
+    return make_user("tool", "run-import")
+
+
+@pytest.fixture
+def headers(tool: User) -> dict[str, str]:
+    """The credentials of that tool."""
+    return credentials(tool)

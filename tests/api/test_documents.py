@@ -1,0 +1,92 @@
+"""An operation comes out as the workspace sent it, however odd, but for what no one should see."""
+
+import json
+from typing import Any, NoReturn
+
+import pytest
+from django.test import Client
+
+from importmonitor.models import ImportOperation
+from tests.api.helpers import PATH, RUNNING, sync
+from tests.api.odd import ODD, told
+
+
+def no_constant(name: str) -> NoReturn:
+    raise AssertionError(f"{name} is not JSON")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ts": 1_635_337_234_169},
+        {"ts": "2021-10-27T12:20:34.169Z"},
+        {"ts": "2021-10-27T14:20:34.169999+02:00"},
+        {"_updatedAt": "2021-10-27T12:20:34Z"},
+        {"_updatedAt": 1_635_337_234_169},
+        {"messagesstatus": None},
+        {"count": {}},
+        {"count": {"total": 0, "completed": 0, "error": 0, "users": 1, "elephants": 2}},
+        {"nobody": {"knows": ["this", 1, 1.5, True, None, {"or": "that"}]}},
+        {"valid": False},
+    ],
+)
+def test_as_the_workspace_sent_it(
+    client: Client, headers: dict[str, str], changes: dict[str, Any]
+) -> None:
+    document = {**RUNNING, **changes}
+    sync(document)
+    assert client.get(PATH, headers=headers).json()["operation"] == document
+
+
+@pytest.mark.parametrize(
+    ("key", "sent", "comes_out"),
+    [
+        ("valid", "true", True),
+        ("valid", "false", False),
+        ("ts", "1635337234169", 1_635_337_234_169),
+        ("ts", "0", 0),
+    ],
+)
+def test_wrong_types_that_are_known_are_put_right(
+    client: Client, headers: dict[str, str], key: str, sent: str, comes_out: object
+) -> None:
+    sync({**RUNNING, key: sent})
+    found = client.get(PATH, headers=headers).json()["operation"][key]
+    assert (type(found), found) == (type(comes_out), comes_out)
+
+
+def test_nobodys_names_and_addresses(client: Client, headers: dict[str, str]) -> None:
+    sync({**RUNNING, "fileData": {"users": [{"name": "Ada", "email": "ada@example.org"}]}})
+    response = client.get(PATH, headers=headers)
+    assert b"ada@example.org" not in response.content
+    assert response.json()["operation"] == RUNNING
+    assert "ada@example.org" not in str(ImportOperation.objects.values().get())
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd(client: Client, headers: dict[str, str], name: str) -> None:
+    case = ODD[name]
+    sync(case.document)
+    operation = ImportOperation.objects.get()
+    unreadable = set(operation.unreadable)
+    assert unreadable - case.cut == case.unreadable
+    assert bool(unreadable & case.cut) == bool(case.cut)
+    if "_id" in case.unreadable:
+        assert operation.remote_id.startswith("unidentified-")
+    for field, value in case.stored.items():
+        assert getattr(operation, field) == value, field
+    response = client.get(PATH, headers=headers)
+    assert response.status_code == 200
+    body = json.loads(response.content.decode(), parse_constant=no_constant)
+    assert body.keys() == {"operation", "success"}
+    answered = {key: value for key, value in body["operation"].items() if key not in case.cut}
+    assert answered == told(case)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_again_is_nothing_new(db: None, name: str) -> None:
+    """Else every minute would write, and an operation without a time would start for ever."""
+    case = ODD[name]
+    sync(case.document)
+    assert sync(case.document).changes == []
+    assert ImportOperation.objects.count() == 1

@@ -1,0 +1,73 @@
+"""What an answer costs the database: fewer is better, more has to be meant."""
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from tests.api.helpers import (
+    PATH,
+    RUNNING,
+    credentials,
+    make_user,
+    sync,
+    sync_nothing,
+    sync_refused,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def root() -> dict[str, str]:
+    return credentials(make_user("root", is_superuser=True))
+
+
+def test_an_operation(
+    client: Client, headers: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    sync(RUNNING)
+    # The token with its user, the user's and the groups' permissions, the health, the operation.
+    with django_assert_num_queries(5):
+        etag = client.get(PATH, headers=headers)["ETag"]
+    with django_assert_num_queries(5):
+        client.get(PATH, headers=headers | {"If-None-Match": etag})
+
+
+def test_a_superuser(
+    client: Client, root: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    sync(RUNNING)
+    with django_assert_num_queries(3):
+        client.get(PATH, headers=root)
+
+
+def test_no_operation(
+    client: Client, root: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(2):
+        assert client.get(PATH, headers=root).status_code == 503
+    sync_nothing()
+    with django_assert_num_queries(2):
+        client.get(PATH, headers=root)
+
+
+def test_failing_looks_for_the_last_good_look(
+    client: Client, root: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    sync(RUNNING)
+    sync_refused()
+    with django_assert_num_queries(4):
+        client.get(PATH, headers=root)
+
+
+def test_refusals_are_cheap(
+    client: Client, headers: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(0):
+        client.get(PATH)
+    with django_assert_num_queries(0):
+        client.post(PATH, headers=headers)
+    with django_assert_num_queries(1):
+        client.get(PATH, headers=headers | {"X-Auth-Token": "wrong"})
+    with django_assert_num_queries(1):
+        client.get(PATH + "?a=1", headers=headers)
