@@ -59,12 +59,9 @@ def workspaces(now: datetime) -> list[WorkspaceHealth]:
     for alias in aliases:
         period_pk, operation_pk = known.get(alias, (None, None))
         period = periods.get(period_pk)
-        found.append(
-            WorkspaceHealth(
-                alias,
-                period,
-                operations.get(operation_pk),
-                freshness(period, now) if period else None,
-            )
-        )
+        # A workspace that says it has none has none, whatever was seen of it before.
+        empty = period is not None and period.outcome == SyncPeriod.EMPTY
+        operation = None if empty else operations.get(operation_pk)
+        looks = freshness(period, now) if period else None
+        found.append(WorkspaceHealth(alias, period, operation, looks))
     return found

@@ -37,69 +37,61 @@ OUTCOMES = {
 }
 
 
-class OutcomeFilter(SimpleListFilter):
+class KnownValuesFilter(SimpleListFilter):
+    """Offers values, each with its title and its condition, and takes no other from a URL."""
+
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        """Return what there is to choose from; nothing, unless a filter says more."""
+        return []
+
+    def lookups(
+        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
+    ) -> list[tuple[str, Any]]:
+        return [(value, title) for value, title, _condition in self.offered()]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[ImportOperation]
+    ) -> QuerySet[ImportOperation]:
+        if not self.value():
+            return queryset
+        for value, _title, condition in self.offered():
+            if value == self.value():
+                return queryset.filter(condition)
+        return queryset.none()
+
+
+class OutcomeFilter(KnownValuesFilter):
     title = _("outcome")
     parameter_name = "outcome"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
-    ) -> list[tuple[str, Any]]:
-        return [("open", _("under way")), *((each.value, each.label) for each in OUTCOMES)]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[ImportOperation]
-    ) -> QuerySet[ImportOperation]:
-        if self.value() == "open":
-            return queryset.filter(finished_at=None)
-        for outcome, condition in OUTCOMES.items():
-            if self.value() == outcome.value:
-                return queryset.filter(condition)
-        return queryset
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        ended = [(each.value, each.label, condition) for each, condition in OUTCOMES.items()]
+        return [("open", _("under way"), Q(finished_at=None)), *ended]
 
 
-class StateFilter(SimpleListFilter):
+class StateFilter(KnownValuesFilter):
     title = _("state in Rocket.Chat")
     parameter_name = "state"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
-    ) -> list[tuple[str, Any]]:
-        return [(state.value, badge.word) for state, badge in STATES.items()]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[ImportOperation]
-    ) -> QuerySet[ImportOperation]:
-        return queryset.filter(state=self.value()) if self.value() else queryset
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        return [(state.value, badge.word, Q(state=state)) for state, badge in STATES.items()]
 
 
-class WorkspaceFilter(SimpleListFilter):
+class WorkspaceFilter(KnownValuesFilter):
     title = _("workspace")
     parameter_name = "workspace"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
-    ) -> list[tuple[str, Any]]:
+    def offered(self) -> list[tuple[str, Any, Q]]:
         aliases = conf.aliases()
-        return [(alias, alias) for alias in aliases] if len(aliases) > 1 else []
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[ImportOperation]
-    ) -> QuerySet[ImportOperation]:
-        return queryset.filter(workspace=self.value()) if self.value() else queryset
+        if len(aliases) == 1:
+            return []
+        return [(alias, alias, Q(workspace=alias)) for alias in aliases]
 
 
-class ImporterFilter(SimpleListFilter):
+class ImporterFilter(KnownValuesFilter):
     title = _("importer")
     parameter_name = "importer"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
-    ) -> list[tuple[str, Any]]:
-        return [*IMPORTERS.items(), ("other", _("other"))]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[ImportOperation]
-    ) -> QuerySet[ImportOperation]:
-        if self.value() == "other":
-            return queryset.exclude(importer_key__in=IMPORTERS)
-        return queryset.filter(importer_key=self.value()) if self.value() else queryset
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        known = [(key, title, Q(importer_key=key)) for key, title in IMPORTERS.items()]
+        return [*known, ("other", _("other"), ~Q(importer_key__in=IMPORTERS))]

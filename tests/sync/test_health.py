@@ -1,0 +1,69 @@
+"""What the faces say of a workspace."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from importmonitor import health
+from importmonitor.models import ImportOperation, SyncPeriod
+from importmonitor.sync import sync_workspace
+from project.simulator.workspace import Workspace
+
+pytestmark = pytest.mark.django_db
+
+
+class Forgetful:
+    """A Rocket.Chat whose operations have been dropped."""
+
+    def current_operation(self) -> None:
+        return None
+
+
+def test_a_workspace_never_looked_at(rocketchat: Workspace) -> None:
+    (found,) = health.workspaces(rocketchat.clock.now())
+    assert (found.alias, found.period, found.operation, found.freshness) == (
+        "default",
+        None,
+        None,
+        None,
+    )
+
+
+def test_a_workspace_that_says_it_has_none_has_none(rocketchat: Workspace) -> None:
+    rocketchat.start_import("csv")
+    now = rocketchat.clock.now
+    sync_workspace("default", now=now)
+    (found,) = health.workspaces(now())
+    assert found.operation == ImportOperation.objects.get()
+    forgetful: Any = Forgetful()
+    sync_workspace("default", now=now, client=forgetful)
+    (found,) = health.workspaces(now())
+    assert found.period == SyncPeriod.objects.get(outcome="empty")
+    assert found.operation is None
+
+
+def test_freshness(rocketchat: Workspace) -> None:
+    sync_workspace("default", now=rocketchat.clock.now)
+    period = SyncPeriod.objects.get()
+    allowed = timedelta(minutes=10)
+    assert health.freshness(period, period.last_at + allowed) == "ok"
+    assert health.freshness(period, period.last_at + allowed + timedelta(seconds=1)) == "stale"
+    rocketchat.outage = 502
+    sync_workspace("default", now=rocketchat.clock.now)
+    (found,) = health.workspaces(rocketchat.clock.now())
+    assert found.freshness == "failing"
+
+
+def test_three_queries_for_any_number(
+    rocketchat: Workspace, settings: Any, django_assert_num_queries: Any
+) -> None:
+    configured = settings.IMPORTMONITOR["WORKSPACES"]["default"]
+    settings.IMPORTMONITOR = {"WORKSPACES": {f"w{n}": configured for n in range(5)}}
+    rocketchat.start_import("csv")
+    for alias in settings.IMPORTMONITOR["WORKSPACES"]:
+        sync_workspace(alias, now=rocketchat.clock.now)
+    with django_assert_num_queries(3):
+        found = health.workspaces(rocketchat.clock.now())
+    assert [each.alias for each in found] == ["w0", "w1", "w2", "w3", "w4"]
+    assert all(each.operation and each.operation.workspace == each.alias for each in found)
