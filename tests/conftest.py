@@ -1,10 +1,13 @@
 """What all tests share: a workspace to look at, in memory or simulated on loopback."""
 
 import gc
+import os
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import hypothesis
 import pytest
 
 from importmonitor.rocketchat import client as client_module
@@ -16,6 +19,31 @@ from project.simulator.workspace import Workspace
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 USER_ID = "d26x6zSkaPSe5gCyy"
 AUTH_TOKEN = "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"
+
+
+hypothesis.settings.register_profile("ordinary", max_examples=40)
+hypothesis.settings.register_profile("long", max_examples=400, deadline=None)
+hypothesis.settings.load_profile("long" if os.environ.get("LONG") else "ordinary")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take one in so many of the parameters of a `thorough` test, unless LONG asks for all.
+
+    What takes long begins first, so that no process is left alone with it at the end.
+    """
+    items.sort(key=lambda item: item.path.parent.name not in {"demo", "process"})
+    if os.environ.get("LONG"):
+        return
+    seen: Counter[str] = Counter()
+    left_out = []
+    for item in items:
+        if marker := item.get_closest_marker("thorough"):
+            test = item.nodeid.partition("[")[0]
+            if seen[test] % marker.kwargs["one_in"]:
+                left_out.append(item)
+            seen[test] += 1
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def pytest_collection_finish() -> None:

@@ -104,6 +104,7 @@ def test_filters_together(root: Client) -> None:
     assert found(root, outcome="done_short", state="error") == set()
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("name", ["outcome", "state", "importer", "workspace"])
 @pytest.mark.parametrize("value", ["nonsense", "\0", "ü🎉", "x" * 2_000])
 def test_nonsense_is_no_error(root: Client, settings: Any, name: str, value: str) -> None:

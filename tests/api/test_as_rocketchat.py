@@ -36,6 +36,7 @@ def catch_up(workspace: Workspace) -> None:
         sync(operation, at=at)
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("asking", ["tool", "stranger", "wrong", "nobody"])
 @pytest.mark.parametrize(
     ("method", "path", "query"),
@@ -77,6 +78,7 @@ def test_the_same_answer(
         assert found["Cache-Control"] == expected.headers["Cache-Control"]
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("iso_ts", [False, True])
 @pytest.mark.parametrize("kind", ["csv", "slack", "pending-avatars", "omnichannel_contact"])
 def test_the_same_operation_at_every_moment(

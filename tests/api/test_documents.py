@@ -83,6 +83,7 @@ def test_odd(client: Client, headers: dict[str, str], name: str) -> None:
     assert answered == told(case)
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("name", ODD)
 def test_odd_again_is_nothing_new(db: None, name: str) -> None:
     """Else every minute would write, and an operation without a time would start for ever."""

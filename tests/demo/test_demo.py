@@ -19,12 +19,15 @@ import requests
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
-# `python -m project.demo`, but in a folder of its own: somebody may be watching another one.
+# `python -m project.demo`, but in a folder of its own, as somebody may be watching another one,
+# and with less of a past and a quicker import, as we are waiting for it.
 START = """
-import pathlib, sys
+import datetime, pathlib, sys
 from project import demo
 demo.FOLDER = pathlib.Path(sys.argv[1])
 demo.DAYS = 45
+demo.IMPORT_TAKES = 60.0
+demo.UNDER_WAY_FOR = datetime.timedelta(seconds=30)
 sys.exit(demo.main())
 """
 

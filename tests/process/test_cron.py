@@ -58,6 +58,7 @@ def test_refused(project: Project) -> None:
     assert "outdated-token" not in ended.stderr
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize(
     ("arguments", "changes", "words"),
     [

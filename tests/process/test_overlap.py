@@ -12,7 +12,7 @@ from tests.process.history import assert_true_history, assert_up_to_date
 from tests.process.processes import PATIENCE, Project, finished
 
 PROCESSES = 8
-SECONDS = 60.0 if os.environ.get("LONG") else 3.0
+SECONDS = 60.0 if os.environ.get("LONG") else 2.0
 
 #: How an import ends, and after how many seconds of its 0.6 the next thing happens.
 COURSE: tuple[tuple[Ending, float], ...] = (
@@ -27,7 +27,7 @@ COURSE: tuple[tuple[Ending, float], ...] = (
 
 def test_eight_processes_at_once(project: Project, workspace: Workspace) -> None:
     workers = project.start("-m", "tests.process.worker", str(SECONDS), str(PROCESSES))
-    started = keep_importing(workspace, SECONDS - 1)
+    started = keep_importing(workspace, SECONDS - 0.5)
     # For the last moment nothing happens, so that everybody can see how it ended.
     workspace.clock.speed = 0
     ended = finished(workers)

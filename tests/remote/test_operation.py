@@ -452,7 +452,7 @@ near_operations = st.builds(
     st.dictionaries(texts, values, max_size=3),
 )
 
-thorough = settings(deadline=None, max_examples=60)
+thorough = settings(deadline=None)
 
 
 def strings(value: object) -> Iterator[str]:
