@@ -192,7 +192,8 @@ class Client:
                 received_at=datetime.now(UTC),
             )
             # Of what is not a good answer, the beginning tells all that there is to tell.
-            longest = MAX_BODY if response.ok else _CHUNK
+            good = 200 <= response.status_code < 300
+            longest = MAX_BODY if good else _CHUNK
             body = bytearray()
             for chunk in response.iter_content(_CHUNK):
                 body += chunk
@@ -200,7 +201,7 @@ class Client:
                     break
         read = answers.without_token(bytes(body[:longest]), workspace.auth_token)
         answer = replace(answer, body=read)
-        if response.ok and len(body) > MAX_BODY:
+        if good and len(body) > MAX_BODY:
             raise self._refusal(answer, f"it is longer than {MAX_BODY // 1024 // 1024} MiB")
         return answer
 
