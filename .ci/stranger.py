@@ -1,6 +1,7 @@
 """Build the wheel, install it alone into a stranger's new project, and use it as the README says.
 
-Run with an interpreter that has `build`; whatever goes wrong ends it with a non-zero status.
+Run from the repository, with it on PYTHONPATH, by an interpreter that has `build`. Whatever goes
+wrong ends it with a non-zero status.
 """
 
 import json
@@ -12,13 +13,11 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from project.simulator.clock import Clock
+from project.simulator.server import Server
+from project.simulator.workspace import Workspace
+
 REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
-
-from project.simulator.clock import Clock  # noqa: E402 - the repository is not installed
-from project.simulator.server import Server  # noqa: E402
-from project.simulator.workspace import Workspace  # noqa: E402
-
 WANTED = (
     "importmonitor/py.typed",
     "importmonitor/migrations/0001_initial.py",
