@@ -12,6 +12,9 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from importmonitor import conf
 
+# From Django 6.1 on, its own checks of JSON columns ask SQLite what it can do.
+pytestmark = pytest.mark.django_db
+
 GOOD = {"URL": "https://chat.example.org", "USER_ID": "u", "AUTH_TOKEN": "t"}
 NO_DICT = "tests.test_checks.no_dict"
 
@@ -180,7 +183,6 @@ def test_a_workspace_keeps_its_credentials_out_of_its_repr(settings: Any) -> Non
     assert "someone" not in told
 
 
-@pytest.mark.django_db
 def test_permissions_that_are_not_migrated() -> None:
     assert not checks.run_checks(tags=[checks.Tags.database], databases=["default"])
     Permission.objects.filter(codename="run-import").delete()
@@ -191,7 +193,6 @@ def test_permissions_that_are_not_migrated() -> None:
     assert "migrate" in (message.hint or "")
 
 
-@pytest.mark.django_db
 def test_a_database_that_is_not_migrated_is_left_to_migrate() -> None:
     """`migrate` runs these checks first: an error here would keep it from ever running."""
     Permission.objects.all().delete()
