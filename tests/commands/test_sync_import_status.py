@@ -7,10 +7,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
+from importmonitor.management.commands.sync_import_status import in_trouble, operation_text
 from importmonitor.models import ImportOperation, StatusTransition, SyncLease, SyncPeriod
 from project.simulator.server import Server
 from project.simulator.workspace import Workspace
-from tests.conftest import AUTH_TOKEN, USER_ID, configure
+from tests.conftest import AUTH_TOKEN, MONDAY, USER_ID, configure
 
 pytestmark = pytest.mark.django_db
 
@@ -240,3 +241,22 @@ def test_the_same_operation_through_a_second_server(
             configure(settings, server.url)
             assert run(capsys)[0] == 0
     assert ImportOperation.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, "A: importing"),
+        ({"type": "CSV"}, "CSV: importing"),
+        ({"status": "importer_done", "end_reason": "done"}, "A: done (importer_done)"),
+        ({"end_reason": "done", "count_error": 1_200}, "A: done with errors, 1,200 errors"),
+        ({"count_completed": 50}, "A: importing, 50 of ?"),
+        ({"count_completed": 50, "count_total": 0}, "A: importing, 50 of 0"),
+        ({"count_completed": 179, "count_total": 135}, "A: importing, 179 of 135, 100 %"),
+        ({"stalled_since": MONDAY}, "A: importing, stalled"),
+    ],
+)
+def test_how_an_operation_is_told(fields: dict[str, Any], told: str) -> None:
+    operation = ImportOperation(remote_id="A", state="importing", **fields)
+    assert operation_text(operation) == told
+    assert in_trouble(operation) == ("stalled" in told)
