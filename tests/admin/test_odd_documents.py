@@ -32,7 +32,7 @@ def search(client: Client, term: str) -> int:
     return found
 
 
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("name", ODD)
 def test_odd(root: Client, name: str) -> None:
     sync(ODD[name].document)

@@ -63,6 +63,7 @@ def test_nobodys_names_and_addresses(client: Client, headers: dict[str, str]) ->
     assert "ada@example.org" not in str(ImportOperation.objects.values().get())
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("name", ODD)
 def test_odd(client: Client, headers: dict[str, str], name: str) -> None:
     case = ODD[name]

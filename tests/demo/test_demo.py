@@ -25,7 +25,7 @@ START = """
 import datetime, pathlib, sys
 from project import demo
 demo.FOLDER = pathlib.Path(sys.argv[1])
-demo.DAYS = 45
+demo.DAYS = 30
 demo.IMPORT_TAKES = 60.0
 demo.UNDER_WAY_FOR = datetime.timedelta(seconds=30)
 sys.exit(demo.main())
