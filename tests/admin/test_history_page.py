@@ -256,9 +256,18 @@ def test_failing(root: Client) -> None:
     assert "Unauthenticated" in found.words
     assert "Check USER_ID and AUTH_TOKEN" in found.words
     assert str(result.error) in found.words
-    # What is known is still there.
+    # What is known is still there, as what it is.
+    assert "As it was last seen: " in found.words
     assert "people.csv" in found.words
     assert len(found.rows) == 1
+
+
+def test_failing_from_the_first_look_on(root: Client) -> None:
+    """That nothing was seen is not that there is nothing."""
+    sync_refused()
+    words = history(root).words
+    assert "Nothing has been seen of its imports" in words
+    assert "Nothing was ever imported" not in words
 
 
 def test_failing_for_long(root: Client) -> None:
