@@ -55,9 +55,9 @@ def compare(
     if received is not None:
         known = next((row for row in stored if row.remote_id == received.remote_id), None)
         if known is None:
-            change = _discover(workspace, received, now)
-            operations.append(change.operation)
-            changes.append(change)
+            discovery = _discover(workspace, received, now)
+            operations.append(discovery.operation)
+            changes.append(discovery)
         elif not _is_older(known, received):
             changes.extend(_update(known, received, now))
         # By Rocket.Chat's own rule, and not by what came last: a snapshot can be late. Of two
@@ -65,10 +65,11 @@ def compare(
         newest = max(reversed(operations), key=lambda row: row.started_at)
     for row in operations:
         if row.finished_at is None and row is not newest:
-            change = next((each for each in changes if each.operation is row), Change(row, False))
-            _supersede(change, newest, now)
-            if change not in changes:
+            change = next((each for each in changes if each.operation is row), None)
+            if change is None:
+                change = Change(row, created=False)
                 changes.append(change)
+            _supersede(change, newest, now)
     return newest, changes
 
 

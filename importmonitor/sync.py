@@ -39,7 +39,7 @@ class SyncResult:
 
     `skipped` is None, "leased" (another process is at it) or "not before <ISO time>"; `error` is
     None or why the workspace could not be looked at; `operation` is the current operation as it is
-    now (with `dry_run`: as it would be), or None if there is none or nobody looked.
+    now (of a `dry_run`: as it would be), or None if there is none or nobody looked.
     """
 
     workspace: str
@@ -49,6 +49,7 @@ class SyncResult:
     error: RocketChatError | None = None
     operation: ImportOperation | None = None
     changes: list[Change] = field(default_factory=list)
+    dry_run: bool = False
 
     @property
     def ok(self) -> bool:
@@ -86,7 +87,7 @@ def _preview(
     workspace: Workspace, client: "Client | None", now: Callable[[], datetime]
 ) -> SyncResult:
     """Look and compare, without a lease, and write nothing."""
-    result = SyncResult(workspace.alias, polled_at=now())
+    result = SyncResult(workspace.alias, polled_at=now(), dry_run=True)
     # Another process at work is no reason not to look; Rocket.Chat's budget is.
     skipped = _why_not(workspace.alias, now())
     if skipped not in (None, LEASED):

@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import close_old_connections
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -48,7 +48,7 @@ def free_port(preferred: int) -> int:
 def web_server(port: int, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Serve the project on loopback in a process of its own, which ends with the block.
 
-    Raises RuntimeError, with the end of its log, if it does not begin to answer.
+    Raises SystemExit, with the end of its log, if it does not begin to answer.
     """
     command = [sys.executable, str(BASE_DIR / "manage.py"), "runserver", "--noreload", str(port)]
     with log.open("wb") as output:
@@ -68,7 +68,7 @@ def web_server(port: int, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
                 break
             waiting.wait(0.1)
         if process.poll() is not None or not _answers(port):
-            raise RuntimeError(f"The web server did not start:\n{log.read_text()[-2000:]}")
+            raise SystemExit(f"The web server did not start:\n{log.read_text()[-2000:]}")
         yield process
     finally:
         process.terminate()
@@ -95,8 +95,13 @@ def sync_until(
         if each_turn is not None:
             each_turn()
         trouble = io.StringIO()
-        with suppress(SystemExit):
+        try:
             call_command("sync_import_status", verbosity=0, stdout=io.StringIO(), stderr=trouble)
+        except CommandError as error:
+            # A database that is away for a moment, say: no reason to end.
+            trouble.write(f"{error}\n")
+        except SystemExit:
+            pass
         if trouble.getvalue() != told:
             told = trouble.getvalue()
             sys.stderr.write(told or "The workspace can be looked at again.\n")

@@ -22,10 +22,6 @@ class EndReason(models.TextChoices):
 
 
 class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
-    def open(self) -> Self:
-        """Operations whose end has not been seen."""
-        return self.filter(finished_at=None)
-
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-pk")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from project.simulator.workspace import Workspace
+from tests.commands.test_sync_import_status import KEYS, OPERATION_KEYS
 from tests.process.processes import PATIENCE, Project, finished
 
 if TYPE_CHECKING:
@@ -99,16 +100,7 @@ def test_one_object_a_line(project: Project, workspace: Workspace) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     [line] = ended.stdout.splitlines()
     told = json.loads(line)
-    assert set(told) == {
-        "workspace",
-        "ok",
-        "skipped",
-        "error",
-        "operation",
-        "changes",
-        "polled_at",
-        "duration_ms",
-    }
+    assert set(told) == KEYS
     assert (told["workspace"], told["ok"], told["skipped"], told["error"]) == (
         "default",
         True,
@@ -116,18 +108,7 @@ def test_one_object_a_line(project: Project, workspace: Workspace) -> None:
         None,
     )
     operation = told["operation"]
-    assert set(operation) == {
-        "remote_id",
-        "type",
-        "status",
-        "state",
-        "outcome",
-        "valid",
-        "counters",
-        "percent",
-        "seconds_left",
-        "stalled",
-    }
+    assert set(operation) == OPERATION_KEYS
     assert operation["remote_id"] == operation_id
     assert (operation["outcome"], operation["percent"]) == ("done", 100)
     assert operation["counters"]["completed"] == 100

@@ -17,17 +17,9 @@ from importmonitor.rocketchat.operation import (
 )
 from importmonitor.rocketchat.payload import safe_text
 from importmonitor.rocketchat.states import ImportState
+from tests.api.test_vendor_example import EXAMPLE
 
-VENDORS_EXAMPLE = {
-    "_id": "7PbvsnKJD9ZAqw38C",
-    "type": "Pending Avatars",
-    "importerKey": "pending-avatars",
-    "ts": "1635337234169",
-    "status": "importer_done",
-    "valid": "true",
-    "user": "d26x6zSkaPSe5gCyy",
-    "_updatedAt": "2021-10-27T12:20:34.184Z",
-}
+VENDORS_EXAMPLE = EXAMPLE["operation"]
 STARTED = datetime(2021, 10, 27, 12, 20, 34, 169_000, tzinfo=UTC)
 
 PLAUSIBLE: dict[str, Any] = {

@@ -85,7 +85,7 @@ class Command(BaseCommand):
                 ) from None
             results.append(result)
             if options["verbosity"] > 0 or not result.ok:
-                self.stdout.write(describe(result, dry_run=options["dry_run"]))
+                self.stdout.write(describe(result))
             if result.error is not None:
                 self.stderr.write(f"{result.error.kind}: {printable(str(result.error))}")
         if not all(result.ok for result in results):
@@ -101,7 +101,7 @@ def in_trouble(operation: ImportOperation) -> bool:
     return outcomes.stalled(operation) or outcomes.outcome(operation) in outcomes.TROUBLE
 
 
-def text_line(result: SyncResult, *, dry_run: bool) -> str:
+def text_line(result: SyncResult) -> str:
     """Describe a poll in one line for people."""
     told = f"{result.workspace}: "
     if result.error is not None:
@@ -115,9 +115,9 @@ def text_line(result: SyncResult, *, dry_run: bool) -> str:
         if result.operation is None
         else printable(operation_text(result.operation))
     )
-    changes = "; ".join(filter(None, (change_text(change) for change in result.changes)))
-    if dry_run:
-        return f"{told} | would change: {printable(changes) or 'nothing'}"
+    if result.dry_run:
+        changes = "; ".join(change_text(change) for change in result.changes)
+        told += f" | would change: {printable(changes) or 'nothing'}"
     return told
 
 
@@ -152,7 +152,7 @@ def change_text(change: Change) -> str:
     )
 
 
-def json_line(result: SyncResult, *, dry_run: bool) -> str:
+def json_line(result: SyncResult) -> str:
     """Describe a poll as one JSON object; DESIGN's contract with other programs."""
     operation = result.operation
     return json.dumps(
