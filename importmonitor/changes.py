@@ -1,24 +1,67 @@
-"""What a snapshot changes in the rows of its workspace: compared in memory, nothing written."""
+"""What a look at a workspace changes in its rows: compared in memory, nothing written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from importmonitor import outcomes
-from importmonitor.models import EndReason, ImportOperation, StatusTransition
+from importmonitor.conf import ACTIVE, Options
+from importmonitor.events import Event
+from importmonitor.models import EndReason, ImportOperation, ProgressSample, StatusTransition
 from importmonitor.rocketchat import states
 from importmonitor.rocketchat.operation import COUNTS, Operation
 
 REMOTE_FIELDS = tuple(each.name for each in fields(Operation))
-PROGRESS_FIELDS = ("status", *(f"count_{name}" for name in COUNTS))
+COUNT_FIELDS = tuple(f"count_{name}" for name in COUNTS)
+SAMPLED_FIELDS = ("count_completed", "count_error", "count_total")
+WAITING_STATES = ("new", "ready")
 
 Reason = StatusTransition.Reason
+
+_WHY = {EndReason.INTERRUPTED: Reason.INVALIDATED, EndReason.SUPERSEDED: Reason.SUPERSEDED}
+_TOLD = {EndReason.FAILED: Event.FAILED, EndReason.INTERRUPTED: Event.INTERRUPTED}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a workspace at a time.
+
+    `latest` is Rocket.Chat's list, or empty where it was not asked for or refused; `watched` is
+    for how long the workspace has been watched in all; `known_since` is when it was first looked
+    at, None when that is now; what ended before `pruned_before` was deleted on purpose.
+    """
+
+    workspace: str
+    at: datetime
+    current: Operation | None
+    latest: Sequence[Operation] = ()
+    watched: timedelta = timedelta(0)
+    known_since: datetime | None = None
+    pruned_before: datetime | None = None
+
+    @property
+    def snapshots(self) -> dict[str, Operation]:
+        """The operations that were seen, each as it was last seen, by id."""
+        seen: dict[str, Operation] = {}
+        # The list was asked for after the current one, and so comes second.
+        for each in (*filter(None, [self.current]), *self.latest):
+            before = seen.get(each.remote_id)
+            if before is None or not _is_older(before, each):
+                seen[each.remote_id] = each
+        return seen
+
+
+class Told(NamedTuple):
+    """An event of an operation, and the transition that it tells of, if there is one."""
+
+    event: Event
+    transition: StatusTransition | None
 
 
 @dataclass
 class Change:
-    """An operation with its new values, not yet saved, and the transitions that go with them.
+    """An operation with its new values, not yet saved, and the rows that go with them.
 
     `updated` holds the changed fields, each with its old and its new value; for an operation that
     was not known, those that are not empty, from None.
@@ -28,147 +71,238 @@ class Change:
     created: bool
     updated: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     transitions: list[StatusTransition] = field(default_factory=list)
+    sample: ProgressSample | None = None
+    events: list[Told] = field(default_factory=list)
+    from_status: str = field(init=False)
+    from_state: str = field(init=False)
+    #: Whether it had not ended, or had been opened again and was at work.
+    was_going: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        operation = self.operation
+        self.from_status, self.from_state = operation.status, operation.state
+        going = outcomes.end_reason(operation.status, operation.valid) is None
+        self.was_going = operation.finished_at is None or (going and operation.state in ACTIVE)
 
     def set(self, name: str, value: Any) -> None:
         """Give a field of the operation another value, and remember the one that it had."""
         old = getattr(self.operation, name)
         if old != value:
             setattr(self.operation, name, value)
-            self.updated[name] = (None if self.created else old, value)
+            first = self.updated[name][0] if name in self.updated else old
+            self.updated[name] = (None if self.created else first, value)
+
+    def moved(self, names: Iterable[str]) -> bool:
+        """Tell whether one of these fields has another value than before."""
+        return any(name in self.updated for name in names)
+
+    def add_transition(self, reason: StatusTransition.Reason, at: datetime) -> StatusTransition:
+        """Add the transition from what the operation was to what it is."""
+        operation = self.operation
+        transition = StatusTransition(
+            operation=operation,
+            from_status=self.from_status,
+            to_status=operation.status,
+            from_state=self.from_state,
+            to_state=operation.state,
+            valid=operation.valid,
+            count_total=operation.count_total,
+            count_completed=operation.count_completed,
+            count_error=operation.count_error,
+            reason=reason,
+            observed_at=at,
+        )
+        self.transitions.append(transition)
+        # What comes after it begins where it ended.
+        self.from_status, self.from_state = operation.status, operation.state
+        return transition
 
 
 def compare(
-    workspace: str,
-    stored: Sequence[ImportOperation],
-    received: Operation | None,
-    now: datetime,
+    look: Look, stored: Sequence[ImportOperation], options: Options
 ) -> tuple[ImportOperation | None, list[Change]]:
-    """Return the current operation as it will be, and what a snapshot changes.
+    """Return the current operation as it will be, and what a look changes.
 
-    `stored` are the workspace's rows that a snapshot can touch: the one with its id, all that are
-    open, and the newest. `received` is None when Rocket.Chat said that there is no operation.
-    The rows in `stored` are changed in place.
+    `stored` are the workspace's rows that the look can touch: those with an id in it, all that
+    are open, and the newest; they are changed in place.
     """
-    changes: list[Change] = []
-    operations = list(stored)
-    newest: ImportOperation | None = None
-    if received is not None:
-        known = next((row for row in stored if row.remote_id == received.remote_id), None)
-        if known is None:
-            discovery = _discover(workspace, received, now)
-            operations.append(discovery.operation)
-            changes.append(discovery)
-        elif not _is_older(known, received):
-            changes.extend(_update(known, received, now))
-        # By Rocket.Chat's own rule, and not by what came last: a snapshot can be late. Of two
-        # that started at once, max takes the first, and the one received should win.
-        newest = max(reversed(operations), key=lambda row: row.started_at)
-    for row in operations:
-        if row.finished_at is None and row is not newest:
-            change = next((each for each in changes if each.operation is row), None)
-            if change is None:
-                change = Change(row, created=False)
-                changes.append(change)
-            _supersede(change, newest, now)
-    return newest, changes
-
-
-def _discover(workspace: str, received: Operation, now: datetime) -> Change:
-    operation = ImportOperation(
-        workspace=workspace,
-        started_at=received.remote_started_at or now,
-        first_seen_at=now,
-        last_seen_at=now,
-        last_progress_at=now,
+    drafts = {row.remote_id: Change(row, created=False) for row in stored}
+    for remote_id, received in look.snapshots.items():
+        if remote_id not in drafts and not _was_pruned(received, look):
+            drafts[remote_id] = Change(_unknown(look, received), created=True)
+        draft = drafts.get(remote_id)
+        if draft and (draft.created or not _is_older(draft.operation, received)):
+            _receive(draft, received, look.at)
+    # By Rocket.Chat's own rule, and not by what came last: a look can be late. Of two that
+    # started at once, the one that was received should be the current one.
+    current_id = look.current.remote_id if look.current else ""
+    ordered = sorted(
+        drafts.values(),
+        key=lambda draft: (draft.operation.started_at, draft.operation.remote_id == current_id),
     )
-    change = Change(operation, created=True)
-    for name in REMOTE_FIELDS:
-        change.set(name, getattr(received, name))
-    change.set("state", received.state.value)
-    change.transitions.append(_transition(operation, "", "", Reason.REMOTE, now))
-    reason = outcomes.end_reason(operation.status, operation.valid)
-    if reason:
-        # Nobody saw it end, but the end came before the last time that it was touched.
-        touched = operation.remote_updated_at
-        seen = touched if touched and operation.started_at <= touched <= now else now
-        change.set("finished_at", seen)
-        change.set("end_reason", reason.value)
-    return change
+    newest = ordered[-1].operation if ordered and look.current else None
+    following = [*(draft.operation for draft in ordered[1:]), None]
+    for draft, successor in zip(ordered, following, strict=False):
+        is_newest = draft.operation is newest
+        _conclude(draft, None if is_newest else successor, is_newest, look)
+        _follow(draft, is_newest, look, options)
+    return newest, [draft for draft in ordered if draft.created or draft.updated]
 
 
-def _update(operation: ImportOperation, received: Operation, now: datetime) -> list[Change]:
-    change = Change(operation, created=False)
-    from_status, from_state = operation.status, operation.state
+def _was_pruned(received: Operation, look: Look) -> bool:
+    if look.pruned_before is None or received is look.current:
+        return False
+    started = received.remote_started_at
+    ended = outcomes.end_reason(received.status, received.valid)
+    return ended is not None and started is not None and started < look.pruned_before
+
+
+def _unknown(look: Look, received: Operation) -> ImportOperation:
+    return ImportOperation(
+        workspace=look.workspace,
+        started_at=received.remote_started_at or look.at,
+        first_seen_at=look.at,
+        last_seen_at=look.at,
+        last_progress_at=look.at,
+        watched_at_progress=look.watched,
+    )
+
+
+def _receive(draft: Change, received: Operation, at: datetime) -> None:
+    """Take over what was received."""
     for name in REMOTE_FIELDS:
-        change.set(name, getattr(received, name))
-    if not change.updated:
-        return []
-    change.set("state", received.state.value)
-    change.set("started_at", received.remote_started_at or operation.first_seen_at)
-    change.set("last_seen_at", now)
-    if any(name in change.updated for name in PROGRESS_FIELDS):
-        change.set("last_progress_at", now)
+        draft.set(name, getattr(received, name))
+    if draft.created or draft.updated:
+        draft.set("state", received.state.value)
+        draft.set("started_at", received.remote_started_at or draft.operation.first_seen_at)
+
+
+def _conclude(
+    draft: Change, successor: ImportOperation | None, is_newest: bool, look: Look
+) -> None:
+    """Tell what became of an operation: its transition, its end, and what is worth a message."""
+    operation = draft.operation
     reason = outcomes.end_reason(operation.status, operation.valid)
-    moved = "status" in change.updated
-    if operation.finished_at is None:
-        if moved or "state" in change.updated:
-            why = Reason.INVALIDATED if reason == EndReason.INTERRUPTED else Reason.REMOTE
-            change.transitions.append(_transition(operation, from_status, from_state, why, now))
-        if reason:
-            change.set("finished_at", now)
-            change.set("end_reason", reason.value)
-    elif moved:
-        # It had ended. Its `finished_at` stays what it was, and a mere `valid` or `_updatedAt`,
-        # which every start of a server rewrites in bulk, is no event at all.
-        left_an_end = from_status in states.ENDS and operation.status not in states.ENDS
+    if not is_newest and reason in (None, EndReason.INTERRUPTED):
+        # A new import makes all others invalid as a restart does; there it is, so it was that.
+        reason = EndReason.SUPERSEDED
+    if draft.was_going:
+        _conclude_going(draft, reason, successor, look)
+    elif "status" in draft.updated:
+        # It had ended. `finished_at` stays what it was, and a mere `valid` or `_updatedAt`, which
+        # every start of a server rewrites in bulk, is no event at all.
+        left_an_end = draft.from_status in states.ENDS and operation.status not in states.ENDS
         why = Reason.REOPENED if left_an_end else Reason.REMOTE
-        change.transitions.append(_transition(operation, from_status, from_state, why, now))
-        if reason and reason != EndReason.INTERRUPTED:
-            change.set("end_reason", reason.value)
-    return [change]
+        before = operation.end_reason
+        transition = draft.add_transition(why, look.at)
+        if reason and reason not in _WHY:
+            draft.set("end_reason", reason.value)
+            if _told(reason) != _told(before):
+                draft.events.append(Told(_told(reason), transition))
 
 
-def _supersede(change: Change, newest: ImportOperation | None, now: datetime) -> None:
-    operation = change.operation
-    began = newest.remote_started_at if newest else None
-    change.set("finished_at", began if began and operation.last_seen_at <= began <= now else now)
-    change.set("end_reason", EndReason.SUPERSEDED.value)
-    change.transitions.append(
-        _transition(operation, operation.status, operation.state, Reason.SUPERSEDED, now)
-    )
+def _conclude_going(
+    draft: Change, reason: EndReason | None, successor: ImportOperation | None, look: Look
+) -> None:
+    operation = draft.operation
+    had_ended, before = operation.finished_at is not None, operation.end_reason
+    moved = draft.created or draft.moved(("status", "state"))
+    if not moved and (reason is None or reason == before):
+        return
+    why = _WHY.get(reason, Reason.REMOTE) if reason else Reason.REMOTE
+    transition = draft.add_transition(why, look.at)
+    if reason:
+        if not had_ended:
+            draft.set("finished_at", _ended_at(draft, reason, successor, look.at))
+        draft.set("end_reason", reason.value)
+    quiet = look.known_since is None or operation.started_at < look.known_since
+    if draft.created and quiet:
+        # It began before anybody looked: the past, of which nobody is to be told.
+        return
+    if reason and not (had_ended and _told(reason) == _told(before)):
+        draft.events.append(Told(_told(reason), transition))
+    elif draft.created:
+        draft.events.append(Told(Event.STARTED, transition))
 
 
-def _transition(
-    operation: ImportOperation,
-    from_status: str,
-    from_state: str,
-    reason: StatusTransition.Reason,
-    now: datetime,
-) -> StatusTransition:
-    return StatusTransition(
+def _told(reason: EndReason | str) -> Event:
+    return _TOLD.get(EndReason(reason), Event.FINISHED)
+
+
+def _ended_at(
+    draft: Change, reason: EndReason, successor: ImportOperation | None, now: datetime
+) -> datetime:
+    """Return when an operation ended, as exactly as can be told: by what wrote to it last.
+
+    What was written last can be a server's start long after. But Rocket.Chat runs one import at a
+    time: it was over when the next began.
+    """
+    operation = draft.operation
+    earliest = operation.started_at if draft.created else operation.last_seen_at
+    began = successor.started_at if successor else None
+    touched = operation.remote_updated_at if reason != EndReason.SUPERSEDED else None
+    evidence = min(filter(None, (touched, began)), default=now)
+    return evidence if earliest <= evidence <= now else now
+
+
+def _follow(draft: Change, is_newest: bool, look: Look, options: Options) -> None:
+    """Tell whether an operation moves: samples, and whether it stalled, resumed or waits."""
+    operation = draft.operation
+    going = is_newest and outcomes.end_reason(operation.status, operation.valid) is None
+    if draft.created or draft.moved(SAMPLED_FIELDS):
+        draft.sample = _sample(operation, look.at)
+    if draft.moved(REMOTE_FIELDS):
+        draft.set("last_seen_at", look.at)
+    if draft.moved(("status", *COUNT_FIELDS)):
+        draft.set("last_progress_at", look.at)
+        draft.set("watched_at_progress", look.watched)
+        draft.set("waiting_since", None)
+        if operation.stalled_since and going:
+            resumed = draft.add_transition(Reason.RESUMED, look.at)
+            draft.events.append(Told(Event.RESUMED, resumed))
+        draft.set("stalled_since", None)
+    if not going:
+        # Told of its end, nobody wants to hear that it moves.
+        draft.set("stalled_since", None)
+        draft.set("waiting_since", None)
+        draft.set("rate", None)
+        return
+    stalled_after = options.stalled_after.get(operation.state)
+    if stalled_after is not None:
+        unmoved_for = look.watched - operation.watched_at_progress
+        if not operation.stalled_since and unmoved_for >= stalled_after:
+            draft.set("stalled_since", operation.last_progress_at)
+            draft.events.append(Told(Event.STALLED, draft.add_transition(Reason.STALLED, look.at)))
+        return
+    # People forget by the clock, whether anybody looked or not.
+    waits = operation.state in WAITING_STATES and operation.finished_at is None
+    unmoved_for = look.at - operation.last_progress_at
+    if waits and not operation.waiting_since and unmoved_for >= options.waiting_after:
+        draft.set("waiting_since", operation.last_progress_at)
+        draft.events.append(Told(Event.WAITING, None))
+
+
+def _sample(operation: ImportOperation, at: datetime) -> ProgressSample | None:
+    if operation.count_completed is None and operation.count_total is None:
+        return None
+    return ProgressSample(
         operation=operation,
-        from_status=from_status,
-        to_status=operation.status,
-        from_state=from_state,
-        to_state=operation.state,
-        valid=operation.valid,
-        count_total=operation.count_total,
-        count_completed=operation.count_completed,
-        count_error=operation.count_error,
-        reason=reason,
-        observed_at=now,
+        observed_at=at,
+        completed=operation.count_completed,
+        error=operation.count_error,
+        total=operation.count_total,
     )
 
 
-def _is_older(operation: ImportOperation, received: Operation) -> bool:
-    """Tell whether a snapshot shows an operation as it was before what is stored."""
-    stored_at, received_at = operation.remote_updated_at, received.remote_updated_at
+def _is_older(stored: ImportOperation | Operation, received: Operation) -> bool:
+    """Tell whether a snapshot shows an operation as it was before what is known of it."""
+    stored_at, received_at = stored.remote_updated_at, received.remote_updated_at
     if stored_at and received_at and stored_at != received_at:
         # `valid` only ever turns false. When it has, the news is real, even if the server that
         # wrote it (each of several stamps with its own clock) is a little behind.
-        invalidated = operation.valid is not False and received.valid is False
+        invalidated = stored.valid is not False and received.valid is False
         return received_at < stored_at and not invalidated
-    stored_rank, received_rank = states.rank(operation.status), states.rank(received.status)
+    stored_rank, received_rank = states.rank(stored.status), states.rank(received.status)
     if stored_rank is None or received_rank is None:
         return False
     return received_rank < stored_rank

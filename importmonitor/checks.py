@@ -14,6 +14,7 @@ PERMISSIONS = ("run-import", "view-import-operations")
 def register_all() -> None:
     """Register the app's checks with Django."""
     checks.register(check_settings)
+    checks.register(check_channels)
     checks.register(check_permissions, checks.Tags.database)
 
 
@@ -28,6 +29,28 @@ def check_settings(
         )
         for problem in problems
     ]
+
+
+def check_channels(
+    *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Show which channels cannot be made of their options."""
+    from importmonitor.alerts.channels import Misconfigured, backend
+
+    errors: list[checks.CheckMessage] = []
+    for channel in conf.options().channels.values():
+        try:
+            backend(channel)
+        except Misconfigured as error:
+            errors.append(
+                checks.Error(
+                    f"The channel {channel.name!r} cannot be used: {error}",
+                    hint="Mend IMPORTMONITOR['CHANNELS'], and see with "
+                    "`manage.py send_test_alert` whether messages arrive.",
+                    id="importmonitor.E020",
+                )
+            )
+    return errors
 
 
 def check_permissions(

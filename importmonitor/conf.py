@@ -8,20 +8,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from importmonitor.channels import Channel, read_channel
 from importmonitor.workspaces import Problem, Workspace, read_workspace
 
-UNREACHABLE_AFTER = timedelta(minutes=5)
+DURATIONS = {
+    "STALLED_AFTER": timedelta(minutes=15),
+    "WAITING_AFTER": timedelta(hours=1),
+    "UNREACHABLE_AFTER": timedelta(minutes=5),
+}
+#: The states in which an import moves by itself, and so can stall.
+ACTIVE = ("loading", "importing")
+DAYS: dict[str, int | None] = {"KEEP_DAYS": None, "KEEP_SAMPLES_DAYS": 90}
+KEYS = frozenset({"WORKSPACES", "CHANNELS", "BASE_URL", *DURATIONS, *DAYS})
 
-#: Part of the published settings, without an effect in this version.
-RESERVED = frozenset(
-    {"STALLED_AFTER", "WAITING_AFTER", "CHANNELS", "KEEP_DAYS", "KEEP_SAMPLES_DAYS"}
-)
-KEYS = frozenset({"WORKSPACES", "UNREACHABLE_AFTER"}) | RESERVED
+
+@dataclass(frozen=True)
+class Options:
+    """The settings that are not about one workspace.
+
+    `stalled_after` is by the states in which an import can stall; `keep_days` is None for ever;
+    `base_url` is where people reach this site, without a slash at the end, or "".
+    """
+
+    channels: Mapping[str, Channel]
+    stalled_after: Mapping[str, timedelta]
+    waiting_after: timedelta
+    unreachable_after: timedelta
+    keep_days: int | None
+    keep_samples_days: int | None
+    base_url: str
 
 
 @dataclass(frozen=True)
@@ -29,7 +50,7 @@ class Config:
     """The validated settings."""
 
     workspaces: Mapping[str, Workspace]
-    unreachable_after: timedelta = UNREACHABLE_AFTER
+    options: Options
 
 
 class UnknownWorkspace(LookupError):
@@ -42,19 +63,24 @@ def config() -> Config:
     Raises ImproperlyConfigured, naming every mistake, if there is one.
     """
     found, problems = inspect()
-    errors = [problem for problem in problems if problem.is_error]
-    if errors:
-        raise ImproperlyConfigured("\n".join(str(error) for error in errors))
+    _refuse(problems)
     return found
 
 
 def workspace(alias: str) -> Workspace:
-    """Return one workspace; raises UnknownWorkspace or, like `config`, ImproperlyConfigured."""
-    workspaces = config().workspaces
-    if alias not in workspaces:
-        known = ", ".join(workspaces) or "none"
+    """Return one workspace; raises UnknownWorkspace or ImproperlyConfigured.
+
+    Reads no other, of which there may be thousands.
+    """
+    raw, problems = _raw_workspaces(_raw())
+    _refuse(problems)
+    if alias not in raw:
+        known = ", ".join(map(str, raw)) or "none"
         raise UnknownWorkspace(f"There is no workspace {alias!r}. Configured: {known}.")
-    return workspaces[alias]
+    found, problems = read_workspace(alias, raw[alias])
+    _refuse(problems)
+    assert found is not None
+    return found
 
 
 def aliases() -> list[str]:
@@ -66,38 +92,30 @@ def aliases() -> list[str]:
     return [alias for alias in raw if isinstance(alias, str)]
 
 
-def unreachable_after() -> timedelta:
-    """Return how long a workspace may be out of reach before that is worth telling."""
-    value = _raw().get("UNREACHABLE_AFTER")
-    if isinstance(value, timedelta) and value > timedelta(0):
-        return value
-    return UNREACHABLE_AFTER
+def options() -> Options:
+    """Return the settings that are not about one workspace.
+
+    What cannot be read is its default: it is an error of `config()`, which the commands ask.
+    """
+    return _options(_raw())[0]
 
 
 def inspect() -> tuple[Config, list[Problem]]:
     """Return what could be read of the settings, and every mistake in them."""
-    problems: list[Problem] = []
     raw = _raw()
+    problems: list[Problem] = []
     if not isinstance(_setting(), Mapping):
         kind = type(_setting()).__name__
         problems.append(Problem("E001", f"IMPORTMONITOR is a {kind}.", "Make it a dict."))
-    for key in raw:
-        if key in RESERVED:
-            problems.append(
-                Problem(
-                    "W002",
-                    f"IMPORTMONITOR[{key!r}] has no effect in this version.",
-                    "Leave it for a later one, or take it out.",
-                )
-            )
-        elif key not in KEYS:
-            problems.append(
-                Problem(
-                    "E002",
-                    f"IMPORTMONITOR has an unknown key {key!r}.",
-                    f"Its keys are {', '.join(sorted(KEYS))}.",
-                )
-            )
+    problems.extend(
+        Problem(
+            "E002",
+            f"IMPORTMONITOR has an unknown key {key!r}.",
+            f"Its keys are {', '.join(sorted(KEYS))}.",
+        )
+        for key in raw
+        if key not in KEYS
+    )
     raw_workspaces, trouble = _raw_workspaces(raw)
     problems.extend(trouble)
     if not raw_workspaces and not trouble:
@@ -110,21 +128,135 @@ def inspect() -> tuple[Config, list[Problem]]:
             )
         )
     workspaces = {}
-    for alias, options in raw_workspaces.items():
-        found, trouble = read_workspace(alias, options)
+    for alias, each in raw_workspaces.items():
+        found, trouble = read_workspace(alias, each)
         problems.extend(trouble)
         if found is not None:
             workspaces[found.alias] = found
-    if raw.get("UNREACHABLE_AFTER", UNREACHABLE_AFTER) != unreachable_after():
+    read, trouble = _options(raw)
+    problems.extend(trouble)
+    return Config(workspaces, read), problems
+
+
+def _options(raw: Mapping[Any, Any]) -> tuple[Options, list[Problem]]:
+    problems: list[Problem] = []
+    durations = {key: _duration(raw, key, problems) for key in DURATIONS if key != "STALLED_AFTER"}
+    days = {key: _days(raw, key, problems) for key in DAYS}
+    read = Options(
+        channels=_channels(raw.get("CHANNELS", {}), problems),
+        stalled_after=_stalled_after(raw, problems),
+        waiting_after=durations["WAITING_AFTER"],
+        unreachable_after=durations["UNREACHABLE_AFTER"],
+        keep_days=days["KEEP_DAYS"],
+        keep_samples_days=days["KEEP_SAMPLES_DAYS"],
+        base_url=_base_url(raw.get("BASE_URL", ""), problems),
+    )
+    if read.channels and not read.base_url and "BASE_URL" not in raw:
         problems.append(
             Problem(
-                "E016",
-                f"IMPORTMONITOR['UNREACHABLE_AFTER'] is {raw['UNREACHABLE_AFTER']!r}.",
-                "Make it a timedelta longer than zero; in the environment, "
-                "IMPORTMONITOR_UNREACHABLE_AFTER is a number of seconds.",
+                "W003",
+                "Alerts cannot link to the import that they tell of.",
+                "Set IMPORTMONITOR['BASE_URL'] to this site's address, like "
+                "https://imports.example.org (or to '' for alerts without a link); in the "
+                "environment, IMPORTMONITOR_BASE_URL.",
             )
         )
-    return Config(workspaces, unreachable_after()), problems
+    return read, problems
+
+
+def _stalled_after(raw: Mapping[Any, Any], problems: list[Problem]) -> dict[str, timedelta]:
+    """Read one threshold for all active states, or one for each."""
+    value = raw.get("STALLED_AFTER")
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(ACTIVE, _duration(raw, "STALLED_AFTER", problems))
+    for state, after in value.items():
+        if state not in ACTIVE or not _is_duration(after):
+            problems.append(_bad_duration("STALLED_AFTER", value))
+    default = DURATIONS["STALLED_AFTER"]
+    return {state: value[state] if _is_duration(value.get(state)) else default for state in ACTIVE}
+
+
+def _duration(raw: Mapping[Any, Any], key: str, problems: list[Problem]) -> timedelta:
+    value = raw.get(key, DURATIONS[key])
+    if _is_duration(value):
+        assert isinstance(value, timedelta)
+        return value
+    problems.append(_bad_duration(key, value))
+    return DURATIONS[key]
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
+
+
+def _bad_duration(key: str, value: object) -> Problem:
+    each = " (or a dict of them by 'loading' and 'importing')" if key == "STALLED_AFTER" else ""
+    return Problem(
+        "E016",
+        f"IMPORTMONITOR[{key!r}] is {value!r}.",
+        f"Make it a timedelta longer than zero{each}; in the environment, "
+        f"IMPORTMONITOR_{key} is a number of seconds.",
+    )
+
+
+def _days(raw: Mapping[Any, Any], key: str, problems: list[Problem]) -> int | None:
+    value = raw.get(key, DAYS[key])
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    problems.append(
+        Problem(
+            "E018",
+            f"IMPORTMONITOR[{key!r}] is {value!r}.",
+            "Make it a whole number of days, 1 or more, or None to keep all.",
+        )
+    )
+    return DAYS[key]
+
+
+def _channels(value: object, problems: list[Problem]) -> dict[str, Channel]:
+    if not isinstance(value, Mapping):
+        problems.append(
+            Problem(
+                "E019",
+                f"IMPORTMONITOR['CHANNELS'] is a {type(value).__name__}.",
+                "Make it a dict of channels by name, each a dict with a BACKEND.",
+            )
+        )
+        return {}
+    channels = {}
+    for name, each in value.items():
+        found, trouble = read_channel(name, each)
+        problems.extend(trouble)
+        if found is not None:
+            channels[found.name] = found
+    return channels
+
+
+def _base_url(value: object, problems: list[Problem]) -> str:
+    if value == "":
+        return ""
+    if isinstance(value, str):
+        parts = urlsplit(value)
+        if (
+            parts.scheme in {"http", "https"}
+            and parts.hostname
+            and not (parts.query or "@" in value)
+        ):
+            return value.rstrip("/")
+    problems.append(
+        Problem(
+            "E021",
+            "IMPORTMONITOR['BASE_URL'] cannot be read.",
+            "Give the address at which people reach this site, like https://imports.example.org.",
+        )
+    )
+    return ""
+
+
+def _refuse(problems: list[Problem]) -> None:
+    errors = [problem for problem in problems if problem.is_error]
+    if errors:
+        raise ImproperlyConfigured("\n".join(str(error) for error in errors))
 
 
 def _setting() -> object:

@@ -36,7 +36,7 @@ def freshness(period: SyncPeriod, now: datetime) -> Freshness:
     """
     if not period.is_good:
         return Freshness.FAILING
-    late = now - period.last_at > 2 * conf.unreachable_after()
+    late = now - period.last_at > 2 * conf.options().unreachable_after
     return Freshness.STALE if late else Freshness.OK
 
 

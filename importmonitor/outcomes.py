@@ -24,6 +24,9 @@ class Outcome(models.TextChoices):
 #: The outcomes after which somebody should look.
 TROUBLE = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
 
+#: In seconds, a year: longer than any import, and what is longer was no estimate.
+_LONGEST_LEFT = 365 * 86_400.0
+
 
 def end_reason(status: str, valid: bool | None) -> EndReason | None:
     """Return why an operation of this status and `valid` is over, or None while it is not.
@@ -68,6 +71,19 @@ def percent(operation: ImportOperation) -> int | None:
 def duration(operation: ImportOperation, now: datetime) -> timedelta:
     """Return how long an operation took, or has been taking; never less than nothing."""
     return max((operation.finished_at or now) - operation.started_at, timedelta(0))
+
+
+def time_left(operation: ImportOperation, now: datetime) -> timedelta | None:
+    """Return how long an operation will yet take, or None where that cannot be said.
+
+    From its rate at its last progress; once that time is over, there is nothing to say any more.
+    """
+    total, completed = operation.count_total, operation.count_completed
+    if operation.rate is None or total is None or completed is None or stalled(operation):
+        return None
+    remaining = total - completed - (operation.count_error or 0)
+    seconds = remaining / operation.rate - (now - operation.last_progress_at).total_seconds()
+    return timedelta(seconds=seconds) if 0 < seconds < _LONGEST_LEFT else None
 
 
 def stalled(operation: ImportOperation) -> bool:

@@ -1,25 +1,31 @@
 """The only writer of operations and of their history: one poll of one workspace."""
 
 import logging
-import os
-import socket
 import time
-import uuid
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import DatabaseError, transaction
+from django.db.models import F
 from django.utils import timezone
 
-from importmonitor import conf
-from importmonitor.changes import Change, compare
-from importmonitor.models import ImportOperation, StatusTransition, SyncLease, SyncPeriod
+from importmonitor import conf, notices, rates
+from importmonitor.alerts import outbox
+from importmonitor.changes import Change, Look, compare
+from importmonitor.events import Event
+from importmonitor.looking import LEASED, LeaseLost, Turn, look_at, touchable, why_not
+from importmonitor.models import (
+    ImportOperation,
+    Known,
+    ProgressSample,
+    StatusTransition,
+    SyncPeriod,
+)
 from importmonitor.rocketchat.errors import RateLimited, RocketChatError
-from importmonitor.rocketchat.operation import Operation
+from importmonitor.signals import operation_changed, operation_stalled, sync_failed
 from importmonitor.workspaces import Workspace
 
 if TYPE_CHECKING:
@@ -27,10 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEASED = "leased"
-
-#: How much longer than the workspace's deadline a lease lasts: what writing may take.
-_LEASE_MARGIN = timedelta(seconds=5)
+#: As many of a step's samples as its rate is taken from.
+_RATED = 200
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,9 @@ class SyncResult:
     """How one poll of one workspace went.
 
     `skipped` is None, "leased" (another process is at it) or "not before <ISO time>"; `error` is
-    None or why the workspace could not be looked at; `operation` is the current operation as it is
-    now (of a `dry_run`: as it would be), or None if there is none or nobody looked.
+    None or why the workspace could not be looked at; `notice` is something that somebody should
+    see to, said once; `operation` is the current operation as it is now (of a `dry_run`: as it
+    would be), or None if there is none or nobody looked.
     """
 
     workspace: str
@@ -47,6 +52,7 @@ class SyncResult:
     duration: timedelta = timedelta(0)
     skipped: str | None = None
     error: RocketChatError | None = None
+    notice: str = ""
     operation: ImportOperation | None = None
     changes: list[Change] = field(default_factory=list)
     dry_run: bool = False
@@ -57,145 +63,188 @@ class SyncResult:
         return self.error is None
 
 
-class _LeaseLost(Exception):
-    """The lease ran out while the workspace was being asked, and another process took it."""
-
-
 def sync_workspace(
-    alias: str,
+    workspace: str | Workspace,
     *,
     client: "Client | None" = None,
     now: Callable[[], datetime] = timezone.now,
     dry_run: bool = False,
 ) -> SyncResult:
-    """Look at a workspace's current operation and store what is new.
+    """Look at a workspace's imports, store what is new, and tell who wants to be told.
 
-    `client` is one to use and keep, else one is made for this call; `now` is the clock that the
-    rows get their times from; with `dry_run` nothing is written and no lease is taken.
+    `workspace` is its alias, or the workspace itself if it has been read from the settings
+    already; `client` is one to use and keep, else one is made for this call; `now` is the clock
+    that the rows get their times from; with `dry_run` nothing is written and no lease is taken.
 
     Raises conf.UnknownWorkspace and ImproperlyConfigured. That the workspace could not be looked
     at is no exception but the result's `error`.
     """
-    workspace = conf.workspace(alias)
+    if isinstance(workspace, str):
+        workspace = conf.workspace(workspace)
     began = time.monotonic()
     poll = _preview if dry_run else _poll
-    result = poll(workspace, client, now)
+    result = poll(Turn(workspace, now), client)
     return replace(result, duration=timedelta(seconds=time.monotonic() - began))
 
 
-def _preview(
-    workspace: Workspace, client: "Client | None", now: Callable[[], datetime]
-) -> SyncResult:
+def _preview(turn: Turn, client: "Client | None") -> SyncResult:
     """Look and compare, without a lease, and write nothing."""
-    result = SyncResult(workspace.alias, polled_at=now(), dry_run=True)
+    result = SyncResult(turn.alias, polled_at=turn.now(), dry_run=True)
     # Another process at work is no reason not to look; Rocket.Chat's budget is.
-    skipped = _why_not(workspace.alias, now())
+    skipped = why_not(turn)
     if skipped not in (None, LEASED):
         return replace(result, skipped=skipped)
     try:
-        received = _ask(workspace, client)
+        look, rows = look_at(turn, SyncPeriod.objects.known(turn.alias, turn.now()), client)
     except RocketChatError as error:
         return replace(result, error=error)
-    stored = _touchable(workspace.alias, received)
-    operation, changes = compare(workspace.alias, stored, received, now())
-    return replace(result, operation=operation, changes=changes)
+    operation, changes = compare(look, rows, conf.options())
+    return replace(result, operation=operation, changes=changes, notice=turn.notice)
 
 
-def _poll(workspace: Workspace, client: "Client | None", now: Callable[[], datetime]) -> SyncResult:
+def _poll(turn: Turn, client: "Client | None") -> SyncResult:
     """Look and store what is new, under the workspace's lease."""
-    alias = workspace.alias
-    result = SyncResult(alias, polled_at=now())
-    lasting = timedelta(seconds=workspace.deadline) + _LEASE_MARGIN
-    holder = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-    if not SyncLease.objects.take(alias, holder, now=now(), lasting=lasting):
-        return replace(result, skipped=_why_not(alias, now()) or LEASED)
-    not_before = None
+    result = SyncResult(turn.alias, polled_at=turn.now())
+    if not turn.take():
+        return replace(result, skipped=why_not(turn) or LEASED)
+    known, written = Known(), 0
     try:
-        received = _ask(workspace, client)
-        operation, changes = _store(alias, received, holder, now, lasting)
-        _grow_period(alias, SyncPeriod.OK if received else SyncPeriod.EMPTY, "", now())
-    except RocketChatError as error:
-        logger.warning("%s", error)
-        not_before = error.until if isinstance(error, RateLimited) else None
-        _grow_period(alias, error.kind, str(error), now())
-        return replace(result, error=error)
-    except _LeaseLost:
-        return replace(result, skipped=LEASED)
+        known = SyncPeriod.objects.known(turn.alias, turn.now())
+        try:
+            look, rows = look_at(turn, known, client, turn.renew)
+        except RocketChatError as error:
+            logger.warning("%s", error)
+            turn.not_before = error.until if isinstance(error, RateLimited) else None
+            written = _store_failure(turn, error, known.period)
+            result = replace(result, error=error)
+        else:
+            operation, changes, written = _store(turn, look, rows, known.period)
+            turn.for_the_next = turn.listed
+            result = replace(result, operation=operation, changes=changes, notice=turn.notice)
+    except LeaseLost:
+        return replace(result, error=None, skipped=LEASED)
     finally:
-        SyncLease.objects.release(alias, holder, not_before=not_before)
-    for change in changes:
-        logger.info("%s: %s: %s", alias, change.operation, ", ".join(change.updated))
-    return replace(result, operation=operation, changes=changes)
+        turn.release()
+    for change in result.changes:
+        logger.info("%s: %s: %s", turn.alias, change.operation, ", ".join(change.updated))
+    if known.alerts_due or written:
+        # After the lease is given back, so that a mail server that hangs keeps nobody waiting;
+        # and after the commit, if all this runs in a transaction of the host's.
+        transaction.on_commit(partial(_deliver, turn.now))
+    return result
 
 
-def _ask(workspace: Workspace, client: "Client | None") -> Operation | None:
-    if client is None:
-        # Imported here: it brings requests, a quarter of a cron command's start-up.
-        from importmonitor.rocketchat.client import Client
-
-        asking: Client | nullcontext[Client] = Client(workspace)
-    else:
-        asking = nullcontext(client)
-    with asking as ready:
-        return ready.current_operation()
+def _deliver(now: Callable[[], datetime]) -> None:
+    try:
+        outbox.deliver(now=now)
+    except DatabaseError as error:
+        # The poll is done. What was not delivered is still there for the next.
+        logger.warning("Alerts could not be delivered: %s", type(error).__name__)
 
 
 def _store(
-    alias: str,
-    received: Operation | None,
-    holder: str,
-    now: Callable[[], datetime],
-    lasting: timedelta,
-) -> tuple[ImportOperation | None, list[Change]]:
-    """Write what a snapshot changes, all of it or nothing; raises _LeaseLost."""
-    seen_at = now()
-    operation, changes = compare(alias, _touchable(alias, received), received, seen_at)
-    if not changes:
-        return operation, changes
+    turn: Turn, look: Look, rows: list[ImportOperation], period: SyncPeriod | None
+) -> tuple[ImportOperation | None, list[Change], int]:
+    """Write what a look changes, all of it or nothing; return also how many alerts that made.
+
+    Raises LeaseLost.
+    """
+    options = conf.options()
+    outcome = SyncPeriod.OK if look.current else SyncPeriod.EMPTY
+    seen: dict[str, Any] = {"at": look.at, "watched": look.watched, "message": ""}
+    alike = period is not None and period.outcome == outcome
+    operation, changes = compare(look, rows, options)
+    if alike and not changes:
+        _grow(turn, period, seen)
+        return operation, [], 0
     with transaction.atomic():
         # What was read above may have changed since. Behind this fence nothing can any more.
-        if not SyncLease.objects.renew(alias, holder, until=seen_at + lasting):
-            raise _LeaseLost
-        operation, changes = compare(alias, _touchable(alias, received), received, seen_at)
-        transitions: list[StatusTransition] = []
+        turn.renew()
+        operation, changes = compare(look, touchable(look), options)
+        _save(changes, operation, look.at)
+        told = [notice for change in changes for notice in notices.of_change(change, look.at)]
+        if alike:
+            _grow(turn, period, seen)
+        else:
+            told += notices.of_recovery(turn.alias, period, look.at)
+            SyncPeriod.objects.begin(turn.alias, outcome, **seen)
+        written = outbox.write(told, look.at)
         for change in changes:
-            if change.created:
-                change.operation.save(force_insert=True)
-            else:
-                change.operation.save(update_fields=list(change.updated))
-            transitions.extend(change.transitions)
-        StatusTransition.objects.bulk_create(transitions)
-    return operation, changes
+            transaction.on_commit(partial(_send_signals, change))
+    return operation, changes, written
 
 
-def _touchable(alias: str, received: Operation | None) -> list[ImportOperation]:
-    """Return the rows that a snapshot can touch: its own, the open ones, and the newest."""
-    rows = ImportOperation.objects.filter(workspace=alias)
-    newest = rows.newest_first().values("pk")[:1]
-    touched = Q(finished_at=None) | Q(pk=newest)
-    if received is not None:
-        touched |= Q(remote_id=received.remote_id)
-    return list(rows.filter(touched).order_by("started_at", "pk"))
-
-
-def _why_not(alias: str, now: datetime) -> str | None:
-    """Tell why a workspace is not to be asked at this moment, or None if it may be."""
-    lease = SyncLease.objects.filter(workspace=alias).first()
-    if lease is not None and lease.not_before is not None and lease.not_before > now:
-        return f"not before {lease.not_before.isoformat(timespec='seconds')}"
-    if lease is not None and lease.expires_at is not None and lease.expires_at > now:
-        return LEASED
-    return None
-
-
-def _grow_period(alias: str, outcome: str, message: str, now: datetime) -> None:
-    """Count a poll in the newest period if it went the same way, else begin a new one."""
-    newest = SyncPeriod.objects.newest(alias)
-    if newest is None or newest.outcome != outcome:
-        SyncPeriod.objects.create(
-            workspace=alias, outcome=outcome, message=message, first_at=now, last_at=now
+def _store_failure(turn: Turn, error: RocketChatError, period: SyncPeriod | None) -> int:
+    """Count a look that failed; return how many alerts that made. Raises LeaseLost."""
+    at = turn.now()
+    seen: dict[str, Any] = {
+        "at": at,
+        "watched": period.watched if period else timedelta(0),
+        "message": str(error),
+    }
+    with transaction.atomic():
+        turn.renew()
+        if period and period.outcome == error.kind:
+            _grow(turn, period, seen)
+        else:
+            SyncPeriod.objects.begin(turn.alias, error.kind, **seen)
+        written = outbox.write(notices.of_failure(turn.alias, error, period, at), at)
+        transaction.on_commit(
+            partial(sync_failed.send_robust, sender=SyncPeriod, workspace=turn.alias, error=error)
         )
-        return
-    SyncPeriod.objects.filter(pk=newest.pk).update(
-        last_at=now, polls=F("polls") + 1, message=message
+    return written
+
+
+def _grow(turn: Turn, period: SyncPeriod | None, seen: dict[str, Any]) -> None:
+    if period is None or not SyncPeriod.objects.grow(period, turn.holder, **seen):
+        raise LeaseLost
+
+
+def _send_signals(change: Change) -> None:
+    operation_changed.send_robust(
+        sender=ImportOperation,
+        operation=change.operation,
+        created=change.created,
+        changed=change.updated,
+        transitions=change.transitions,
+    )
+    if any(told.event == Event.STALLED for told in change.events):
+        operation_stalled.send_robust(sender=ImportOperation, operation=change.operation)
+
+
+def _save(changes: list[Change], current: ImportOperation | None, at: datetime) -> None:
+    """Write changes, in a number of queries that does not depend on how many there are."""
+    for change in changes:
+        if change.operation is current and change.sample:
+            change.set("rate", _rate(change))
+    ImportOperation.objects.save_all(
+        [change.operation for change in changes if change.created],
+        [change.operation for change in changes if not change.created],
+        {name for change in changes if not change.created for name in change.updated},
+    )
+    transitions = [each for change in changes for each in change.transitions]
+    StatusTransition.objects.add_all(transitions)
+    ProgressSample.objects.bulk_create([change.sample for change in changes if change.sample])
+    ProgressSample.objects.thin(
+        [change.operation for change in changes if "finished_at" in change.updated]
+    )
+
+
+def _rate(change: Change) -> float | None:
+    """Return an operation's rate over the samples of its present step."""
+    if change.created or "status" in change.updated:
+        return None
+    assert change.sample is not None
+    steps = StatusTransition.objects.filter(operation=change.operation).exclude(
+        from_status=F("to_status")
+    )
+    began = steps.order_by("-pk").values("observed_at")[:1]
+    samples = ProgressSample.objects.filter(operation=change.operation, observed_at__gte=began)
+    known = [*reversed(samples.order_by("-pk")[:_RATED]), change.sample]
+    return rates.rate(
+        [
+            rates.Sample(each.observed_at, each.completed, each.error or 0, each.total)
+            for each in known
+            if each.completed is not None
+        ]
     )

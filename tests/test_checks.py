@@ -35,6 +35,18 @@ def with_options(**options: Any) -> dict[str, Any]:
     return {"WORKSPACES": {"default": GOOD | options}}
 
 
+EMAIL = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
+APPRISE = "importmonitor.alerts.channels.AppriseChannel"
+
+
+def with_setting(key: str, value: Any) -> dict[str, Any]:
+    return {"WORKSPACES": {"default": GOOD}, key: value}
+
+
+def with_channel(options: Any, name: str = "ops") -> dict[str, Any]:
+    return with_setting("CHANNELS", {name: options})
+
+
 def found() -> list[checks.CheckMessage]:
     """Run the registered checks, as `manage.py check` does."""
     return [each for each in checks.run_checks() if (each.id or "").startswith("importmonitor.")]
@@ -99,6 +111,22 @@ def test_good_settings_are_silent(settings: Any) -> None:
         ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": 300}, "E016"),
         ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": timedelta(0)}, "E016"),
         ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": None}, "E016"),
+        (with_setting("STALLED_AFTER", 900), "E016"),
+        (with_setting("STALLED_AFTER", {"loading": timedelta(0)}), "E016"),
+        (with_setting("STALLED_AFTER", {"ready": timedelta(hours=1)}), "E016"),
+        (with_setting("WAITING_AFTER", "1h"), "E016"),
+        (with_setting("KEEP_DAYS", 0), "E018"),
+        (with_setting("KEEP_DAYS", True), "E018"),
+        (with_setting("KEEP_SAMPLES_DAYS", "90"), "E018"),
+        (with_setting("CHANNELS", ["ops"]), "E019"),
+        (with_channel({}), "E019"),
+        (with_channel("mailto:ops@example.org"), "E019"),
+        (with_channel(EMAIL, name="the ops"), "E019"),
+        (with_channel(EMAIL | {"EVENTS": "import.failed"}), "E019"),
+        (with_channel(EMAIL | {"EVENTS": ["import.exploded"]}), "E019"),
+        (with_setting("BASE_URL", "imports.example.org"), "E021"),
+        (with_setting("BASE_URL", "https://me:secret@imports.example.org"), "E021"),
+        (with_setting("BASE_URL", 80), "E021"),
     ],
 )
 def test_a_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:
@@ -116,8 +144,7 @@ def test_a_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any
     [
         ({}, "W001"),
         ({"WORKSPACES": {}}, "W001"),
-        ({"WORKSPACES": {"default": GOOD}, "STALLED_AFTER": timedelta(minutes=15)}, "W002"),
-        ({"WORKSPACES": {"default": GOOD}, "CHANNELS": {}}, "W002"),
+        (with_channel(EMAIL), "W003"),
     ],
 )
 def test_what_is_no_mistake_but_worth_a_word_is_a_warning(
@@ -128,6 +155,44 @@ def test_what_is_no_mistake_but_worth_a_word_is_a_warning(
     assert (message.id, message.level) == (f"importmonitor.{id_}", checks.WARNING)
     assert message.hint
     conf.config()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"BACKEND": "importmonitor.alerts.channels.PigeonChannel"},
+        {"BACKEND": "nowhere"},
+        EMAIL | {"TO": "ops@example.org"},
+        EMAIL | {"TO": []},
+        EMAIL | {"TO": ["ops@example.org\nBcc: secret@example.org"]},
+        EMAIL | {"FROM": "nobody"},
+        EMAIL | {"URL": "secret"},
+        {"BACKEND": APPRISE},
+        {"BACKEND": APPRISE, "URL": "secret"},
+        {"BACKEND": APPRISE, "URL": "nosuchservice://secret"},
+    ],
+)
+def test_a_backend_that_cannot_work_is_an_error(settings: Any, options: Any) -> None:
+    settings.IMPORTMONITOR = with_channel(options) | {"BASE_URL": ""}
+    (message,) = found()
+    assert (message.id, message.level) == ("importmonitor.E020", checks.ERROR)
+    assert message.hint
+    assert "'ops'" in message.msg
+    assert "secret" not in f"{message.msg} {message.hint}"
+
+
+def test_thresholds_by_phase(settings: Any) -> None:
+    settings.IMPORTMONITOR = {"STALLED_AFTER": {"loading": timedelta(hours=2)}}
+    assert conf.options().stalled_after == {
+        "loading": timedelta(hours=2),
+        "importing": timedelta(minutes=15),
+    }
+
+
+def test_a_channel_keeps_its_options_out_of_its_repr(settings: Any) -> None:
+    settings.IMPORTMONITOR = with_channel({"BACKEND": APPRISE, "URL": "slack://hush-hush"})
+    assert "hush-hush" not in repr(conf.config())
+    assert conf.options().channels["ops"].options["URL"] == "slack://hush-hush"
 
 
 def test_settings_that_are_missing_altogether_are_a_warning(settings: Any) -> None:

@@ -14,14 +14,20 @@ PACKAGE = Path(importmonitor.__file__).parent
 ORDER = (
     "__init__",
     "workspaces",
+    "events",
+    "channels",
     "conf",
     "signals",
     "rocketchat",
     "models",
+    "wording",
+    "rates",
     "outcomes",
     "changes",
     "health",
     "alerts",
+    "notices",
+    "looking",
     "sync",
     "api",
     "admin",
@@ -34,7 +40,7 @@ ORDER = (
 )
 #: Faces read; nobody but the sync and the store itself writes operations and their history.
 WRITERS = {"sync.py", "models"}
-HISTORY = ("ImportOperation", "StatusTransition", "SyncPeriod", "SyncLease")
+HISTORY = ("ImportOperation", "StatusTransition", "ProgressSample", "SyncPeriod", "SyncLease")
 
 
 def modules() -> list[Path]:

@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf, health, outcomes
+from importmonitor import conf, health, outcomes, wording
 from importmonitor.admin import display, filters
+from importmonitor.looking import LEASED
 from importmonitor.models import ImportOperation
-from importmonitor.sync import LEASED, SyncResult, sync_workspace
+from importmonitor.sync import SyncResult, sync_workspace
 
 RUN_IMPORT = "importmonitor.run-import"
 
@@ -207,7 +208,7 @@ class ImportOperationAdmin(_ModelAdmin):
                 "file_name": outcomes.file_name(operation),
                 "started": display.at(operation.started_at),
                 "finished": display.at(operation.finished_at),
-                "duration": display.lasting(outcomes.duration(operation, now)),
+                "duration": wording.lasting(outcomes.duration(operation, now)),
                 "counters": {
                     name: display.number(count)
                     for name, count in counts.items()
@@ -224,7 +225,7 @@ class ImportOperationAdmin(_ModelAdmin):
                 "transition": transition,
                 "at": display.at(transition.observed_at),
                 "badge": display.state_badge(transition.to_state),
-                "after": display.lasting(transition.observed_at - before.observed_at)
+                "after": wording.lasting(transition.observed_at - before.observed_at)
                 if before
                 else None,
             }
@@ -247,12 +248,12 @@ def card(workspace: health.WorkspaceHealth) -> dict[str, Any]:
     return {
         "workspace": workspace,
         "looked": display.ago(period.last_at) if period else None,
-        "since": display.lasting(period.last_at - period.first_at) if period else None,
+        "since": wording.lasting(period.last_at - period.first_at) if period else None,
         "badge": display.badge(operation) if operation else None,
         "progress": display.progress(operation) if operation else None,
         "file_name": outcomes.file_name(operation) if operation else None,
         "started": display.at(operation.started_at) if operation else None,
-        "duration": display.lasting(outcomes.duration(operation, timezone.now()))
+        "duration": wording.lasting(outcomes.duration(operation, timezone.now()))
         if operation
         else None,
         "active": operation is not None and operation.finished_at is None,

@@ -1,13 +1,22 @@
 """The store: what was seen of each workspace's imports, and how well we could look."""
 
-from importmonitor.models.operations import EndReason, ImportOperation, StatusTransition
-from importmonitor.models.syncing import SyncLease, SyncPeriod
+from importmonitor.models.alerts import Alert
+from importmonitor.models.operations import (
+    EndReason,
+    ImportOperation,
+    ProgressSample,
+    StatusTransition,
+)
+from importmonitor.models.syncing import Known, SyncLease, SyncPeriod
 from importmonitor.models.tokens import ApiToken
 
 __all__ = [
+    "Alert",
     "ApiToken",
     "EndReason",
     "ImportOperation",
+    "Known",
+    "ProgressSample",
     "StatusTransition",
     "SyncLease",
     "SyncPeriod",

@@ -1,14 +1,20 @@
 """Import operations and what became of them."""
 
+from collections.abc import Collection
+from datetime import timedelta
 from typing import Self
 
-from django.db import models
+from django.db import connections, models
+from django.db.models import Count
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.fields import ExactCharField
 from importmonitor.rocketchat.operation import FILE_LENGTH, ID_LENGTH
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
+
+#: Rows that one statement deletes by their keys: SQLite takes no more variables than some.
+_AT_ONCE = 500
 
 
 class EndReason(models.TextChoices):
@@ -28,6 +34,36 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
     def current(self, workspace: str) -> "ImportOperation | None":
         """Return what Rocket.Chat calls current: the newest operation, running or not."""
         return self.filter(workspace=workspace).newest_first().first()
+
+    def save_all(
+        self,
+        created: list["ImportOperation"],
+        changed: list["ImportOperation"],
+        changed_fields: Collection[str],
+    ) -> None:
+        """Save new rows, and these fields of changed ones, in a few queries for any number."""
+        self.bulk_create(created)
+        features = connections[self.db].features
+        if created and not features.can_return_rows_from_bulk_insert:
+            _fill_in_keys(self, created)
+        if changed and changed_fields:
+            # Each is there, so nothing is inserted. bulk_update would write one CASE a row and
+            # field, and take ten times as long.
+            self.bulk_create(
+                changed,
+                update_conflicts=True,
+                update_fields=list(changed_fields),
+                unique_fields=["pk"] if features.supports_update_conflicts_with_target else None,
+            )
+
+
+def _fill_in_keys(rows: ImportOperationQuerySet, created: list["ImportOperation"]) -> None:
+    """Read the keys of new rows, where the database does not tell them (MySQL)."""
+    for workspace in {row.workspace for row in created}:
+        mine = {row.remote_id: row for row in created if row.workspace == workspace}
+        found = rows.filter(workspace=workspace, remote_id__in=list(mine))
+        for remote_id, key in found.values_list("remote_id", "pk"):
+            mine[remote_id].pk = key
 
 
 class ImportOperation(models.Model):
@@ -66,7 +102,18 @@ class ImportOperation(models.Model):
         ),
     )
     last_progress_at = models.DateTimeField(_("last progress"))
+    watched_at_progress = models.DurationField(
+        _("watched at last progress"),
+        default=timedelta,
+        help_text=_("How long the workspace had been watched in all when it last moved."),
+    )
+    rate = models.FloatField(_("rate"), null=True, help_text=_("Records a second, lately."))
     stalled_since = models.DateTimeField(_("stalled since"), null=True)
+    waiting_since = models.DateTimeField(
+        _("waiting since"),
+        null=True,
+        help_text=_("Set when it had waited for a human so long that somebody was told."),
+    )
     finished_at = models.DateTimeField(_("finished"), null=True)
     end_reason = models.CharField(_("end"), max_length=20, choices=EndReason, blank=True)
     payload = models.JSONField(_("payload"), default=dict)
@@ -102,10 +149,23 @@ class ImportOperation(models.Model):
                 fields=("importer_key", "-started_at", "-id"), name="importmonitor_op_importer"
             ),
             models.Index(fields=("remote_id",), name="importmonitor_op_remote_id"),
+            models.Index(fields=("finished_at", "id"), name="importmonitor_op_finished"),
         )
 
     def __str__(self) -> str:
         return f"{self.type or self.importer_key or _('import')} {self.remote_id}"
+
+
+class StatusTransitionQuerySet(models.QuerySet["StatusTransition"]):
+    def add_all(self, transitions: list["StatusTransition"]) -> None:
+        """Save new rows and learn their keys, in two queries at most."""
+        self.bulk_create(transitions)
+        if transitions and not connections[self.db].features.can_return_rows_from_bulk_insert:
+            newest = self.order_by("-pk").values_list("pk", flat=True)
+            operations = {each.operation_id for each in transitions}
+            keys = newest.filter(operation__in=operations)[: len(transitions)]
+            for transition, key in zip(transitions, reversed(keys), strict=True):
+                transition.pk = key
 
 
 class StatusTransition(models.Model):
@@ -136,6 +196,8 @@ class StatusTransition(models.Model):
     reason = models.CharField(_("reason"), max_length=20, choices=Reason)
     observed_at = models.DateTimeField(_("observed"))
 
+    objects = StatusTransitionQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("status transition")
         verbose_name_plural = _("status transitions")
@@ -149,3 +211,55 @@ class StatusTransition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_status or '·'} → {self.to_status}"
+
+
+class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
+    def thin(self, operations: list["ImportOperation"]) -> None:
+        """Keep at most ProgressSample.MOST samples of each operation, evenly, and its last."""
+        if not operations:
+            return
+        counted = self.filter(operation__in=operations).order_by().values("operation")
+        too_many = counted.annotate(count=Count("pk")).filter(count__gt=ProgressSample.MOST)
+        for operation, count in too_many.values_list("operation", "count"):
+            samples = self.filter(operation=operation).order_by("pk")
+            keys = list(samples.values_list("pk", flat=True))
+            step = (count - 1) / (ProgressSample.MOST - 1)
+            kept = {keys[round(index * step)] for index in range(ProgressSample.MOST)}
+            dropped = [key for key in keys if key not in kept]
+            for start in range(0, len(dropped), _AT_ONCE):
+                self.filter(pk__in=dropped[start : start + _AT_ONCE]).delete()
+
+
+class ProgressSample(models.Model):
+    """An operation's counters at a time; one for each time that they were seen to have moved."""
+
+    #: As many as a finished operation keeps.
+    MOST = 500
+
+    operation = models.ForeignKey(
+        ImportOperation,
+        on_delete=models.CASCADE,
+        related_name="samples",
+        verbose_name=_("import operation"),
+    )
+    observed_at = models.DateTimeField(_("observed"))
+    completed = models.BigIntegerField(_("completed"), null=True)
+    error = models.BigIntegerField(_("errors"), null=True)
+    total = models.BigIntegerField(_("total"), null=True)
+
+    objects = ProgressSampleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("progress sample")
+        verbose_name_plural = _("progress samples")
+        ordering = ("observed_at", "pk")
+        default_permissions = ("view",)
+        indexes = (
+            models.Index(
+                fields=("operation", "observed_at", "id"), name="importmonitor_ps_operation"
+            ),
+            models.Index(fields=("observed_at",), name="importmonitor_ps_observed"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.completed} / {self.total}"

@@ -1,12 +1,29 @@
 """How the polls of a workspace went, and whose turn it is."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, F, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor.models.alerts import Alert
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a poll starts from, in one query.
+
+    `period` is that of the last poll, None at the first; `list_due_at` is when the workspace's
+    list of operations is to be asked for, None for now; `alerts_due` is whether there is an alert
+    to deliver, of whatever workspace.
+    """
+
+    period: "SyncPeriod | None" = None
+    list_due_at: datetime | None = None
+    alerts_due: bool = False
 
 
 class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
@@ -14,10 +31,53 @@ class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
         """Return the workspace's health: the period that its last poll belongs to."""
         return self.filter(workspace=workspace).order_by("-pk").first()
 
+    def known(self, workspace: str, now: datetime) -> Known:
+        """Return what a poll of the workspace starts from."""
+        lease = SyncLease.objects.filter(workspace=workspace)
+        period = (
+            self.filter(workspace=workspace)
+            .annotate(
+                list_due_at=Subquery(lease.values("list_due_at")[:1]),
+                alerts_due=Exists(Alert.objects.due(now)),
+            )
+            .order_by("-pk")
+            .first()
+        )
+        if period is None:
+            return Known()
+        annotated = vars(period)
+        return Known(period, annotated["list_due_at"], annotated["alerts_due"])
+
     def last_good(self, workspace: str) -> "SyncPeriod | None":
         """Return the newest period in which the workspace could be looked at."""
         good = self.filter(workspace=workspace, outcome__in=SyncPeriod.GOOD)
         return good.order_by("-pk").first()
+
+    def known_since(self, workspace: str) -> datetime | None:
+        """Return when the workspace was looked at for the first time, None if it never was."""
+        good = self.filter(workspace=workspace, outcome__in=SyncPeriod.GOOD)
+        first = good.order_by("pk").first()
+        return first.first_at if first else None
+
+    def failing_since(self, workspace: str) -> datetime | None:
+        """Return when the looks of this workspace began to fail, None if the last one was good."""
+        good = self.last_good(workspace)
+        bad = self.filter(workspace=workspace, pk__gt=good.pk if good else 0)
+        first = bad.order_by("pk").first()
+        return first.first_at if first else None
+
+    def begin(self, workspace: str, outcome: str, *, at: datetime, **values: Any) -> "SyncPeriod":
+        """Begin a period with a poll that went otherwise than the one before."""
+        return self.create(workspace=workspace, outcome=outcome, first_at=at, last_at=at, **values)
+
+    def grow(self, period: "SyncPeriod", holder: str, *, at: datetime, **values: Any) -> bool:
+        """Count a poll in its period if `holder` has the workspace's lease; tell if it has."""
+        has_lease = SyncLease.objects.filter(workspace=period.workspace, holder=holder)
+        return bool(
+            self.filter(Exists(has_lease), pk=period.pk).update(
+                last_at=at, polls=F("polls") + 1, **values
+            )
+        )
 
 
 class SyncPeriod(models.Model):
@@ -34,6 +94,14 @@ class SyncPeriod(models.Model):
     first_at = models.DateTimeField(_("first poll"))
     last_at = models.DateTimeField(_("last poll"))
     polls = models.PositiveBigIntegerField(_("polls"), default=1)
+    watched = models.DurationField(
+        _("watched"),
+        default=timedelta,
+        help_text=_(
+            "For how long this workspace could be looked at, in all periods up to this one. "
+            "A long pause between two looks counts as a short one."
+        ),
+    )
 
     objects = SyncPeriodQuerySet.as_manager()
 
@@ -83,20 +151,35 @@ class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
         """
         return bool(self.filter(workspace=workspace, holder=holder).update(expires_at=until))
 
-    def release(self, workspace: str, holder: str, *, not_before: datetime | None = None) -> None:
-        """Give the lease back, if it is still had; nobody is to ask again until `not_before`."""
+    def release(
+        self, workspace: str, holder: str, *, not_before: datetime | None = None, **known: Any
+    ) -> None:
+        """Give the lease back, if it is still had; nobody is to ask again until `not_before`.
+
+        `known` are further fields for the next holder to know.
+        """
         self.filter(workspace=workspace, holder=holder).update(
-            holder="", expires_at=None, not_before=not_before
+            holder="", expires_at=None, not_before=not_before, **known
         )
 
 
 class SyncLease(models.Model):
-    """The right to sync a workspace, for one process at a time."""
+    """The right to sync a workspace, for one process at a time; and what the next one must know.
+
+    Every workspace that was ever looked at has one.
+    """
 
     workspace = models.CharField(_("workspace"), max_length=ALIAS_MAX_LENGTH, unique=True)
     holder = models.CharField(_("holder"), max_length=100, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True)
     not_before = models.DateTimeField(_("not before"), null=True)
+    list_due_at = models.DateTimeField(_("list of operations due"), null=True)
+    list_refused = models.TextField(_("why the list of operations is refused"), blank=True)
+    pruned_before = models.DateTimeField(
+        _("pruned before"),
+        null=True,
+        help_text=_("Operations that ended before this were deleted, and are not taken in again."),
+    )
 
     objects = SyncLeaseQuerySet.as_manager()
 

@@ -47,11 +47,13 @@ def test_something_new(client: Client, remote: responses.RequestsMock) -> None:
 
 def test_nothing_new(client: Client, remote: responses.RequestsMock) -> None:
     remote.get(URL, json={"operation": RUNNING, "success": True})
+    remote.get(URL.replace("Current", "Latest").replace("Operation", "Operations"), json=[RUNNING])
     press(client)
     [(level, text)] = press(client)
     assert level == "success"
     assert "nothing new" in text
-    assert len(remote.calls) == 2
+    # The list is asked for once, since the operation was new.
+    assert [call.request.path_url.count("Latest") for call in remote.calls] == [0, 1, 0]
 
 
 def test_nothing_was_ever_imported(client: Client, remote: responses.RequestsMock) -> None:

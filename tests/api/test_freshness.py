@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from importmonitor.conf import UNREACHABLE_AFTER
+from importmonitor.conf import DURATIONS
 from tests.api.helpers import NOON, PATH, RUNNING, sync, sync_nothing, sync_refused
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_another_time_zone_changes_nothing(ask: Any, settings: Any) -> None:
 
 def test_stale_is_what_nobody_looked_at_for_long(ask: Any) -> None:
     sync(RUNNING, at=NOON)
-    limit = NOON + 2 * UNREACHABLE_AFTER
+    limit = NOON + 2 * DURATIONS["UNREACHABLE_AFTER"]
     at = "2026-03-25T12:00:00.000Z"
     assert told(ask(limit)) == (200, "ok", at)
     assert told(ask(limit + timedelta(seconds=1))) == (200, "stale", at)

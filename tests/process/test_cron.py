@@ -121,7 +121,7 @@ def test_dry_run_writes_nothing(project: Project, workspace: Workspace) -> None:
     ended = project.sync("--dry-run")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert f"would change: new operation {operation_id}\n" in ended.stdout
-    assert workspace.requests.total() == 1
+    assert workspace.requests.total() == 2  # the current operation and, since it is new, the list
     assert project.database.contents() == before
     assert before["importmonitor_importoperation"] == before["importmonitor_synclease"] == []
 

@@ -37,7 +37,8 @@ def main(seconds: float, processes: int) -> int:
 
 def work(ends_at: float, parent: int) -> None:
     """Sync until the time is over, or nobody is left to be told how it went."""
-    from importmonitor.sync import LEASED, sync_workspace
+    from importmonitor.looking import LEASED
+    from importmonitor.sync import sync_workspace
 
     counts: Counter[str] = Counter()
     while time.monotonic() < ends_at and os.getppid() == parent:

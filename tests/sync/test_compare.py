@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from importmonitor.changes import Change, compare
+from importmonitor import conf
+from importmonitor.changes import Change, Look, compare
 from importmonitor.models import EndReason, ImportOperation
 from importmonitor.rocketchat.operation import Operation, parse_operation
 from importmonitor.rocketchat.states import STEPS
@@ -33,7 +34,8 @@ def apply(
     stored: Sequence[ImportOperation], received: Operation | None, minute: int
 ) -> tuple[list[ImportOperation], list[Change]]:
     """Return the rows and the changes after a snapshot has been compared."""
-    _current, changes = compare("default", stored, received, NOON + timedelta(minutes=minute))
+    look = Look("default", NOON + timedelta(minutes=minute), received, known_since=NOON)
+    _current, changes = compare(look, stored, conf.options())
     created = [change.operation for change in changes if change.created]
     for row in created:
         row.pk = len(stored) + 1
@@ -135,17 +137,20 @@ def test_superseded_and_seen_to_fail_after_all() -> None:
 
 def test_a_late_snapshot_of_an_older_operation_supersedes_nothing_newer() -> None:
     new = seen(snapshot("B", ts=(NOON + timedelta(minutes=5)).isoformat()))
-    current, changes = compare("default", [new], snapshot("A"), NOON + timedelta(minutes=6))
+    look = Look("default", NOON + timedelta(minutes=6), snapshot("A"))
+    current, changes = compare(look, [new], conf.options())
     assert current is new
     assert new.finished_at is None
     (change,) = changes
     assert (change.operation.remote_id, change.operation.end_reason) == ("A", "superseded")
-    assert [each.reason for each in change.transitions] == ["remote", "superseded"]
+    assert change.operation.finished_at == new.started_at
+    assert [each.reason for each in change.transitions] == ["superseded"]
 
 
 def test_when_rocketchat_knows_of_none_what_was_open_is_over() -> None:
     row = seen(snapshot())
-    current, [change] = compare("default", [row], None, NOON + timedelta(hours=1))
+    look = Look("default", NOON + timedelta(hours=1), None)
+    current, [change] = compare(look, [row], conf.options())
     assert current is None
     assert row.end_reason == EndReason.SUPERSEDED
     assert change.updated["finished_at"] == (None, NOON + timedelta(hours=1))

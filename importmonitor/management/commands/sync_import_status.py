@@ -5,6 +5,7 @@ import json
 import signal
 import sys
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError
@@ -13,6 +14,7 @@ from django.db import DatabaseError
 
 from importmonitor import outcomes
 from importmonitor.changes import Change
+from importmonitor.looking import LEASED
 from importmonitor.management.arguments import (
     FAILED,
     add_workspace_argument,
@@ -21,7 +23,7 @@ from importmonitor.management.arguments import (
 )
 from importmonitor.models import ImportOperation
 from importmonitor.rocketchat.operation import COUNTS
-from importmonitor.sync import LEASED, SyncResult, sync_workspace
+from importmonitor.sync import SyncResult, sync_workspace
 
 #: Exit status with --fail-on-import-error: all could be looked at, and an import is in trouble.
 IMPORT_FAILED = 3
@@ -161,7 +163,7 @@ def json_line(result: SyncResult) -> str:
             "ok": result.ok,
             "skipped": result.skipped,
             "error": result.error and {"kind": result.error.kind, "message": str(result.error)},
-            "operation": None if operation is None else operation_json(operation),
+            "operation": operation and operation_json(operation, result.polled_at),
             "changes": [change_json(change) for change in result.changes],
             "polled_at": result.polled_at,
             "duration_ms": round(result.duration.total_seconds() * 1000, 1),
@@ -170,7 +172,8 @@ def json_line(result: SyncResult) -> str:
     )
 
 
-def operation_json(operation: ImportOperation) -> dict[str, Any]:
+def operation_json(operation: ImportOperation, now: datetime) -> dict[str, Any]:
+    left = outcomes.time_left(operation, now)
     return {
         "remote_id": operation.remote_id,
         "type": operation.type,
@@ -180,8 +183,7 @@ def operation_json(operation: ImportOperation) -> dict[str, Any]:
         "valid": operation.valid,
         "counters": {name: getattr(operation, f"count_{name}") for name in COUNTS},
         "percent": outcomes.percent(operation),
-        # Needs samples of the present step, which are not kept yet: unknown, and said so.
-        "seconds_left": None,
+        "seconds_left": left and round(left.total_seconds()),
         "stalled": outcomes.stalled(operation),
     }
 

@@ -1,0 +1,280 @@
+"""What an alert says: a stable JSON form for programs, and from it a text for people."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from importmonitor import conf, outcomes
+from importmonitor.events import Event
+from importmonitor.models import ImportOperation
+from importmonitor.outcomes import Outcome
+from importmonitor.rocketchat.operation import COUNTS
+from importmonitor.wording import lasting
+
+#: Counts up when a key of the JSON form changes its meaning or goes; new keys may come any time.
+SCHEMA_VERSION = 1
+
+#: The event of a message that only shows that messages arrive.
+TEST = "test"
+
+#: Rocket.Chat opens these while it imports; a server that is killed in between leaves them so.
+OPENED_SETTINGS = (
+    ("Accounts_AllowUsernameChange", "on"),
+    ("FileUpload_MaxFileSize", "-1"),
+    ("FileUpload_MediaTypeWhiteList", "*"),
+    ("FileUpload_MediaTypeBlackList", "empty"),
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to tell, as it is when it happens: the JSON form, less what a delivery adds.
+
+    `key` is unique to what happened; `operation_pk` and `transition_pk` are the rows it tells of.
+    """
+
+    event: str
+    workspace: str
+    key: str
+    body: dict[str, Any]
+    operation_pk: int | None = None
+    transition_pk: int | None = None
+
+
+@dataclass(frozen=True)
+class Message:
+    """An alert as people read it: a line, and some more lines; `body` is its JSON form."""
+
+    title: str
+    text: str
+    body: dict[str, Any]
+
+
+def operation_notice(
+    event: Event,
+    operation: ImportOperation,
+    *,
+    at: datetime,
+    key: str,
+    states: tuple[str | None, str],
+    transition_pk: int | None,
+) -> Notice:
+    """Put down an event of a saved operation; `states` are the old and the new one."""
+    outcome = outcomes.outcome(operation)
+    left = outcomes.time_left(operation, at)
+    body = _body(event, operation.workspace, key, at, states) | {
+        "operation": {
+            "id": operation.pk,
+            "remote_id": operation.remote_id,
+            "type": operation.type,
+            "importer_key": operation.importer_key,
+            "file": outcomes.file_name(operation),
+            "started_by": operation.remote_user_id,
+            "status": operation.status,
+            "state": operation.state,
+            "valid": operation.valid,
+            "outcome": outcome.value if outcome else None,
+            "counters": {name: getattr(operation, f"count_{name}") for name in COUNTS},
+            "percent": outcomes.percent(operation),
+            "seconds_left": round(left.total_seconds()) if left else None,
+            "started_at": _iso(operation.started_at),
+            "last_progress_at": _iso(operation.last_progress_at),
+            "finished_at": _iso(operation.finished_at),
+            "duration_seconds": round(outcomes.duration(operation, at).total_seconds()),
+        },
+    }
+    return Notice(event, operation.workspace, key, body, operation.pk, transition_pk)
+
+
+def workspace_notice(
+    event: Event, workspace: str, *, at: datetime, since: datetime, outcome: str, message: str
+) -> Notice:
+    """Put down that a workspace cannot be looked at since a time, or can again."""
+    key = f"{event}:{workspace}:{_iso(since)}"
+    states = ("ok", "failing") if event == Event.UNREACHABLE else ("failing", "ok")
+    body = _body(event, workspace, key, at, states) | {
+        "sync": {"outcome": outcome, "message": message, "since": _iso(since)},
+    }
+    return Notice(event, workspace, key, body)
+
+
+def test_notice(workspace: str, *, at: datetime, key: str) -> Notice:
+    """Put down a message that tells of nothing, to see whether it arrives."""
+    return Notice(TEST, workspace, key, _body(TEST, workspace, key, at, (None, None)))
+
+
+def message(body: dict[str, Any]) -> Message:
+    """Word an alert from its stored JSON form, in the active language."""
+    operation = body["operation"]
+    link = _link(operation)
+    body = body | {"url": link}
+    if body["event"] == TEST:
+        title = _("%(workspace)s: a test of the alerts") % body
+        return Message(title, _("If you can read this, alerts arrive."), body)
+    title = _title(body, operation)
+    if operation is None:
+        lines = _workspace_lines(body)
+    else:
+        lines = [*_operation_lines(body, operation), *_advice(body, operation)]
+    return Message(title, "\n".join([*lines, *([link] if link else [])]), body)
+
+
+def _title(body: dict[str, Any], operation: dict[str, Any] | None) -> str:
+    what = {
+        Event.STARTED: _("import started"),
+        Event.WAITING: _("import waits for somebody"),
+        Event.FINISHED: _("import finished"),
+        Event.FAILED: _("import failed"),
+        Event.INTERRUPTED: _("import was interrupted"),
+        Event.STALLED: _("import has stalled"),
+        Event.RESUMED: _("import moves again"),
+        Event.UNREACHABLE: _("imports cannot be looked at"),
+        Event.RECOVERED: _("imports can be looked at again"),
+    }[Event(body["event"])]
+    if operation is None:
+        return f"{body['workspace']}: {what}"
+    if body["event"] == Event.FINISHED and operation["outcome"]:
+        what = f"{what}: {Outcome(operation['outcome']).label}"
+    name = ", ".join(filter(None, (operation["type"], operation["file"])))
+    return one_line(f"{body['workspace']}: {what} ({name or operation['remote_id']})")
+
+
+def _workspace_lines(body: dict[str, Any]) -> list[str]:
+    sync = body["sync"]
+    since = _("Since: %(time)s") % {"time": _local(sync["since"])}
+    if body["event"] == Event.RECOVERED:
+        return [since, _("Until: %(time)s") % {"time": _local(body["occurred_at"])}]
+    return [
+        since,
+        one_line(sync["message"]),
+        _("That says nothing about an import that runs there: nobody can see it from here."),
+    ]
+
+
+def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
+    counters = operation["counters"]
+    facts = [
+        (_("Workspace"), body["workspace"]),
+        (_("Import"), ", ".join(filter(None, (operation["type"], operation["importer_key"])))),
+        (_("File"), operation["file"]),
+        (_("Started by"), operation["started_by"]),
+        (_("Started"), _local(operation["started_at"])),
+        (_("Ended"), _local(operation["finished_at"])),
+        (_("Duration"), lasting(timedelta(seconds=operation["duration_seconds"]))),
+        (_("Outcome"), Outcome(operation["outcome"]).label if operation["outcome"] else ""),
+        (_("In Rocket.Chat"), f"{operation['state']}, {operation['status']}"),
+        (_("Counted"), _counted(operation)),
+        *(
+            (name, f"{counters[key]:,}")
+            for key, name in (
+                ("users", _("Users")),
+                ("channels", _("Channels")),
+                ("messages", _("Messages")),
+                ("contacts", _("Contacts")),
+                ("error", _("Errors")),
+            )
+            if counters[key]
+        ),
+    ]
+    if operation["seconds_left"] is not None:
+        left = lasting(timedelta(seconds=operation["seconds_left"]))
+        facts.append((_("Time left"), _("about %(time)s") % {"time": left}))
+    return [one_line(f"{name}: {fact}") for name, fact in facts if fact]
+
+
+def _counted(operation: dict[str, Any]) -> str:
+    total, completed = operation["counters"]["total"], operation["counters"]["completed"]
+    if completed is None or total is None:
+        return "" if completed is None else f"{completed:,}"
+    counted = _("%(completed)s of %(total)s") % {
+        "completed": f"{completed:,}",
+        "total": f"{total:,}",
+    }
+    return counted if operation["percent"] is None else f"{counted} ({operation['percent']} %)"
+
+
+def _advice(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
+    """Say where the reason is to be found, and what is to be seen to."""
+    advice = []
+    in_trouble = {Outcome.DONE_WITH_ERRORS, Outcome.DONE_SHORT, Outcome.FAILED, Outcome.INTERRUPTED}
+    if body["event"] == Event.STALLED or operation["outcome"] in in_trouble:
+        where = {
+            "start": _local(operation["last_progress_at"]),
+            "end": _local(operation["finished_at"] or body["occurred_at"]),
+            "status": operation["status"],
+        }
+        advice += [
+            "",
+            one_line(
+                _(
+                    "The reason is in Rocket.Chat's server log alone. Look for lines with "
+                    "“Importer” from %(start)s to %(end)s, at the step %(status)s."
+                )
+                % where
+            ),
+        ]
+    if body["event"] == Event.WAITING:
+        advice += ["", _("Somebody has to choose in Rocket.Chat what to import.")]
+    if operation["outcome"] == Outcome.INTERRUPTED:
+        settings = ", ".join(f"{name} ({value})" for name, value in OPENED_SETTINGS)
+        advice += [
+            "",
+            _("It will not go on by itself, whatever Rocket.Chat's page shows."),
+            _(
+                "Rocket.Chat opens these settings while it imports, and may have left them open: "
+                "%(settings)s. Check them."
+            )
+            % {"settings": settings},
+        ]
+    return [*advice, ""] if advice else []
+
+
+def _link(operation: dict[str, Any] | None) -> str | None:
+    """Return the address of an operation's admin page, or the history's; None if unknown."""
+    base = conf.options().base_url
+    if not base:
+        return None
+    page = "admin:importmonitor_importoperation_"
+    try:
+        if operation is None:
+            return base + reverse(f"{page}changelist")
+        return base + reverse(f"{page}change", args=[operation["id"]])
+    except NoReverseMatch:
+        # A host without the admin.
+        return None
+
+
+def one_line(text: str) -> str:
+    """Return text that cannot begin a line of its own, or a header of an e-mail."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def _local(moment: str | None) -> str:
+    if moment is None:
+        return ""
+    return f"{timezone.localtime(datetime.fromisoformat(moment)):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _body(
+    event: str, workspace: str, key: str, at: datetime, states: tuple[str | None, str | None]
+) -> dict[str, Any]:
+    old, new = states
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "event": str(event),
+        "idempotency_key": key,
+        "occurred_at": _iso(at),
+        "workspace": workspace,
+        "old_state": old,
+        "new_state": new,
+        "operation": None,
+        "sync": None,
+    }

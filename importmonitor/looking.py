@@ -1,0 +1,168 @@
+"""Asking a workspace what there is to be seen, in turn with all other processes."""
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+
+from importmonitor import conf
+from importmonitor.changes import Look
+from importmonitor.models import ImportOperation, Known, SyncLease, SyncPeriod
+from importmonitor.rocketchat.errors import PermissionMissing, RocketChatError
+from importmonitor.rocketchat.operation import Operation
+from importmonitor.workspaces import Workspace
+
+if TYPE_CHECKING:
+    from importmonitor.rocketchat.client import Client
+
+logger = logging.getLogger(__name__)
+
+LEASED = "leased"
+
+#: How much longer than the workspace's deadline a lease lasts: what writing may take.
+_LEASE_MARGIN = timedelta(seconds=5)
+_LIST_EVERY = timedelta(days=1)
+_LIST_AGAIN_AFTER = timedelta(minutes=5)
+
+
+class LeaseLost(Exception):
+    """The lease ran out while the workspace was being asked, and another process took it."""
+
+
+@dataclass
+class Turn:
+    """One poll's hold on a workspace: its lease, and what is handed on with it."""
+
+    workspace: Workspace
+    now: Callable[[], datetime]
+    holder: str = field(
+        default_factory=lambda: f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+    )
+    not_before: datetime | None = None
+    #: What the next poll is to know of the list, once what was in it has been stored.
+    listed: dict[str, Any] = field(default_factory=dict)
+    for_the_next: dict[str, Any] = field(default_factory=dict)
+    notice: str = ""
+
+    @property
+    def alias(self) -> str:
+        return self.workspace.alias
+
+    @property
+    def lasting(self) -> timedelta:
+        """How long the lease lasts without being renewed: one call and what comes after it."""
+        return timedelta(seconds=self.workspace.deadline) + _LEASE_MARGIN
+
+    def take(self) -> bool:
+        return SyncLease.objects.take(self.alias, self.holder, now=self.now(), lasting=self.lasting)
+
+    def renew(self) -> None:
+        """Prolong the lease, and in a transaction shut out everybody else; raises LeaseLost."""
+        until = self.now() + self.lasting
+        if not SyncLease.objects.renew(self.alias, self.holder, until=until):
+            raise LeaseLost
+
+    def release(self) -> None:
+        SyncLease.objects.release(
+            self.alias, self.holder, not_before=self.not_before, **self.for_the_next
+        )
+
+
+def look_at(
+    turn: Turn, known: Known, client: "Client | None", renew: Callable[[], None] | None = None
+) -> tuple[Look, list[ImportOperation]]:
+    """Ask the workspace; return what was seen, and the rows that it can touch.
+
+    Its list of operations is asked for where that can bring something to light: when the current
+    operation is not known yet, and once a day.
+    """
+    if client is None:
+        # Imported here: it brings requests, a quarter of a cron command's start-up.
+        from importmonitor.rocketchat.client import Client
+
+        asking: Client | nullcontext[Client] = Client(turn.workspace)
+    else:
+        asking = nullcontext(client)
+    with asking as ready:
+        current = ready.current_operation()
+        at = turn.now()
+        look = Look(turn.alias, at, current, watched=_watched(known.period, at))
+        rows = touchable(look)
+        is_known = current is None or any(row.remote_id == current.remote_id for row in rows)
+        is_due = known.list_due_at is None or at >= known.list_due_at
+        if current is None or (is_known and not is_due):
+            return look, rows
+        if renew is not None:
+            renew()
+        look = replace(
+            look,
+            latest=_latest(turn, ready),
+            known_since=SyncPeriod.objects.known_since(turn.alias),
+            pruned_before=_lease(turn).pruned_before,
+        )
+    return look, touchable(look)
+
+
+def _latest(turn: Turn, client: "Client") -> Sequence[Operation]:
+    """Return the list of operations, or nothing where it cannot be had: one can do without."""
+    latest: Sequence[Operation] = ()
+    refused, again_in = "", _LIST_EVERY
+    try:
+        latest = client.latest_operations()
+    except PermissionMissing as error:
+        refused = str(error)
+        if not _lease(turn).list_refused:
+            turn.notice = (
+                f"{refused} Until then, an import that begins and ends between two looks is "
+                "missed. This is said once."
+            )
+            logger.warning("%s", turn.notice)
+    except RocketChatError as error:
+        logger.info("%s", error)
+        again_in = _LIST_AGAIN_AFTER
+    turn.listed = {"list_due_at": turn.now() + again_in, "list_refused": refused}
+    return latest
+
+
+def _lease(turn: Turn) -> SyncLease:
+    return SyncLease.objects.filter(workspace=turn.alias).first() or SyncLease()
+
+
+def _watched(period: SyncPeriod | None, at: datetime) -> timedelta:
+    """Return for how long the workspace has been watched in all, this look included.
+
+    The time since the last look counts if that was a good one; of a long time, half of what makes
+    an import stalled. So a monitor that was away itself (a laptop that slept, cron that was off)
+    finds no import stalled at its first look back.
+    """
+    if period is None:
+        return timedelta(0)
+    if not period.is_good:
+        return period.watched
+    longest = min(conf.options().stalled_after.values()) / 2
+    return period.watched + max(timedelta(0), min(at - period.last_at, longest))
+
+
+def touchable(look: Look) -> list[ImportOperation]:
+    """Return the rows that a look can touch: those that it saw, the open ones, and the newest."""
+    rows = ImportOperation.objects.filter(workspace=look.workspace)
+    newest = rows.newest_first().values("pk")[:1]
+    touched = Q(finished_at=None) | Q(pk=newest) | Q(remote_id__in=list(look.snapshots))
+    return list(rows.filter(touched).order_by("started_at", "pk"))
+
+
+def why_not(turn: Turn) -> str | None:
+    """Tell why a workspace is not to be asked at this moment, or None if it may be."""
+    lease, now = _lease(turn), turn.now()
+    if lease.not_before is not None and lease.not_before > now:
+        return f"not before {lease.not_before.isoformat(timespec='seconds')}"
+    if lease.expires_at is not None and lease.expires_at > now:
+        return LEASED
+    return None

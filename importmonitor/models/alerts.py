@@ -1,0 +1,67 @@
+"""What somebody is to be told: written with what it tells of, delivered afterwards."""
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from importmonitor.channels import NAME_MAX_LENGTH
+from importmonitor.models.operations import ImportOperation, StatusTransition
+from importmonitor.workspaces import ALIAS_MAX_LENGTH
+
+
+class AlertQuerySet(models.QuerySet["Alert"]):
+    def due(self, now: datetime) -> Self:
+        """Return those that are to be delivered now, the oldest first."""
+        return self.filter(next_attempt_at__lte=now).order_by("pk")
+
+
+class Alert(models.Model):
+    """One message of one event for one channel."""
+
+    event = models.CharField(_("event"), max_length=40)
+    workspace = models.CharField(_("workspace"), max_length=ALIAS_MAX_LENGTH)
+    operation = models.ForeignKey(
+        ImportOperation,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="alerts",
+        verbose_name=_("import operation"),
+    )
+    transition = models.ForeignKey(
+        StatusTransition,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="alerts",
+        verbose_name=_("status transition"),
+    )
+    channel = models.CharField(_("channel"), max_length=NAME_MAX_LENGTH)
+    key = models.CharField(
+        _("idempotency key"),
+        max_length=150,
+        help_text=_("The same for every attempt and every channel: who gets it twice can tell."),
+    )
+    body = models.JSONField(_("body"))
+    created_at = models.DateTimeField(_("created"))
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
+    delivered_at = models.DateTimeField(_("delivered"), null=True)
+    given_up_at = models.DateTimeField(_("given up"), null=True)
+    last_error = models.TextField(_("last error"), blank=True)
+
+    objects = AlertQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
+        ordering = ("-pk",)
+        default_permissions = ("view",)
+        constraints = (
+            # Nothing is told twice, whoever tries.
+            models.UniqueConstraint(fields=("key", "channel"), name="importmonitor_alert_once"),
+        )
+        indexes = (models.Index(fields=("next_attempt_at", "id"), name="importmonitor_alert_due"),)
+
+    def __str__(self) -> str:
+        return f"{self.event} → {self.channel}"
