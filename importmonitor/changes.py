@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from importmonitor import outcomes
-from importmonitor.conf import ACTIVE, Options
+from importmonitor.conf import Options
 from importmonitor.events import Event
 from importmonitor.models import EndReason, ImportOperation, ProgressSample, StatusTransition
 from importmonitor.rocketchat import states
@@ -81,8 +81,7 @@ class Change:
     def __post_init__(self) -> None:
         operation = self.operation
         self.from_status, self.from_state = operation.status, operation.state
-        going = outcomes.end_reason(operation.status, operation.valid) is None
-        self.was_going = operation.finished_at is None or (going and operation.state in ACTIVE)
+        self.was_going = outcomes.is_active(operation)
 
     def set(self, name: str, value: Any) -> None:
         """Give a field of the operation another value, and remember the one that it had."""

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -32,6 +32,16 @@ _LIST_EVERY = timedelta(days=1)
 _LIST_AGAIN_AFTER = timedelta(minutes=5)
 
 
+def _process() -> str:
+    """Return how the names of this process's holders begin."""
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:"
+
+
+def release_ours(aliases: Iterable[str]) -> None:
+    """Give back the leases that this process holds of these workspaces, in its other threads."""
+    SyncLease.objects.release_all(list(aliases), _process())
+
+
 class LeaseLost(Exception):
     """The lease ran out while the workspace was being asked, and another process took it."""
 
@@ -42,9 +52,7 @@ class Turn:
 
     workspace: Workspace
     now: Callable[[], datetime]
-    holder: str = field(
-        default_factory=lambda: f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
-    )
+    holder: str = field(default_factory=lambda: f"{_process()}{uuid.uuid4().hex[:12]}")
     not_before: datetime | None = None
     #: What the next poll is to know of the list, once what was in it has been stored.
     listed: dict[str, Any] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor.conf import ACTIVE
 from importmonitor.models import EndReason, ImportOperation
 from importmonitor.rocketchat import states
 
@@ -42,6 +43,16 @@ def end_reason(status: str, valid: bool | None) -> EndReason | None:
     if status in ends:
         return ends[status]
     return EndReason.INTERRUPTED if valid is False else None
+
+
+def is_active(operation: ImportOperation) -> bool:
+    """Tell whether more is to be expected of an operation: it runs, or waits for somebody.
+
+    One that is done and whose prepare page was opened waits for nobody.
+    """
+    if end_reason(operation.status, operation.valid):
+        return False
+    return operation.finished_at is None or operation.state in ACTIVE
 
 
 def outcome(operation: ImportOperation) -> Outcome | None:

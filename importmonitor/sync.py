@@ -63,6 +63,14 @@ class SyncResult:
         return self.error is None
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """A poll that came to no result: the database could not be used, or there is a mistake."""
+
+    workspace: str
+    error: Exception
+
+
 def sync_workspace(
     workspace: str | Workspace,
     *,

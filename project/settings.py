@@ -6,11 +6,13 @@ container platforms and systemd hand out secrets.
 """
 
 import os
+import re
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
@@ -31,7 +33,7 @@ def text(name: str, default: str = "") -> str:
     return value.strip()
 
 
-def number(name: str) -> float | str:
+def number(name: str) -> Any:
     """Return a variable as a number; what is none stays text, for the system checks to show."""
     try:
         return float(text(name))
@@ -190,9 +192,80 @@ WORKSPACES = {
 if default_workspace := rocketchat_workspace("ROCKETCHAT"):
     WORKSPACES = {"default": default_workspace} | WORKSPACES
 
-IMPORTMONITOR: dict[str, Any] = {"WORKSPACES": WORKSPACES}
-if text("IMPORTMONITOR_UNREACHABLE_AFTER"):
-    seconds = number("IMPORTMONITOR_UNREACHABLE_AFTER")
-    IMPORTMONITOR["UNREACHABLE_AFTER"] = (
-        timedelta(seconds=seconds) if isinstance(seconds, float) else seconds
-    )
+IMPORTMONITOR: dict[str, Any] = {
+    "WORKSPACES": WORKSPACES,
+    "CHANNELS": {},
+}
+if base_url := text("IMPORTMONITOR_BASE_URL"):
+    IMPORTMONITOR["BASE_URL"] = base_url
+for key in ("STALLED_AFTER", "WAITING_AFTER", "UNREACHABLE_AFTER"):
+    if text(f"IMPORTMONITOR_{key}"):
+        seconds = number(f"IMPORTMONITOR_{key}")
+        # What is no time stays as it is, for the system checks to show.
+        with suppress(TypeError, ValueError, OverflowError):
+            seconds = timedelta(seconds=seconds)
+        IMPORTMONITOR[key] = seconds
+for key in ("KEEP_DAYS", "KEEP_SAMPLES_DAYS"):
+    if text(f"IMPORTMONITOR_{key}"):
+        days = number(f"IMPORTMONITOR_{key}")
+        whole = isinstance(days, float) and days.is_integer()
+        IMPORTMONITOR[key] = int(days) if whole else days
+
+if alert_emails := words("IMPORTMONITOR_ALERT_EMAILS"):
+    IMPORTMONITOR["CHANNELS"]["email"] = {
+        "BACKEND": "importmonitor.alerts.channels.EmailChannel",
+        "TO": alert_emails,
+    }
+# One channel for each, so that each is tried again by itself. A comma can be part of a URL.
+for place, url in enumerate(
+    re.split(r"\s*,\s*(?=[a-z0-9]+://)", text("IMPORTMONITOR_ALERT_URLS")), start=1
+):
+    if url:
+        IMPORTMONITOR["CHANNELS"][f"url-{place}"] = {
+            "BACKEND": "importmonitor.alerts.channels.AppriseChannel",
+            "URL": url,
+        }
+
+
+def email() -> dict[str, Any]:
+    """Return Django's mail settings for EMAIL_URL, as EMAIL_… without the prefix."""
+    url = text("EMAIL_URL")
+    found: dict[str, Any] = {}
+    # Asked first: for a scheme that it does not know, environ's error has the password in it.
+    if url.partition("://")[0] in environ.Env.EMAIL_SCHEMES:
+        with suppress(ValueError):
+            found = environ.Env.email_url_config(url)
+    if url and not found:
+        raise ImproperlyConfigured(
+            "EMAIL_URL cannot be read. It looks like smtp+tls://user:password@mail.example.org:587."
+        )
+    options = {key.removeprefix("EMAIL_").lower(): value for key, value in found.items() if value}
+    # A mail server that does not answer is not to keep a poll.
+    return {"backend": "django.core.mail.backends.smtp.EmailBackend", "timeout": 10} | options
+
+
+mail = email()
+if django.VERSION < (6, 1):
+    EMAIL_BACKEND = mail["backend"]
+    EMAIL_HOST = mail.get("host", "localhost")
+    EMAIL_PORT = mail.get("port", 25)
+    EMAIL_HOST_USER = mail.get("host_user", "")
+    EMAIL_HOST_PASSWORD = mail.get("host_password", "")
+    EMAIL_USE_TLS = mail.get("use_tls", False)
+    EMAIL_USE_SSL = mail.get("use_ssl", False)
+    EMAIL_TIMEOUT = mail["timeout"]
+    EMAIL_FILE_PATH = mail.get("file_path")
+else:
+    names = {"host_user": "username", "host_password": "password"}
+    known = {"host", "port", "host_user", "host_password", "use_tls", "use_ssl", "timeout"}
+    if mail["backend"].endswith("filebased.EmailBackend"):
+        known = {"file_path"}
+    elif not mail["backend"].endswith("smtp.EmailBackend"):
+        known = set()
+    MAILERS = {
+        "default": {
+            "BACKEND": mail["backend"],
+            "OPTIONS": {names.get(key, key): mail[key] for key in known if key in mail},
+        }
+    }
+DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "importmonitor@localhost")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -33,7 +34,7 @@ def test_safe_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["SECURE_SSL_REDIRECT"] is True
     assert found["SESSION_COOKIE_SECURE"] is found["CSRF_COOKIE_SECURE"] is True
     assert found["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
-    assert found["IMPORTMONITOR"] == {"WORKSPACES": {}}
+    assert found["IMPORTMONITOR"] == {"WORKSPACES": {}, "CHANNELS": {}}
     database = found["DATABASES"]["default"]
     assert database["NAME"] == str(SETTINGS.parent.parent / "db.sqlite3")
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
@@ -95,6 +96,69 @@ def test_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["IMPORTMONITOR"]["UNREACHABLE_AFTER"] == timedelta(seconds=90)
     found = read(monkeypatch, IMPORTMONITOR_UNREACHABLE_AFTER="a while")
     assert found["IMPORTMONITOR"]["UNREACHABLE_AFTER"] == "a while"
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "1e300"])
+def test_seconds_that_no_clock_can_show_are_left_to_the_checks(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    found = read(monkeypatch, IMPORTMONITOR_STALLED_AFTER=value)
+    assert isinstance(found["IMPORTMONITOR"]["STALLED_AFTER"], float)
+
+
+def test_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(monkeypatch, IMPORTMONITOR_KEEP_DAYS="365", IMPORTMONITOR_KEEP_SAMPLES_DAYS="1.5")
+    assert found["IMPORTMONITOR"]["KEEP_DAYS"] == 365
+    assert found["IMPORTMONITOR"]["KEEP_SAMPLES_DAYS"] == 1.5
+
+
+def test_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(
+        monkeypatch,
+        IMPORTMONITOR_ALERT_EMAILS="ops@example.org, boss@example.org",
+        IMPORTMONITOR_ALERT_URLS="slack://a/b/c/#x,#y, jsons://hooks.example.org/import",
+        IMPORTMONITOR_BASE_URL="https://imports.example.org",
+    )["IMPORTMONITOR"]
+    assert found["BASE_URL"] == "https://imports.example.org"
+    assert found["CHANNELS"]["email"]["TO"] == ["ops@example.org", "boss@example.org"]
+    assert found["CHANNELS"]["url-1"]["URL"] == "slack://a/b/c/#x,#y"
+    assert found["CHANNELS"]["url-2"]["URL"] == "jsons://hooks.example.org/import"
+    assert len(found["CHANNELS"]) == 3
+
+
+@pytest.mark.skipif(django.VERSION >= (6, 1), reason="Django 6.1 has MAILERS instead")
+def test_a_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(monkeypatch, EMAIL_URL="smtp+tls://me:hush@mail.example.org:587")
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"]) == ("mail.example.org", 587)
+    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("me", "hush")
+    assert (found["EMAIL_USE_TLS"], found["EMAIL_TIMEOUT"]) == (True, 10)
+    assert read(monkeypatch, EMAIL_URL="consolemail://")["EMAIL_BACKEND"].endswith(
+        "console.EmailBackend"
+    )
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="new in Django 6.1")
+def test_a_mailer(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(monkeypatch, EMAIL_URL="smtp+tls://me:hush@mail.example.org:587")
+    assert found["MAILERS"]["default"]["OPTIONS"] == {
+        "host": "mail.example.org",
+        "port": 587,
+        "username": "me",
+        "password": "hush",
+        "use_tls": True,
+        "timeout": 10,
+    }
+    found = read(monkeypatch, EMAIL_URL="consolemail://")
+    assert found["MAILERS"]["default"]["OPTIONS"] == {}
+
+
+@pytest.mark.parametrize("url", ["nonsense", "pigeon://me:hush@mail", "smtp://me:hush@mail:x"])
+def test_a_mail_server_that_cannot_be_read_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL cannot be read") as error:
+        read(monkeypatch, EMAIL_URL=url)
+    assert "hush" not in str(error.value)
 
 
 def test_debugging(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,9 @@ ORDER = (
     "notices",
     "looking",
     "sync",
+    "retention",
+    "pacing",
+    "watching",
     "api",
     "admin",
     "management",
@@ -39,7 +42,7 @@ ORDER = (
     "migrations",
 )
 #: Faces read; nobody but the sync and the store itself writes operations and their history.
-WRITERS = {"sync.py", "models"}
+WRITERS = {"sync.py", "retention.py", "models"}
 HISTORY = ("ImportOperation", "StatusTransition", "ProgressSample", "SyncPeriod", "SyncLease")
 
 

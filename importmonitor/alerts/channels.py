@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-from django.core.mail import DNS_NAME, EmailMessage
+from django.core import mail
 from django.utils.module_loading import import_string
 
 from importmonitor import channels
@@ -64,20 +64,20 @@ class EmailChannel:
     def send(self, message: Message) -> None:
         # The same for every attempt: a mailbox that gets it twice can tell.
         key = hashlib.sha256(message.body["idempotency_key"].encode()).hexdigest()[:32]
-        mail = EmailMessage(
+        letter = mail.EmailMessage(
             subject=f"[importmonitor] {message.title}",
             body=message.text,
             from_email=self.sender,
             to=self.to,
             headers={
-                "Message-ID": f"<importmonitor.{key}@{DNS_NAME}>",
+                "Message-ID": f"<importmonitor.{key}@{mail.DNS_NAME}>",
                 # RFC 3834: nobody is to answer that they are on holiday.
                 "Auto-Submitted": "auto-generated",
                 "X-Importmonitor-Event": message.body["event"],
             },
         )
         try:
-            mail.send()
+            _mailer().send_messages([letter])
         except smtplib.SMTPResponseException as error:
             # Its text can repeat what was sent, credentials included.
             raise Undelivered(f"The mail server answered {error.smtp_code}.") from None
@@ -129,8 +129,20 @@ class AppriseChannel:
             raise Undelivered(f"{self.scheme}: {why}.")
 
 
+#: Seconds for each answer of a mail server, where the host's settings give none.
+_MAIL_TIMEOUT = 10
 _CODE = re.compile(r"error=([0-9]{3})\b")
 _capturing: ContextVar[list[str] | None] = ContextVar("capturing", default=None)
+
+
+def _mailer() -> Any:
+    """Return Django's connection for mail, which gives up if the server says nothing."""
+    # Django 6.1 has several mailers, and deprecates get_connection.
+    mailers: Any = getattr(mail, "mailers", None)
+    connection: Any = mail.get_connection() if mailers is None else mailers.default
+    if getattr(connection, "timeout", _MAIL_TIMEOUT) is None:
+        connection.timeout = _MAIL_TIMEOUT
+    return connection
 
 
 def _is_address(value: object) -> bool:

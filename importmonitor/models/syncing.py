@@ -162,6 +162,11 @@ class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
             holder="", expires_at=None, not_before=not_before, **known
         )
 
+    def release_all(self, workspaces: list[str], holders: str) -> None:
+        """Give back these workspaces' leases, of all holders whose names begin so."""
+        held = self.filter(workspace__in=workspaces, holder__startswith=holders)
+        held.update(holder="", expires_at=None)
+
 
 class SyncLease(models.Model):
     """The right to sync a workspace, for one process at a time; and what the next one must know.

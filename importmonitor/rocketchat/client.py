@@ -7,6 +7,7 @@ a finished operation back to `importer_user_selection`).
 import json
 import random
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -20,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from importmonitor import __version__
 from importmonitor.rocketchat import answers, deadline
 from importmonitor.rocketchat.answers import Answer
+from importmonitor.rocketchat.budget import Budget, budget_in
 from importmonitor.rocketchat.errors import BadAnswer, RocketChatError, Unreachable
 from importmonitor.rocketchat.operation import Operation, json_type, parse_operation
 from importmonitor.workspaces import Workspace
@@ -42,11 +44,16 @@ _TROUBLES = (requests.RequestException, HTTPError, HTTPException, OSError, Value
 class Client:
     """Asks one workspace, over one kept connection. Not for use by two threads at once.
 
+    `now` is the clock by which Rocket.Chat's times for waiting are understood. `budget` is what
+    the last call of `current_operation` left, or None where Rocket.Chat sets no limit.
+
     Every method raises a RocketChatError, within the workspace's deadline, and nothing else.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, now: Callable[[], datetime] | None = None) -> None:
         self.workspace = workspace
+        self.budget: Budget | None = None
+        self._now = now or (lambda: datetime.now(UTC))
         self._session = _Session()
         self._session.headers.update(
             {"Accept": "application/json", "User-Agent": f"importmonitor/{__version__}"}
@@ -75,6 +82,7 @@ class Client:
         Rocket.Chat wants the permission `run-import`.
         """
         answer = self._get("api/v1/getCurrentImportOperation", permission="run-import")
+        self.budget = budget_in(answer.headers, answer.received_at)
         body = self._json(answer)
         if not isinstance(body, dict):
             raise self._refusal(answer, f"an object was expected, not {json_type(body)}")
@@ -189,7 +197,7 @@ class Client:
                 status=response.status_code,
                 content_type=response.headers.get("Content-Type", ""),
                 headers=response.headers,
-                received_at=datetime.now(UTC),
+                received_at=self._now(),
             )
             # Of what is not a good answer, the beginning tells all that there is to tell.
             good = 200 <= response.status_code < 300

@@ -13,7 +13,14 @@ from project.simulator.workspace import Workspace
 from tests.process.databases import Database, new_database
 from tests.process.processes import Project, ending_all, surroundings
 
-TABLES = ("statustransition", "importoperation", "syncperiod", "synclease")
+TABLES = (
+    "alert",
+    "progresssample",
+    "statustransition",
+    "importoperation",
+    "syncperiod",
+    "synclease",
+)
 
 
 @pytest.fixture

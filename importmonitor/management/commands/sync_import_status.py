@@ -1,42 +1,57 @@
-"""`manage.py sync_import_status`: look at Rocket.Chat's imports once, and store what is new."""
+"""`manage.py sync_import_status`: look at Rocket.Chat's imports, and store what is new."""
 
 import gc
-import json
+import logging
 import signal
 import sys
-from argparse import ArgumentParser
-from datetime import datetime
-from typing import Any
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 from django.core.management import BaseCommand, CommandError
-from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
-from importmonitor import outcomes
-from importmonitor.changes import Change
-from importmonitor.looking import LEASED
-from importmonitor.management.arguments import (
-    FAILED,
-    add_workspace_argument,
-    chosen,
-    printable,
-)
-from importmonitor.models import ImportOperation
-from importmonitor.rocketchat.operation import COUNTS
-from importmonitor.sync import SyncResult, sync_workspace
+from importmonitor.management.arguments import FAILED, MISUSED, add_workspace_argument, chosen
+from importmonitor.management.reports import Lines, in_trouble, json_line, text_line
+from importmonitor.outcomes import is_active
+from importmonitor.sync import SyncResult, Trouble, sync_workspace
+from importmonitor.workspaces import Workspace
+
+if TYPE_CHECKING:
+    from importmonitor.rocketchat.client import Client
+
+logger = logging.getLogger(__name__)
+
+#: How each workspace was seen last, None where that came to no result.
+Told = dict[str, SyncResult | None]
 
 #: Exit status with --fail-on-import-error: all could be looked at, and an import is in trouble.
 IMPORT_FAILED = 3
 #: Exit status after Ctrl-C, as shells have it.
 INTERRUPTED = 130
+#: Seconds between two looks of a watch, while something is active and while nothing is.
+INTERVAL = 30.0
+IDLE_INTERVAL = 300.0
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, from a tenth to a day; raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.1 <= number <= 86_400:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 86400")
+    return number
 
 
 class Command(BaseCommand):
     help = (
         "Look at the current import operation of each Rocket.Chat workspace and store what is "
-        "new. Exit status: 0 all were looked at, 1 one or more could not be, 2 bad usage or "
-        "configuration, 3 with --fail-on-import-error: an import failed, was interrupted or is "
-        "stalled."
+        "new; with --watch, over and over. Exit status: 0 all were looked at, 1 one or more could "
+        "not be, 2 bad usage or configuration, 3 with --fail-on-import-error: an import failed, "
+        "was interrupted or is stalled, 130 ended before it was through."
     )
     # The checks of a whole site load its URLs, its admin and DRF, and cost a cron command as much
     # as all that it does (benchmarks/). The settings that matter here are validated on use.
@@ -56,151 +71,140 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_workspace_argument(parser)
-        parser.add_argument(
-            "--dry-run", action="store_true", help="show what would change and write nothing"
+        add = parser.add_argument
+        add("--watch", action="store_true", help="go on looking until Ctrl-C or SIGTERM")
+        add(
+            "--interval",
+            type=seconds,
+            metavar="S",
+            help="with --watch: seconds between two looks while something is active (default: 30)",
         )
-        parser.add_argument(
+        add(
+            "--idle-interval",
+            type=seconds,
+            metavar="S",
+            help="with --watch: seconds between two looks while nothing is (default: 300)",
+        )
+        add(
+            "--until-finished",
+            action="store_true",
+            help="with --watch: end when no import is active in any of the workspaces",
+        )
+        add("--dry-run", action="store_true", help="show what would change and write nothing")
+        add(
             "--format",
             choices=("text", "json"),
             default="text",
             help="json: one object a line for each workspace (default: text)",
         )
-        parser.add_argument(
+        add(
             "--fail-on-import-error",
             action="store_true",
             help="exit with 3 if an import failed, was interrupted or is stalled",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        describe = json_line if options["format"] == "json" else text_line
-        results = []
-        for workspace in chosen(options["workspace"]):
-            try:
-                result = sync_workspace(workspace.alias, dry_run=options["dry_run"])
-            except DatabaseError as error:
-                # The first line: in those that follow, psycopg shows the statement.
-                told = next(iter(str(error).splitlines()), type(error).__name__)
-                raise CommandError(
-                    f"{workspace.alias}: the database could not be used: {told}. Is it up, and "
-                    "has `manage.py migrate` been run?",
-                    returncode=FAILED,
-                ) from None
-            results.append(result)
-            if options["verbosity"] > 0 or not result.ok:
-                self.stdout.write(describe(result))
-            if result.error is not None:
-                self.stderr.write(f"{result.error.kind}: {printable(str(result.error))}")
-        if not all(result.ok for result in results):
+        refuse_what_does_not_go_together(options)
+        workspaces = chosen(options["workspace"])
+        lines = Lines(
+            self.stdout,
+            self.stderr,
+            json_line if options["format"] == "json" else text_line,
+            quiet=options["verbosity"] == 0,
+        )
+        if options["watch"]:
+            told = watch_workspaces(options, workspaces, lines)
+        elif len(workspaces) == 1:
+            # Without threads and what they need: this is what cron runs every minute.
+            told = poll_one(workspaces[0], lines, dry_run=options["dry_run"])
+        else:
+            told = poll_all(workspaces, lines, dry_run=options["dry_run"])
+        if not all(result is not None and result.ok for result in told.values()):
             sys.exit(FAILED)
         if options["fail_on_import_error"] and any(
-            result.operation is not None and in_trouble(result.operation) for result in results
+            result is not None and result.operation is not None and in_trouble(result.operation)
+            for result in told.values()
         ):
             sys.exit(IMPORT_FAILED)
 
 
-def in_trouble(operation: ImportOperation) -> bool:
-    """Tell whether an operation failed, was interrupted or is stalled."""
-    return outcomes.stalled(operation) or outcomes.outcome(operation) in outcomes.TROUBLE
+def refuse_what_does_not_go_together(options: dict[str, Any]) -> None:
+    """Raise CommandError for options that only mean something with others, or without them."""
+    if options["watch"]:
+        if options["dry_run"]:
+            raise CommandError("--dry-run cannot be watched: leave out one.", returncode=MISUSED)
+        return
+    for name in ("interval", "idle_interval", "until_finished"):
+        if options[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise CommandError(f"{option} is for --watch: add that.", returncode=MISUSED)
 
 
-def text_line(result: SyncResult) -> str:
-    """Describe a poll in one line for people."""
-    told = f"{result.workspace}: "
-    if result.error is not None:
-        return f"{told}could not be looked at ({result.error.kind})"
-    if result.skipped == LEASED:
-        return f"{told}skipped, being synced by another process"
-    if result.skipped is not None:
-        return f"{told}skipped, not to be asked {result.skipped.removeprefix('not ')}"
-    told += (
-        "nothing was ever imported"
-        if result.operation is None
-        else printable(operation_text(result.operation))
+def poll_one(workspace: Workspace, lines: Lines, *, dry_run: bool) -> Told:
+    """Poll one workspace; return how it went by its alias, None if that was no result."""
+    outcome: SyncResult | Trouble
+    try:
+        outcome = sync_workspace(workspace, dry_run=dry_run)
+    except (DatabaseError, InterfaceError) as error:
+        outcome = Trouble(workspace.alias, error)
+    return {workspace.alias: lines.tell(outcome)}
+
+
+def poll_all(workspaces: Sequence[Workspace], lines: Lines, *, dry_run: bool) -> Told:
+    """Poll workspaces side by side; return how each went, None for what was no result."""
+    from importmonitor.watching import Pool, poll_once
+
+    def poll(workspace: Workspace, client: "Client") -> SyncResult:
+        return sync_workspace(workspace, client=client, dry_run=dry_run)
+
+    with closing(poll_once(workspaces, Pool(poll))) as outcomes:
+        return {outcome.workspace: lines.tell(outcome) for outcome in outcomes}
+
+
+def watch_workspaces(
+    options: dict[str, Any], workspaces: Sequence[Workspace], lines: Lines
+) -> Told:
+    """Poll until Ctrl-C or SIGTERM, or until nothing is active; return how each went last."""
+    from importmonitor.management.live import display
+    from importmonitor.watching import Pool, watch
+
+    wanted = list(workspaces)
+
+    def read() -> Sequence[Workspace]:
+        # A mistake made in the settings meanwhile is no reason to stop looking.
+        try:
+            wanted[:] = chosen(options["workspace"])
+        except CommandError as error:
+            logger.warning("%s", error)
+        return wanted
+
+    def poll(workspace: Workspace, client: "Client") -> SyncResult:
+        return sync_workspace(workspace, client=client)
+
+    told: Told = {}
+    outcomes = watch(
+        read,
+        Pool(poll),
+        interval=options["interval"] or INTERVAL,
+        idle_interval=options["idle_interval"] or IDLE_INTERVAL,
     )
-    if result.dry_run:
-        changes = "; ".join(change_text(change) for change in result.changes)
-        told += f" | would change: {printable(changes) or 'nothing'}"
+    try:
+        with closing(outcomes), display(lines) as tell:
+            for outcome in outcomes:
+                told[outcome.workspace] = tell(outcome)
+                each = [told.get(workspace.alias) for workspace in wanted]
+                if options["until_finished"] and all(map(is_finished, each)):
+                    break
+    except KeyboardInterrupt:
+        if options["until_finished"]:
+            raise
+        # The way for a watch to end.
+        return {}
     return told
 
 
-def operation_text(operation: ImportOperation) -> str:
-    """Describe an operation: type, file, how it stands, its counters."""
-    name = " ".join(filter(None, (operation.type, outcomes.file_name(operation))))
-    outcome = outcomes.outcome(operation)
-    stands = outcome.value.replace("_", " ") if outcome else operation.state
-    told = f"{name or operation.remote_id}: {stands}"
-    if operation.status:
-        told += f" ({operation.status})"
-    if operation.count_completed is not None:
-        total = "?" if operation.count_total is None else f"{operation.count_total:,}"
-        told += f", {operation.count_completed:,} of {total}"
-        if (percent := outcomes.percent(operation)) is not None:
-            told += f", {percent} %"
-    if operation.count_error:
-        told += f", {operation.count_error:,} errors"
-    if outcomes.stalled(operation):
-        told += ", stalled"
-    return told
-
-
-def change_text(change: Change) -> str:
-    """Describe a change field by field, less the document that it was read from."""
-    if change.created:
-        return f"new operation {change.operation.remote_id}"
-    return ", ".join(
-        f"{name} {'·' if old in (None, '') else old} → {new}"
-        for name, (old, new) in change.updated.items()
-        if name != "payload"
-    )
-
-
-def json_line(result: SyncResult) -> str:
-    """Describe a poll as one JSON object; DESIGN's contract with other programs."""
-    operation = result.operation
-    return json.dumps(
-        {
-            "workspace": result.workspace,
-            "ok": result.ok,
-            "skipped": result.skipped,
-            "error": result.error and {"kind": result.error.kind, "message": str(result.error)},
-            "operation": operation and operation_json(operation, result.polled_at),
-            "changes": [change_json(change) for change in result.changes],
-            "polled_at": result.polled_at,
-            "duration_ms": round(result.duration.total_seconds() * 1000, 1),
-        },
-        cls=DjangoJSONEncoder,
-    )
-
-
-def operation_json(operation: ImportOperation, now: datetime) -> dict[str, Any]:
-    left = outcomes.time_left(operation, now)
-    return {
-        "remote_id": operation.remote_id,
-        "type": operation.type,
-        "status": operation.status,
-        "state": operation.state,
-        "outcome": outcomes.outcome(operation),
-        "valid": operation.valid,
-        "counters": {name: getattr(operation, f"count_{name}") for name in COUNTS},
-        "percent": outcomes.percent(operation),
-        "seconds_left": left and round(left.total_seconds()),
-        "stalled": outcomes.stalled(operation),
-    }
-
-
-def change_json(change: Change) -> dict[str, Any]:
-    return {
-        "remote_id": change.operation.remote_id,
-        "created": change.created,
-        "fields": {name: list(both) for name, both in change.updated.items() if name != "payload"},
-        "transitions": [
-            {
-                "from_status": transition.from_status,
-                "to_status": transition.to_status,
-                "from_state": transition.from_state,
-                "to_state": transition.to_state,
-                "reason": transition.reason,
-            }
-            for transition in change.transitions
-        ],
-    }
+def is_finished(result: SyncResult | None) -> bool:
+    """Tell whether a look has shown that no import is active."""
+    if result is None or not result.ok or result.skipped is not None:
+        return False
+    return result.operation is None or not is_active(result.operation)

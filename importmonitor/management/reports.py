@@ -1,0 +1,193 @@
+"""How a poll is told on a terminal: in a line for people, or as JSON for programs."""
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import OutputWrapper
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DatabaseError, InterfaceError
+
+from importmonitor import outcomes, wording
+from importmonitor.changes import Change
+from importmonitor.looking import LEASED
+from importmonitor.management.arguments import printable
+from importmonitor.models import ImportOperation
+from importmonitor.rocketchat.operation import COUNTS
+from importmonitor.sync import SyncResult, Trouble
+
+logger = logging.getLogger(__name__)
+
+
+class Lines:
+    """Tells outcomes line by line: how it went on stdout, what is wrong on stderr.
+
+    `describe` makes the line of a result; a `quiet` one has none when all is well. `changes_only`
+    leaves out what would repeat the workspace's last line.
+    """
+
+    def __init__(
+        self,
+        stdout: OutputWrapper,
+        stderr: OutputWrapper,
+        describe: Callable[[SyncResult], str],
+        *,
+        quiet: bool,
+    ) -> None:
+        self.stdout, self.stderr = stdout, stderr
+        self.describe = describe
+        self.quiet = quiet
+        self.changes_only = False
+        self._last: dict[str, tuple[str, str]] = {}
+
+    def tell(self, outcome: SyncResult | Trouble) -> SyncResult | None:
+        """Tell how a poll went; return its result, if it came to one."""
+        line = trouble = ""
+        if isinstance(outcome, Trouble):
+            trouble = f"{outcome.workspace}: {trouble_text(outcome)}"
+        else:
+            if not (self.quiet and outcome.ok):
+                line = self.describe(outcome)
+            if outcome.error is not None:
+                trouble = f"{outcome.error.kind}: {printable(str(outcome.error))}"
+        if not self.changes_only or self._last.get(outcome.workspace) != (line, trouble):
+            self._write(line, trouble)
+        self._last[outcome.workspace] = (line, trouble)
+        if isinstance(outcome, Trouble):
+            return None
+        if outcome.notice:
+            self.stderr.write(printable(outcome.notice))
+        return outcome
+
+    def _write(self, line: str, trouble: str) -> None:
+        if line:
+            self.stdout.write(line)
+            self.stdout.flush()
+        if trouble:
+            self.stderr.write(trouble)
+
+
+def trouble_text(trouble: Trouble) -> str:
+    """Say why a poll came to no result."""
+    error = trouble.error
+    if isinstance(error, DatabaseError | InterfaceError):
+        # The first line: in those that follow, psycopg shows the statement.
+        told = next(iter(str(error).splitlines()), type(error).__name__)
+        return (
+            f"the database could not be used: {told}. Is it up, and has `manage.py migrate` "
+            "been run?"
+        )
+    logger.error("A poll of %s failed.", trouble.workspace, exc_info=error)
+    return f"{type(error).__name__}: this is a mistake in importmonitor; its log has the rest."
+
+
+def in_trouble(operation: ImportOperation) -> bool:
+    """Tell whether an operation failed, was interrupted or is stalled."""
+    return outcomes.stalled(operation) or outcomes.outcome(operation) in outcomes.TROUBLE
+
+
+def text_line(result: SyncResult) -> str:
+    """Describe a poll in one line for people."""
+    told = f"{result.workspace}: "
+    if result.error is not None:
+        return f"{told}could not be looked at ({result.error.kind})"
+    if result.skipped == LEASED:
+        return f"{told}skipped, being synced by another process"
+    if result.skipped is not None:
+        return f"{told}skipped, not to be asked {result.skipped.removeprefix('not ')}"
+    told += (
+        "nothing was ever imported"
+        if result.operation is None
+        else printable(operation_text(result.operation, result.polled_at))
+    )
+    if result.dry_run:
+        changes = "; ".join(change_text(change) for change in result.changes)
+        told += f" | would change: {printable(changes) or 'nothing'}"
+    return told
+
+
+def operation_text(operation: ImportOperation, now: datetime) -> str:
+    """Describe an operation: type, file, how it stands, its counters."""
+    name = " ".join(filter(None, (operation.type, outcomes.file_name(operation))))
+    outcome = outcomes.outcome(operation)
+    stands = outcome.value.replace("_", " ") if outcome else operation.state
+    told = f"{name or operation.remote_id}: {stands}"
+    if operation.status:
+        told += f" ({operation.status})"
+    if operation.count_completed is not None:
+        total = "?" if operation.count_total is None else f"{operation.count_total:,}"
+        told += f", {operation.count_completed:,} of {total}"
+        if (percent := outcomes.percent(operation)) is not None:
+            told += f", {percent} %"
+    if operation.count_error:
+        told += f", {operation.count_error:,} errors"
+    if (left := outcomes.time_left(operation, now)) is not None:
+        told += f", about {wording.lasting(left)} left"
+    if outcomes.stalled(operation):
+        told += ", stalled"
+    return told
+
+
+def change_text(change: Change) -> str:
+    """Describe a change field by field, less the document that it was read from."""
+    if change.created:
+        return f"new operation {change.operation.remote_id}"
+    return ", ".join(
+        f"{name} {'·' if old in (None, '') else old} → {new}"
+        for name, (old, new) in change.updated.items()
+        if name != "payload"
+    )
+
+
+def json_line(result: SyncResult) -> str:
+    """Describe a poll as one JSON object; DESIGN's contract with other programs."""
+    operation = result.operation
+    return json.dumps(
+        {
+            "workspace": result.workspace,
+            "ok": result.ok,
+            "skipped": result.skipped,
+            "error": result.error and {"kind": result.error.kind, "message": str(result.error)},
+            "operation": operation and operation_json(operation, result.polled_at),
+            "changes": [change_json(change) for change in result.changes],
+            "polled_at": result.polled_at,
+            "duration_ms": round(result.duration.total_seconds() * 1000, 1),
+        },
+        cls=DjangoJSONEncoder,
+    )
+
+
+def operation_json(operation: ImportOperation, now: datetime) -> dict[str, Any]:
+    left = outcomes.time_left(operation, now)
+    return {
+        "remote_id": operation.remote_id,
+        "type": operation.type,
+        "status": operation.status,
+        "state": operation.state,
+        "outcome": outcomes.outcome(operation),
+        "valid": operation.valid,
+        "counters": {name: getattr(operation, f"count_{name}") for name in COUNTS},
+        "percent": outcomes.percent(operation),
+        "seconds_left": left and round(left.total_seconds()),
+        "stalled": outcomes.stalled(operation),
+    }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    return {
+        "remote_id": change.operation.remote_id,
+        "created": change.created,
+        "fields": {name: list(both) for name, both in change.updated.items() if name != "payload"},
+        "transitions": [
+            {
+                "from_status": transition.from_status,
+                "to_status": transition.to_status,
+                "from_state": transition.from_state,
+                "to_state": transition.to_state,
+                "reason": transition.reason,
+            }
+            for transition in change.transitions
+        ],
+    }
