@@ -77,6 +77,10 @@ class Turn:
         if not SyncLease.objects.renew(self.alias, self.holder, until=until):
             raise LeaseLost
 
+    def pruned_before(self) -> datetime | None:
+        """Return up to when this workspace's history was deleted on purpose."""
+        return _lease(self).pruned_before
+
     def release(self) -> None:
         SyncLease.objects.release(
             self.alias, self.holder, not_before=self.not_before, **self.for_the_next
@@ -113,7 +117,7 @@ def look_at(
             look,
             latest=_latest(turn, ready),
             known_since=SyncPeriod.objects.known_since(turn.alias),
-            pruned_before=_lease(turn).pruned_before,
+            pruned_before=turn.pruned_before(),
         )
     return look, touchable(look)
 

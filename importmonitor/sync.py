@@ -168,6 +168,8 @@ def _store(
     with transaction.atomic():
         # What was read above may have changed since. Behind this fence nothing can any more.
         turn.renew()
+        if look.latest:
+            look = replace(look, pruned_before=turn.pruned_before())
         operation, changes = compare(look, touchable(look), options)
         _save(changes, operation, look.at)
         told = [notice for change in changes for notice in notices.of_change(change, look.at)]

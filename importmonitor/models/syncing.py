@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Exists, F, Q, Subquery
+from django.db.models import Case, Exists, F, Q, Subquery, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.alerts import Alert
@@ -161,6 +161,15 @@ class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
         self.filter(workspace=workspace, holder=holder).update(
             holder="", expires_at=None, not_before=not_before, **known
         )
+
+    def pruned(self, workspace: str, before: datetime) -> None:
+        """Note that what ended before a time was deleted.
+
+        Like `renew` it is a fence, as the first statement of a transaction.
+        """
+        # What was pruned once stays so, whatever is asked for later: Greatest, but for NULLs.
+        later = Case(When(pruned_before__gt=before, then=F("pruned_before")), default=Value(before))
+        self.filter(workspace=workspace).update(pruned_before=later)
 
     def release_all(self, workspaces: list[str], holders: str) -> None:
         """Give back these workspaces' leases, of all holders whose names begin so."""

@@ -1,0 +1,66 @@
+"""`manage.py send_test_alert`: see whether alerts arrive."""
+
+import sys
+import uuid
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import BaseCommand, CommandError
+from django.utils import timezone
+
+from importmonitor import conf
+from importmonitor.alerts import outbox
+from importmonitor.alerts.messages import test_notice
+from importmonitor.management.arguments import FAILED, MISUSED
+from importmonitor.models import Alert
+
+
+class Command(BaseCommand):
+    help = (
+        "Send a message through each channel, the way that alerts go, and tell whether it was "
+        "accepted. Exit status: 0 all were, 1 one or more were not, 2 bad usage or configuration."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--channel",
+            action="append",
+            metavar="NAME",
+            default=[],
+            help="this channel only; may be given several times (default: all)",
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            config = conf.config()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error), returncode=MISUSED) from None
+        configured = config.options.channels
+        if not configured:
+            raise CommandError(
+                "No channel is configured. Set IMPORTMONITOR_ALERT_EMAILS or "
+                "IMPORTMONITOR_ALERT_URLS, or fill IMPORTMONITOR['CHANNELS'].",
+                returncode=MISUSED,
+            )
+        names = list(dict.fromkeys(options["channel"])) or list(configured)
+        if unknown := [name for name in names if name not in configured]:
+            raise CommandError(
+                f"There is no channel {unknown[0]!r}. Configured: {', '.join(configured)}.",
+                returncode=MISUSED,
+            )
+        now = timezone.now()
+        workspace = next(iter(config.workspaces), "importmonitor")
+        notice = test_notice(workspace, at=now, key=f"test:{uuid.uuid4()}")
+        outbox.write([notice], now, [configured[name] for name in names])
+        while outbox.deliver(key=notice.key):
+            pass
+        alerts = Alert.objects.filter(key=notice.key).order_by("pk")
+        for alert in alerts:
+            if alert.delivered_at:
+                self.stdout.write(self.style.SUCCESS(f"{alert.channel}: delivered"))
+            else:
+                self.stderr.write(f"{alert.channel}: {alert.last_error or 'not delivered'}")
+        if not all(alert.delivered_at for alert in alerts):
+            sys.exit(FAILED)

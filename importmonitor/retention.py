@@ -1,0 +1,88 @@
+"""How long history is kept: what is too old is deleted in batches, but never what still matters."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from importmonitor.models import (
+    Alert,
+    ImportOperation,
+    ProgressSample,
+    StatusTransition,
+    SyncLease,
+    SyncPeriod,
+)
+
+#: Rows in one transaction: a sync that comes in between waits for so many at most.
+BATCH = 500
+
+
+@dataclass
+class Pruned:
+    """How many rows were deleted, or would be."""
+
+    operations: int = 0
+    samples: int = 0
+    periods: int = 0
+    alerts: int = 0
+
+
+def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
+    """Delete what ended before a time, with all that belongs to it.
+
+    What is open stays, and so does the newest operation of each workspace, which is what its
+    current one is told from; so do the newest period and the last in which it could be looked at.
+    """
+    pruned = Pruned()
+    for workspace in SyncLease.objects.values_list("workspace", flat=True).order_by("pk"):
+        operations = ImportOperation.objects.filter(workspace=workspace)
+        newest = operations.newest_first().values("pk")[:1]
+        old = operations.filter(finished_at__lt=before).exclude(pk=newest).order_by("finished_at")
+        periods = _old_periods(workspace, before)
+        if dry_run:
+            pruned.operations += old.count()
+            pruned.periods += periods.count()
+            continue
+        while True:
+            with transaction.atomic():
+                # First: a sync that runs waits here, and then knows what not to take in again.
+                SyncLease.objects.pruned(workspace, before)
+                keys = list(old.values_list("pk", flat=True)[:BATCH])
+                # One by one: Django would read all of it first to find out what belongs together.
+                Alert.objects.filter(operation__in=keys).delete()
+                ProgressSample.objects.filter(operation__in=keys).delete()
+                StatusTransition.objects.filter(operation__in=keys).delete()
+                ImportOperation.objects.filter(pk__in=keys).delete()
+            pruned.operations += len(keys)
+            if len(keys) < BATCH:
+                break
+        pruned.periods += _delete(periods)
+    alerts = Alert.objects.filter(operation=None, created_at__lt=before, next_attempt_at=None)
+    pruned.alerts = alerts.count() if dry_run else _delete(alerts)
+    return pruned
+
+
+def prune_samples(before: datetime, *, dry_run: bool = False) -> int:
+    """Delete the samples of finished operations from before a time; return how many."""
+    samples = ProgressSample.objects.filter(
+        observed_at__lt=before, operation__finished_at__isnull=False
+    )
+    return samples.count() if dry_run else _delete(samples.order_by("observed_at"))
+
+
+def _old_periods(workspace: str, before: datetime) -> QuerySet[SyncPeriod]:
+    periods = SyncPeriod.objects
+    kept = [each.pk for each in (periods.newest(workspace), periods.last_good(workspace)) if each]
+    return periods.filter(workspace=workspace, last_at__lt=before).exclude(pk__in=kept)
+
+
+def _delete(rows: QuerySet[Any]) -> int:
+    """Delete rows by their keys, some at a time: MySQL deletes no slice of a query."""
+    deleted = 0
+    while keys := list(rows.values_list("pk", flat=True)[:BATCH]):
+        rows.filter(pk__in=keys).delete()
+        deleted += len(keys)
+    return deleted

@@ -1,0 +1,185 @@
+"""What is old is deleted, and what still matters is not, nor comes back, nor is told again."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from importmonitor import retention
+from importmonitor.models import (
+    Alert,
+    ImportOperation,
+    ProgressSample,
+    StatusTransition,
+    SyncLease,
+    SyncPeriod,
+)
+from importmonitor.retention import prune_operations, prune_samples
+from importmonitor.sync import sync_workspace
+from project.simulator.workspace import Workspace
+from tests.conftest import MONDAY
+
+pytestmark = pytest.mark.django_db
+
+NOW = timezone.now()
+CHANNELS = {"log": {"BACKEND": "tests.commands.test_prune_import_history.Nowhere"}}
+
+
+class Nowhere:
+    def __init__(self, options: Any) -> None: ...
+
+    def send(self, message: Any) -> None: ...
+
+
+def make(workspace: str, *ages: float, open_ages: tuple[float, ...] = ()) -> None:
+    """Store finished operations of so many days ago, each with all that can belong to one."""
+    SyncLease.objects.get_or_create(workspace=workspace)
+    for number, age in enumerate([*ages, *open_ages]):
+        then = NOW - timedelta(days=age)
+        operation = ImportOperation.objects.create(
+            workspace=workspace,
+            remote_id=f"{workspace}-{number}",
+            state="done",
+            started_at=then,
+            first_seen_at=then,
+            last_seen_at=then,
+            last_progress_at=then,
+            finished_at=None if age in open_ages else then,
+        )
+        transition = StatusTransition.objects.create(
+            operation=operation, to_state="done", reason="remote", observed_at=then
+        )
+        ProgressSample.objects.create(operation=operation, observed_at=then)
+        Alert.objects.create(
+            operation=operation,
+            transition=transition,
+            workspace=workspace,
+            key=f"{workspace}-{number}",
+            body={},
+            created_at=then,
+        )
+
+
+def ages_left(workspace: str) -> list[int]:
+    rows = ImportOperation.objects.filter(workspace=workspace).order_by("started_at")
+    return [round((NOW - row.started_at).total_seconds() / 86_400) for row in rows]
+
+
+def test_the_old_go_with_all_that_belongs_to_them() -> None:
+    make("default", 400, 200, 10)
+    pruned = prune_operations(NOW - timedelta(days=100))
+    assert pruned.operations == 2
+    assert ages_left("default") == [10]
+    for model in (StatusTransition, ProgressSample, Alert):
+        assert model._default_manager.count() == 1
+
+
+def test_the_open_and_the_newest_of_each_workspace_stay() -> None:
+    make("a", 400, 300, open_ages=(350,))
+    make("b", 500)
+    make("c", 20, 10)
+    assert prune_operations(NOW - timedelta(days=100)).operations == 1
+    assert (ages_left("a"), ages_left("b"), ages_left("c")) == ([350, 300], [500], [20, 10])
+
+
+def test_a_dry_run_counts_and_leaves_it(capsys: pytest.CaptureFixture[str]) -> None:
+    make("default", 400, 200, 10)
+    call_command("prune_import_history", "--older-than", "100", "--dry-run")
+    assert capsys.readouterr().out.startswith("Would delete: operations 2, ")
+    assert len(ages_left("default")) == 3
+    assert SyncLease.objects.get().pruned_before is None
+    call_command("prune_import_history", "--older-than", "100d")
+    assert capsys.readouterr().out.startswith("Deleted: operations 2, ")
+    assert ages_left("default") == [10]
+
+
+def test_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 2)
+    make("default", 300, 299, 298, 297, 296, 10)
+    with CaptureQueriesContext(connection) as queries:
+        assert prune_operations(NOW - timedelta(days=100)).operations == 5
+    fences = [each for each in queries if "pruned_before" in each["sql"]]
+    assert len(fences) == 3
+    assert ages_left("default") == [10]
+
+
+def test_periods_but_for_the_newest_and_the_last_good_one() -> None:
+    SyncLease.objects.create(workspace="default")
+    for age, outcome in ((400, "ok"), (300, "Unreachable"), (200, "ok"), (190, "Unreachable")):
+        then = NOW - timedelta(days=age)
+        SyncPeriod.objects.create(workspace="default", outcome=outcome, first_at=then, last_at=then)
+    assert prune_operations(NOW - timedelta(days=100)).periods == 2
+    left = SyncPeriod.objects.order_by("pk").values_list("outcome", flat=True)
+    assert list(left) == ["ok", "Unreachable"]
+
+
+def test_alerts_about_workspaces_that_are_through() -> None:
+    then = NOW - timedelta(days=200)
+    for key, due in (("old", None), ("still tried", then)):
+        Alert.objects.create(
+            workspace="default", key=key, body={}, created_at=then, next_attempt_at=due
+        )
+    assert prune_operations(NOW - timedelta(days=100)).alerts == 1
+    assert Alert.objects.get().key == "still tried"
+
+
+def test_samples_of_what_is_over() -> None:
+    make("default", 400, 10, open_ages=(300,))
+    assert prune_samples(NOW - timedelta(days=90), dry_run=True) == 1
+    assert prune_samples(NOW - timedelta(days=90)) == 1
+    assert ProgressSample.objects.count() == 2
+    assert len(ages_left("default")) == 3
+
+
+def test_for_ever_unless_told_otherwise(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    make("default", 4000, 10)
+    call_command("prune_import_history")
+    out = capsys.readouterr().out
+    assert "kept for ever" in out
+    assert "Deleted: samples of counters 1." in out
+    assert len(ages_left("default")) == 2
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"KEEP_DAYS": 365, "KEEP_SAMPLES_DAYS": None}
+    call_command("prune_import_history", verbosity=0)
+    assert capsys.readouterr().out == ""
+    assert ages_left("default") == [10]
+
+
+@pytest.mark.parametrize("value", ["0", "-5", "soon", "1.5", "9" * 20])
+def test_misused(value: str) -> None:
+    with pytest.raises(CommandError, match="is not a number of days"):
+        call_command("prune_import_history", f"--older-than={value}")
+
+
+def test_what_was_pruned_is_not_taken_in_again_nor_told_again(
+    rocketchat: Workspace, settings: Any
+) -> None:
+    """Rocket.Chat goes on listing it for as long as there are no twenty newer ones."""
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"CHANNELS": CHANNELS}
+
+    def poll() -> None:
+        sync_workspace("default", now=rocketchat.clock.now)
+
+    poll()
+    for _ in range(3):
+        rocketchat.start_import("csv", seconds=60)
+        rocketchat.clock.advance(86_400)
+        poll()
+    assert ImportOperation.objects.count() == 3
+    assert Alert.objects.count() == 3
+    pruned = prune_operations(MONDAY + timedelta(days=1, hours=12))
+    assert pruned.operations == 2
+    told = set(Alert.objects.values_list("key", flat=True))
+    rocketchat.restart()
+    rocketchat.clock.advance(2 * 86_400)
+    poll()
+    assert ImportOperation.objects.count() == 1
+    new = rocketchat.start_import("csv", seconds=60)
+    rocketchat.clock.advance(600)
+    poll()
+    assert set(ImportOperation.objects.values_list("remote_id", flat=True)) > {new}
+    assert ImportOperation.objects.count() == 2
+    assert set(Alert.objects.exclude(key__in=told).values_list("event")) == {("import.finished",)}
