@@ -48,11 +48,15 @@ def end_reason(status: str, valid: bool | None) -> EndReason | None:
 def is_active(operation: ImportOperation) -> bool:
     """Tell whether more is to be expected of an operation: it runs, or waits for somebody.
 
-    One that is done and whose prepare page was opened waits for nobody.
+    That can be so after its end: Rocket.Chat's prepare page opens it again. While only that page
+    was opened, it waits for nobody.
     """
     if end_reason(operation.status, operation.valid):
         return False
-    return operation.finished_at is None or operation.state in ACTIVE
+    if operation.finished_at is None:
+        return True
+    # What a newer import hid may have been at work when it was last seen.
+    return operation.state in ACTIVE and operation.end_reason != EndReason.SUPERSEDED
 
 
 def outcome(operation: ImportOperation) -> Outcome | None:

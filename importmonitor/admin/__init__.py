@@ -1,5 +1,6 @@
 """The faces in the Django admin: they read the store; "Sync now" calls the sync."""
 
+from importmonitor.admin.alerts import AlertAdmin
 from importmonitor.admin.operations import ImportOperationAdmin
 
-__all__ = ["ImportOperationAdmin"]
+__all__ = ["AlertAdmin", "ImportOperationAdmin"]

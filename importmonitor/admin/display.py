@@ -15,6 +15,7 @@ from importmonitor import outcomes
 from importmonitor.models import ImportOperation
 from importmonitor.outcomes import Outcome
 from importmonitor.rocketchat.states import ImportState
+from importmonitor.wording import lasting
 
 EMPTY = "–"
 
@@ -48,11 +49,21 @@ OUTCOMES = {
     Outcome.CANCELED: Badge(Outcome.CANCELED.label, "⊘", "quiet"),
 }
 
+STALLED = Badge(gettext_lazy("stalled"), "■", "bad")
+
 
 def badge(operation: ImportOperation) -> SafeString:
-    """Show the outcome, or the state of an operation that has none yet."""
+    """Show the outcome, or the state of an operation that has none, or has been opened again."""
     outcome = outcomes.outcome(operation)
-    found = OUTCOMES[outcome] if outcome else state_badge(operation.state)
+    if outcome and not outcomes.is_active(operation):
+        found = OUTCOMES[outcome]
+    else:
+        found = STALLED if outcomes.stalled(operation) else state_badge(operation.state)
+    return as_badge(found)
+
+
+def as_badge(found: Badge) -> SafeString:
+    """Show a word with its shape."""
     return format_html(
         '<span class="im-badge im-{}"><span aria-hidden="true">{}</span> {}</span>',
         found.tone,
@@ -144,3 +155,16 @@ def pretty(payload: Any) -> SafeString:
     """Show JSON as it can be read."""
     text = json.dumps(payload, ensure_ascii=False, indent=2)
     return format_html('<pre class="im-payload" tabindex="0">{}</pre>', text)
+
+
+def pace(operation: ImportOperation) -> str:
+    """Say how fast an operation goes and how long it will yet take, or that it has stalled."""
+    now = timezone.now()
+    if operation.stalled_since:
+        return _("no progress for %(time)s") % {"time": lasting(now - operation.stalled_since)}
+    left = outcomes.time_left(operation, now)
+    if operation.rate is None or left is None:
+        return ""
+    rate = operation.rate * 60
+    told = {"rate": number(round(rate)) if rate >= 10 else f"{rate:.1f}", "time": lasting(left)}
+    return _("%(rate)s a minute, about %(time)s left") % told

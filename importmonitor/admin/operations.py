@@ -203,8 +203,10 @@ class ImportOperationAdmin(_ModelAdmin):
             "importmonitor/summary.html",
             {
                 "operation": operation,
+                "active": outcomes.is_active(operation),
                 "badge": display.badge(operation),
                 "progress": display.progress(operation),
+                "pace": display.pace(operation),
                 "file_name": outcomes.file_name(operation),
                 "started": display.at(operation.started_at),
                 "finished": display.at(operation.finished_at),
@@ -251,12 +253,13 @@ def card(workspace: health.WorkspaceHealth) -> dict[str, Any]:
         "since": wording.lasting(period.last_at - period.first_at) if period else None,
         "badge": display.badge(operation) if operation else None,
         "progress": display.progress(operation) if operation else None,
+        "pace": display.pace(operation) if operation else "",
         "file_name": outcomes.file_name(operation) if operation else None,
         "started": display.at(operation.started_at) if operation else None,
         "duration": wording.lasting(outcomes.duration(operation, timezone.now()))
         if operation
         else None,
-        "active": operation is not None and operation.finished_at is None,
+        "active": operation is not None and outcomes.is_active(operation),
     }
 
 

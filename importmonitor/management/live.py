@@ -1,6 +1,6 @@
 """The display of a watch: bars that move on a terminal, lines everywhere else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ Tell = Callable[[SyncResult | Trouble], SyncResult | None]
 
 
 @contextmanager
-def display(lines: Lines) -> Iterator[Tell]:
-    """Return what tells a watch's outcomes.
+def display(lines: Lines, aliases: Sequence[str]) -> Iterator[Tell]:
+    """Return what tells a watch's outcomes; `aliases` are the workspaces, in their order.
 
     Bars want a terminal and the extra `progress`. Lines are only written when something has
     changed; those of JSON, which programs read, each time.
@@ -44,16 +44,19 @@ def display(lines: Lines) -> Iterator[Tell]:
         TextColumn("{task.fields[pace]}", markup=False),
     )
     with Progress(*columns, expand=True) as progress:
-        yield _Bars(progress, lines).tell
+        yield _Bars(progress, lines, aliases).tell
 
 
 class _Bars:
     """One bar a workspace; what is wrong goes above them, as lines."""
 
-    def __init__(self, progress: "Progress", lines: Lines) -> None:
+    def __init__(self, progress: "Progress", lines: Lines, aliases: Sequence[str]) -> None:
         self.progress = progress
         self.lines = lines
-        self.tasks: dict[str, TaskID] = {}
+        self.tasks: dict[str, TaskID] = {alias: self._add(alias) for alias in aliases}
+
+    def _add(self, alias: str) -> "TaskID":
+        return self.progress.add_task("…", total=None, workspace=alias, counted="", pace="")
 
     def tell(self, outcome: SyncResult | Trouble) -> SyncResult | None:
         # Rich takes over stdout and stderr while bars are shown: lines come out above them.
@@ -63,9 +66,7 @@ class _Bars:
         if result is None or result.skipped is not None:
             return result
         if result.workspace not in self.tasks:
-            self.tasks[result.workspace] = self.progress.add_task(
-                "", total=None, workspace=result.workspace, counted="", pace=""
-            )
+            self.tasks[result.workspace] = self._add(result.workspace)
         self._show(self.tasks[result.workspace], result)
         return result
 
@@ -82,7 +83,10 @@ class _Bars:
         if outcomes.stalled(operation):
             stands = f"{stands}, stalled"
         name = operation.type or operation.importer_key
+        percent = outcomes.percent(operation)
         counted = f"{operation.count_completed or 0:,} / {operation.count_total or 0:,}"
+        if percent is not None:
+            counted += f", {percent} %"
         if operation.count_error:
             counted += f", {operation.count_error:,} errors"
         left = outcomes.time_left(operation, timezone.now())
@@ -93,7 +97,7 @@ class _Bars:
             task,
             description=printable(f"{name}: {stands}"),
             total=100,
-            completed=outcomes.percent(operation) or 0,
+            completed=percent or 0,
             counted=counted if operation.count_total else "",
             pace=pace,
         )

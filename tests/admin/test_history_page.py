@@ -88,6 +88,7 @@ def test_the_state_of_what_has_not_ended(root: Client) -> None:
         assert has_word(row, word)
 
 
+STATES = {"superseded": "importing", "done": "done", "canceled": "canceled"}
 OUTCOMES = [
     ("done", "done", {}),
     ("done", "done", {"count_total": 10, "count_completed": 10, "count_error": 0}),
@@ -108,12 +109,26 @@ def test_every_outcome_is_there() -> None:
 
 def test_the_outcome_of_what_has_ended(root: Client) -> None:
     ImportOperation.objects.bulk_create(
-        make_row(number, end_reason=end_reason, state="importing", **counts)
+        # Of what was hidden or broken off, Rocket.Chat's own word is what was last seen.
+        make_row(number, end_reason=end_reason, state=STATES.get(end_reason, "error"), **counts)
         for number, (end_reason, _, counts) in enumerate(OUTCOMES)
     )
     for row, (_, word, _) in zip(history(root).rows, OUTCOMES, strict=True):
         assert has_word(row, word)
         assert not has_word(row, "importing")
+
+
+def test_what_was_opened_again_and_runs_is_not_shown_as_done(root: Client) -> None:
+    make_row(1, end_reason="done", state="importing", status="importer_importing_users").save()
+    [row] = history(root).rows
+    assert has_word(row, "importing")
+    assert not has_word(row, "done")
+
+
+def test_what_has_stalled_is_shown_as_that(root: Client) -> None:
+    make_row(1, state="importing", stalled_since=NOON).save()
+    [row] = history(root).rows
+    assert has_word(row, "stalled")
 
 
 @pytest.mark.parametrize(

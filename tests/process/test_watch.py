@@ -32,10 +32,15 @@ def leases(project: Project) -> list[tuple[object, ...]]:
 
 
 def test_until_it_is_finished(project: Project, workspace: Workspace) -> None:
-    workspace.start_import("csv", "done", 1.5, records=1000)
-    ended = project.run(*WATCH, *OFTEN, "--until-finished")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    lines = ended.stdout.splitlines()
+    workspace.start_import("csv", "done", 3600, records=1000)
+    process = project.start(*WATCH, *OFTEN, "--until-finished")
+    told = lines_of(process)
+    lines = [next(told)]
+    workspace.clock.advance(1800)
+    lines.append(next(told))
+    workspace.clock.advance(1800)
+    lines += told
+    assert (process.wait(PATIENCE), finished(process).stderr) == (0, "")
     assert "done (importer_done), 1,000 of 1,000, 100 %" in lines[-1]
     # What has not changed is not said again.
     assert len(lines) == len(set(lines)) > 2
@@ -116,7 +121,7 @@ def test_a_database_that_goes_away_and_comes_back(project: Project, workspace: W
 
 
 def test_bars_on_a_terminal(project: Project, workspace: Workspace) -> None:
-    workspace.start_import("slack", "done", 2.0, records=3000)
+    workspace.start_import("slack", "done", 1.0, records=3000)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, *WATCH, *OFTEN, "--until-finished"],

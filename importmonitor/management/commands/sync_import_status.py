@@ -189,7 +189,7 @@ def watch_workspaces(
         idle_interval=options["idle_interval"] or IDLE_INTERVAL,
     )
     try:
-        with closing(outcomes), display(lines) as tell:
+        with closing(outcomes), display(lines, [each.alias for each in wanted]) as tell:
             for outcome in outcomes:
                 told[outcome.workspace] = tell(outcome)
                 each = [told.get(workspace.alias) for workspace in wanted]
