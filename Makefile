@@ -27,7 +27,8 @@ test: $(VENV)/test.stamp ## Run the tests (SQLite, loopback only).
 
 .PHONY: bench
 bench: $(VENV)/test.stamp ## Measure, and print ratios.
-	@$(BIN)/python -m benchmarks.startup
+	@for each in startup fan_out memory time_left year; do \
+		printf '\n== %s\n' "$$each"; $(BIN)/python -m "benchmarks.$$each" || exit 1; done
 
 .PHONY: setup
 setup: $(VENV)/test.stamp ## Make .venv with everything that the targets above need.

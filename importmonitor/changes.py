@@ -27,15 +27,17 @@ _TOLD = {EndReason.FAILED: Event.FAILED, EndReason.INTERRUPTED: Event.INTERRUPTE
 class Look:
     """What was seen of a workspace at a time.
 
-    `latest` is Rocket.Chat's list, or empty where it was not asked for or refused; `watched` is
-    for how long the workspace has been watched in all; `known_since` is when it was first looked
-    at, None when that is now; what ended before `pruned_before` was deleted on purpose.
+    `listed` tells whether Rocket.Chat's list was asked for, and `latest` is what it held: nothing,
+    where it was refused. `watched` is for how long the workspace has been watched in all;
+    `known_since` is when it was first looked at, None when that is now; what ended before
+    `pruned_before` was deleted on purpose.
     """
 
     workspace: str
     at: datetime
     current: Operation | None
     latest: Sequence[Operation] = ()
+    listed: bool = False
     watched: timedelta = timedelta(0)
     known_since: datetime | None = None
     pruned_before: datetime | None = None

@@ -90,7 +90,7 @@ class Turn:
 def look_at(
     turn: Turn, known: Known, client: "Client | None", renew: Callable[[], None] | None = None
 ) -> tuple[Look, list[ImportOperation]]:
-    """Ask the workspace; return what was seen, and the rows that it can touch.
+    """Ask the workspace; return what was seen, and the rows that its current operation can touch.
 
     Its list of operations is asked for where that can bring something to light: when the current
     operation is not known yet, and once a day.
@@ -115,11 +115,12 @@ def look_at(
             renew()
         look = replace(
             look,
+            listed=True,
             latest=_latest(turn, ready),
             known_since=SyncPeriod.objects.known_since(turn.alias),
             pruned_before=turn.pruned_before(),
         )
-    return look, touchable(look)
+    return look, rows
 
 
 def _latest(turn: Turn, client: "Client") -> Sequence[Operation]:

@@ -103,10 +103,10 @@ def _preview(turn: Turn, client: "Client | None") -> SyncResult:
     if skipped not in (None, LEASED):
         return replace(result, skipped=skipped)
     try:
-        look, rows = look_at(turn, SyncPeriod.objects.known(turn.alias, turn.now()), client)
+        look, _rows = look_at(turn, SyncPeriod.objects.known(turn.alias, turn.now()), client)
     except RocketChatError as error:
         return replace(result, error=error)
-    operation, changes = compare(look, rows, conf.options())
+    operation, changes = compare(look, touchable(look), conf.options())
     return replace(result, operation=operation, changes=changes, notice=turn.notice)
 
 
@@ -161,14 +161,15 @@ def _store(
     outcome = SyncPeriod.OK if look.current else SyncPeriod.EMPTY
     seen: dict[str, Any] = {"at": look.at, "watched": look.watched, "message": ""}
     alike = period is not None and period.outcome == outcome
-    operation, changes = compare(look, rows, options)
-    if alike and not changes:
-        _grow(turn, period, seen)
-        return operation, [], 0
+    if alike and not look.listed:
+        operation, changes = compare(look, rows, options)
+        if not changes:
+            _grow(turn, period, seen)
+            return operation, [], 0
     with transaction.atomic():
         # What was read above may have changed since. Behind this fence nothing can any more.
         turn.renew()
-        if look.latest:
+        if look.listed:
             look = replace(look, pruned_before=turn.pruned_before())
         operation, changes = compare(look, touchable(look), options)
         _save(changes, operation, look.at)

@@ -5,6 +5,7 @@ a finished operation back to `importer_user_selection`).
 """
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable
@@ -55,6 +56,12 @@ class Client:
         self.budget: Budget | None = None
         self._now = now or (lambda: datetime.now(UTC))
         self._session = _Session()
+        # Read once, and not at every call: that takes longer than all else in it. Nor is a
+        # password to be looked for in ~/.netrc.
+        self._session.trust_env = False
+        self._session.proxies = requests.utils.get_environ_proxies(workspace.url)
+        bundles = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        self._verify = workspace.ca_bundle or next(filter(None, map(os.environ.get, bundles)), True)
         self._session.headers.update(
             {"Accept": "application/json", "User-Agent": f"importmonitor/{__version__}"}
         )
@@ -185,9 +192,9 @@ class Client:
             deadline.keeping(ends_at),
             self._session.get(
                 url,
-                auth=self._sign if credentials else _unsigned,
+                auth=self._sign if credentials else None,
                 timeout=timeout,
-                verify=workspace.ca_bundle or True,
+                verify=self._verify,
                 stream=True,
                 allow_redirects=False,
             ) as response,
@@ -282,11 +289,6 @@ class _DeadlineAdapter(HTTPAdapter):
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = deadline.POOL_CLASSES
         return manager
-
-
-def _unsigned(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    # Without an `auth`, requests would look for a password in ~/.netrc and send that.
-    return request
 
 
 def _no_constant(name: str) -> NoReturn:
