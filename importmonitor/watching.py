@@ -1,14 +1,16 @@
 """Polling many workspaces side by side: once, or over and over, each at its own pace."""
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from queue import Empty, SimpleQueue
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from importmonitor import looking, outcomes
@@ -16,6 +18,8 @@ from importmonitor.pacing import Pace
 from importmonitor.rocketchat.client import Client
 from importmonitor.sync import SyncResult, Trouble
 from importmonitor.workspaces import Workspace
+
+logger = logging.getLogger(__name__)
 
 #: So many are polled at a time. More threads would wait for each other, not for the network.
 CONCURRENCY = 32
@@ -51,9 +55,8 @@ class Pool:
         self.concurrency = concurrency
         self.finished: SimpleQueue[Outcome] = SimpleQueue()
         self.busy: set[str] = set()
-        self._jobs: SimpleQueue[tuple[Workspace, Client]] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Workspace, Client] | None] = SimpleQueue()
         self._threads = 0
-        self._stopping = False
 
     def submit(self, workspace: Workspace, client: Client) -> None:
         """Have a workspace polled; the outcome goes into `finished`."""
@@ -73,20 +76,26 @@ class Pool:
         return outcome
 
     def stop(self) -> None:
-        """Begin nothing new, and leave no lease behind of what does not end by itself."""
-        self._stopping = True
+        """End all threads, and leave no lease behind of what does not end by itself."""
+        with suppress(Empty):
+            while job := self._jobs.get_nowait():
+                self.busy.discard(job[0].alias)
+        for _ in range(self._threads):
+            self._jobs.put(None)
         ends_at = time.monotonic() + _GRACE
         while self.busy and (left := ends_at - time.monotonic()) > 0:
             self.get(left)
         if self.busy:
             # What still hangs finds its lease gone, should it ever wake up, and writes nothing.
-            looking.release_ours(self.busy)
+            try:
+                looking.release_ours(self.busy)
+            except (DatabaseError, InterfaceError):
+                # Then it will run out by itself, some seconds after the deadline.
+                logger.warning("The leases of %s could not be given back.", sorted(self.busy))
 
     def _work(self) -> None:
-        while True:
-            workspace, client = self._jobs.get()
-            if self._stopping:
-                return
+        while job := self._jobs.get():
+            workspace, client = job
             outcome: Outcome
             try:
                 outcome = self.poll(workspace, client)

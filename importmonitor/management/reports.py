@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, InterfaceError
+from django.utils import timezone
 
 from importmonitor import outcomes, wording
 from importmonitor.changes import Change
@@ -19,6 +20,10 @@ from importmonitor.rocketchat.operation import COUNTS
 from importmonitor.sync import SyncResult, Trouble
 
 logger = logging.getLogger(__name__)
+
+
+#: Fields of a change that tell nobody anything: what was read from, and what is reckoned with.
+UNTOLD = frozenset({"payload", "watched_at_progress"})
 
 
 class Lines:
@@ -46,7 +51,10 @@ class Lines:
         """Tell how a poll went; return its result, if it came to one."""
         line = trouble = ""
         if isinstance(outcome, Trouble):
-            trouble = f"{outcome.workspace}: {trouble_text(outcome)}"
+            told = trouble_text(outcome)
+            trouble = f"{outcome.workspace}: {told}"
+            if self.describe is json_line:
+                line = json_of_trouble(outcome, told)
         else:
             if not (self.quiet and outcome.ok):
                 line = self.describe(outcome)
@@ -137,7 +145,7 @@ def change_text(change: Change) -> str:
     return ", ".join(
         f"{name} {'·' if old in (None, '') else old} → {new}"
         for name, (old, new) in change.updated.items()
-        if name != "payload"
+        if name not in UNTOLD
     )
 
 
@@ -154,6 +162,23 @@ def json_line(result: SyncResult) -> str:
             "changes": [change_json(change) for change in result.changes],
             "polled_at": result.polled_at,
             "duration_ms": round(result.duration.total_seconds() * 1000, 1),
+        },
+        cls=DjangoJSONEncoder,
+    )
+
+
+def json_of_trouble(trouble: Trouble, told: str) -> str:
+    """Describe a poll that came to no result as the same JSON object."""
+    return json.dumps(
+        {
+            "workspace": trouble.workspace,
+            "ok": False,
+            "skipped": None,
+            "error": {"kind": type(trouble.error).__name__, "message": told},
+            "operation": None,
+            "changes": [],
+            "polled_at": timezone.now(),
+            "duration_ms": None,
         },
         cls=DjangoJSONEncoder,
     )
@@ -179,7 +204,7 @@ def change_json(change: Change) -> dict[str, Any]:
     return {
         "remote_id": change.operation.remote_id,
         "created": change.created,
-        "fields": {name: list(both) for name, both in change.updated.items() if name != "payload"},
+        "fields": {name: list(both) for name, both in change.updated.items() if name not in UNTOLD},
         "transitions": [
             {
                 "from_status": transition.from_status,

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from django.core.management import BaseCommand, CommandError
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from importmonitor.management.arguments import FAILED, MISUSED, add_workspace_argument, chosen
 from importmonitor.management.reports import Lines, in_trouble, json_line, text_line
@@ -176,6 +176,8 @@ def watch_workspaces(
             wanted[:] = chosen(options["workspace"])
         except CommandError as error:
             logger.warning("%s", error)
+        # A host may keep its workspaces in the database.
+        close_old_connections()
         return wanted
 
     def poll(workspace: Workspace, client: "Client") -> SyncResult:
