@@ -1,0 +1,198 @@
+"""What came and went between two looks is found in Rocket.Chat's list."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from importmonitor.models import ImportOperation, StatusTransition, SyncLease
+from importmonitor.outcomes import Outcome, outcome
+from importmonitor.sync import SyncResult, sync_workspace
+from project.simulator.workspace import RUN_IMPORT, Workspace
+from tests.conftest import AUTH_TOKEN, USER_ID
+
+pytestmark = pytest.mark.django_db
+
+CURRENT = "/api/v1/getCurrentImportOperation"
+LIST = "/api/v1/getLatestImportOperations"
+
+
+def poll(rocketchat: Workspace, after: float = 0) -> SyncResult:
+    rocketchat.clock.advance(after)
+    return sync_workspace("default", now=rocketchat.clock.now)
+
+
+def outcomes() -> dict[str, Outcome | None]:
+    return {row.remote_id: outcome(row) for row in ImportOperation.objects.all()}
+
+
+def lists(rocketchat: Workspace) -> int:
+    return sum(count for (path, _), count in rocketchat.requests.items() if path == LIST)
+
+
+def test_what_came_and_went_between_two_looks(rocketchat: Workspace) -> None:
+    first = rocketchat.start_import("csv", seconds=60)
+    poll(rocketchat, 120)
+    instant = rocketchat.start_import("csv", "instant")
+    rocketchat.clock.advance(1)
+    failed = rocketchat.start_import("slack", "failed", seconds=30)
+    rocketchat.clock.advance(60)
+    interrupted = rocketchat.start_import("slack-users", seconds=600)
+    rocketchat.clock.advance(300)
+    last = rocketchat.start_import("csv", seconds=600)
+    poll(rocketchat, 30)
+    assert outcomes() == {
+        first: Outcome.DONE,
+        instant: Outcome.DONE,
+        failed: Outcome.FAILED,
+        interrupted: Outcome.SUPERSEDED,
+        last: None,
+    }
+    hidden = ImportOperation.objects.get(remote_id=interrupted)
+    assert hidden.finished_at == ImportOperation.objects.get(remote_id=last).started_at
+
+
+def test_the_twenty_of_the_first_contact(rocketchat: Workspace) -> None:
+    for _ in range(25):
+        rocketchat.start_import("csv", seconds=60)
+        rocketchat.clock.advance(86_400)
+    poll(rocketchat)
+    rows = ImportOperation.objects.order_by("started_at")
+    assert len(rows) == 20
+    assert set(outcomes().values()) == {Outcome.DONE}
+    # Each start of an import rewrites `_updatedAt` of all before: not what they are dated by.
+    assert all(
+        row.finished_at and row.finished_at - row.started_at <= timedelta(days=1) for row in rows
+    )
+
+
+def test_the_list_is_asked_for_when_that_can_bring_something_to_light(
+    rocketchat: Workspace,
+) -> None:
+    poll(rocketchat)
+    assert lists(rocketchat) == 0, "nothing was ever imported"
+    rocketchat.start_import("csv", seconds=60)
+    poll(rocketchat, 1)
+    assert lists(rocketchat) == 1, "the operation is new"
+    for _ in range(5):
+        poll(rocketchat, 3600)
+    assert lists(rocketchat) == 1
+    rocketchat.start_import("csv", seconds=60)
+    poll(rocketchat, 1)
+    assert lists(rocketchat) == 2
+    poll(rocketchat, 86_399)
+    assert lists(rocketchat) == 2
+    poll(rocketchat, 1)
+    assert lists(rocketchat) == 3, "a day has passed"
+    poll(rocketchat, 1)
+    assert lists(rocketchat) == 3
+
+
+def test_a_refusal_is_said_once_and_lived_without(rocketchat: Workspace) -> None:
+    rocketchat.add_user(USER_ID, AUTH_TOKEN, permissions=[RUN_IMPORT])
+    first = rocketchat.start_import("slack", seconds=600)
+    result = poll(rocketchat, 60)
+    assert result.ok
+    assert "view-import-operations" in result.notice
+    second = rocketchat.start_import("csv", seconds=600)
+    results = [poll(rocketchat, pause) for pause in (60, 60, 90_000, 60)]
+    assert all(result.ok and not result.notice for result in results)
+    assert outcomes() == {first: Outcome.SUPERSEDED, second: Outcome.DONE}
+    # Once when each was new, and after a day.
+    assert rocketchat.requests[LIST, 403] == 3
+    # When it is allowed, it is used; when it is refused again, that is news.
+    rocketchat.add_user(USER_ID, AUTH_TOKEN)
+    assert not poll(rocketchat, 90_000).notice
+    assert SyncLease.objects.get().list_refused == ""
+    rocketchat.add_user(USER_ID, AUTH_TOKEN, permissions=[RUN_IMPORT])
+    assert poll(rocketchat, 90_000).notice
+
+
+def test_a_list_that_fails_is_asked_for_again_soon(
+    rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rocketchat.start_import("csv", seconds=60)
+    latest = rocketchat.latest
+
+    def broken() -> Any:
+        return {"not": "a list"}
+
+    monkeypatch.setattr(rocketchat, "latest", broken)
+    assert poll(rocketchat, 60).ok
+    assert lists(rocketchat) == 1
+    monkeypatch.setattr(rocketchat, "latest", latest)
+    poll(rocketchat, 299)
+    assert lists(rocketchat) == 1
+    poll(rocketchat, 1)
+    assert lists(rocketchat) == 2
+    poll(rocketchat, 80_000)
+    assert lists(rocketchat) == 2
+
+
+def test_what_was_hidden_is_closed_by_what_the_list_says(rocketchat: Workspace) -> None:
+    first = rocketchat.start_import("csv", "done-with-errors", seconds=600)
+    poll(rocketchat, 300)
+    poll(rocketchat, 60)
+    rocketchat.clock.advance(400)
+    second = rocketchat.start_import("csv", seconds=600)
+    poll(rocketchat, 10)
+    assert outcomes() == {first: Outcome.DONE_WITH_ERRORS, second: None}
+    last = StatusTransition.objects.filter(operation__remote_id=first).latest("pk")
+    assert (last.to_status, last.reason) == ("importer_done", "remote")
+
+
+def test_a_restart_that_was_seen_is_not_taken_for_the_next_import(rocketchat: Workspace) -> None:
+    first = rocketchat.start_import("slack", seconds=600)
+    poll(rocketchat, 300)
+    rocketchat.restart()
+    poll(rocketchat, 10)
+    second = rocketchat.start_import("csv", seconds=600)
+    poll(rocketchat, 10)
+    assert outcomes() == {first: Outcome.INTERRUPTED, second: None}
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_any_number_of_operations_costs_the_same_queries(
+    rocketchat: Workspace, running: bool
+) -> None:
+    def queries_of(imports: int) -> Counter[str]:
+        for _ in range(imports):
+            rocketchat.start_import("csv", seconds=60)
+            rocketchat.clock.advance(3600)
+        if running:
+            rocketchat.start_import("csv", seconds=600)
+        # Every row that is known changes too.
+        rocketchat.restart()
+        with CaptureQueriesContext(connection) as queries:
+            poll(rocketchat, 100)
+        return Counter(query["sql"].split()[0] for query in queries)
+
+    queries_of(1)
+    few, many = queries_of(2), queries_of(12)
+    assert many == few
+    assert ImportOperation.objects.count() >= 15
+    assert many.total() < 40
+
+
+def test_without_the_keys_of_new_rows_they_are_looked_up(
+    rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MySQL, unlike the others, does not return them."""
+    monkeypatch.setattr(type(connection.features), "can_return_rows_from_bulk_insert", False)
+    for _ in range(3):
+        rocketchat.start_import("csv", seconds=60)
+        rocketchat.clock.advance(600)
+    poll(rocketchat)
+    assert ImportOperation.objects.count() == 3
+    for transition in StatusTransition.objects.select_related("operation"):
+        assert transition.to_status == transition.operation.status
+    rocketchat.start_import("csv", seconds=60)
+    result = poll(rocketchat, 10)
+    for change in result.changes:
+        for transition in change.transitions:
+            stored = StatusTransition.objects.get(pk=transition.pk)
+            assert stored.operation.remote_id == change.operation.remote_id
+            assert stored.to_status == transition.to_status
