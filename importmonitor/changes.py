@@ -11,6 +11,7 @@ from importmonitor.events import Event
 from importmonitor.models import EndReason, ImportOperation, ProgressSample, StatusTransition
 from importmonitor.rocketchat import states
 from importmonitor.rocketchat.operation import COUNTS, Operation
+from importmonitor.rocketchat.states import ImportState
 
 REMOTE_FIELDS = tuple(each.name for each in fields(Operation))
 COUNT_FIELDS = tuple(f"count_{name}" for name in COUNTS)
@@ -128,7 +129,8 @@ def compare(
     are open, and the newest; they are changed in place.
     """
     drafts = {row.remote_id: Change(row, created=False) for row in stored}
-    for remote_id, received in look.snapshots.items():
+    # The oldest first: of several that started at once, the order in which they are kept.
+    for remote_id, received in reversed(look.snapshots.items()):
         if remote_id not in drafts and not _was_pruned(received, look):
             drafts[remote_id] = Change(_unknown(look, received), created=True)
         draft = drafts.get(remote_id)
@@ -193,10 +195,14 @@ def _conclude(
         # It had ended. `finished_at` stays what it was, and a mere `valid` or `_updatedAt`, which
         # every start of a server rewrites in bulk, is no event at all.
         left_an_end = draft.from_status in states.ENDS and operation.status not in states.ENDS
+        # Opened again it waits. It can only be importing because it was run again.
+        ran = states.state_of(operation.status, None) == ImportState.IMPORTING
         why = Reason.REOPENED if left_an_end else Reason.REMOTE
+        if ran and reason in _WHY:
+            why = _WHY[reason]
         before = operation.end_reason
         transition = draft.add_transition(why, look.at)
-        if reason and reason not in _WHY:
+        if reason and (ran or reason not in _WHY):
             draft.set("end_reason", reason.value)
             if _told(reason) != _told(before):
                 draft.events.append(Told(_told(reason), transition))

@@ -113,10 +113,15 @@ def look_at(
             return look, rows
         if renew is not None:
             renew()
+        latest = _latest(turn, ready)
+        # What is in the list can have happened since the first answer.
+        at = turn.now()
         look = replace(
             look,
+            at=at,
+            watched=_watched(known.period, at),
             listed=True,
-            latest=_latest(turn, ready),
+            latest=latest,
             known_since=SyncPeriod.objects.known_since(turn.alias),
             pruned_before=turn.pruned_before(),
         )

@@ -177,7 +177,7 @@ def _store(
         if alike:
             _grow(turn, period, seen)
         else:
-            told += notices.of_recovery(turn.alias, period, look.at)
+            told += notices.of_recovery(turn.alias, look.at)
             SyncPeriod.objects.begin(turn.alias, outcome, **seen)
         written = outbox.write(told, look.at)
         for change in changes:
@@ -199,7 +199,7 @@ def _store_failure(turn: Turn, error: RocketChatError, period: SyncPeriod | None
             _grow(turn, period, seen)
         else:
             SyncPeriod.objects.begin(turn.alias, error.kind, **seen)
-        written = outbox.write(notices.of_failure(turn.alias, error, period, at), at)
+        written = outbox.write(notices.of_failure(turn.alias, error, at), at)
         transaction.on_commit(
             partial(sync_failed.send_robust, sender=SyncPeriod, workspace=turn.alias, error=error)
         )

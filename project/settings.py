@@ -211,12 +211,13 @@ for key in ("KEEP_DAYS", "KEEP_SAMPLES_DAYS"):
         whole = isinstance(days, float) and days.is_integer()
         IMPORTMONITOR[key] = int(days) if whole else days
 
-if alert_emails := words("IMPORTMONITOR_ALERT_EMAILS"):
-    IMPORTMONITOR["CHANNELS"]["email"] = {
+# One channel for each address, so that each is tried again by itself.
+for place, address in enumerate(words("IMPORTMONITOR_ALERT_EMAILS"), start=1):
+    IMPORTMONITOR["CHANNELS"][f"email-{place}"] = {
         "BACKEND": "importmonitor.alerts.channels.EmailChannel",
-        "TO": alert_emails,
+        "TO": [address],
     }
-# One channel for each, so that each is tried again by itself. A comma can be part of a URL.
+# A comma can be part of a URL.
 for place, url in enumerate(
     re.split(r"\s*,\s*(?=[a-z0-9]+://)", text("IMPORTMONITOR_ALERT_URLS")), start=1
 ):

@@ -120,10 +120,11 @@ def test_channels(monkeypatch: pytest.MonkeyPatch) -> None:
         IMPORTMONITOR_BASE_URL="https://imports.example.org",
     )["IMPORTMONITOR"]
     assert found["BASE_URL"] == "https://imports.example.org"
-    assert found["CHANNELS"]["email"]["TO"] == ["ops@example.org", "boss@example.org"]
+    assert found["CHANNELS"]["email-1"]["TO"] == ["ops@example.org"]
+    assert found["CHANNELS"]["email-2"]["TO"] == ["boss@example.org"]
     assert found["CHANNELS"]["url-1"]["URL"] == "slack://a/b/c/#x,#y"
     assert found["CHANNELS"]["url-2"]["URL"] == "jsons://hooks.example.org/import"
-    assert len(found["CHANNELS"]) == 3
+    assert len(found["CHANNELS"]) == 4
 
 
 @pytest.mark.skipif(django.VERSION >= (6, 1), reason="Django 6.1 has MAILERS instead")

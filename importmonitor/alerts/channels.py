@@ -42,6 +42,11 @@ def backend(channel: channels.Channel) -> Backend:
         made: Backend = import_string(channel.backend)(channel.options)
     except ImportError as error:
         raise Misconfigured(f"{channel.backend} cannot be imported: {error}.") from None
+    except Misconfigured:
+        raise
+    except Exception as error:  # noqa: BLE001 - a host's own backend can raise anything
+        # Not its text, which may hold an option.
+        raise Misconfigured(f"{channel.backend} raised {type(error).__name__}.") from None
     return made
 
 
@@ -62,7 +67,7 @@ class EmailChannel:
         self.sender = options.get("FROM")
 
     def send(self, message: Message) -> None:
-        # The same for every attempt: a mailbox that gets it twice can tell.
+        # The same for every attempt, from whatever machine: a mailbox that gets it twice can tell.
         key = hashlib.sha256(message.body["idempotency_key"].encode()).hexdigest()[:32]
         letter = mail.EmailMessage(
             subject=f"[importmonitor] {message.title}",
@@ -70,14 +75,22 @@ class EmailChannel:
             from_email=self.sender,
             to=self.to,
             headers={
-                "Message-ID": f"<importmonitor.{key}@{mail.DNS_NAME}>",
+                "Message-ID": f"<importmonitor.{key}@importmonitor.invalid>",
                 # RFC 3834: nobody is to answer that they are on holiday.
                 "Auto-Submitted": "auto-generated",
                 "X-Importmonitor-Event": message.body["event"],
             },
         )
+        mailer = _mailer()
         try:
-            _mailer().send_messages([letter])
+            try:
+                mailer.send_messages([letter])
+            finally:
+                # After a login that was refused, Django leaves it open.
+                mailer.close()
+        except smtplib.SMTPRecipientsRefused as error:
+            codes = ", ".join(sorted({str(code) for code, _ in error.recipients.values()}))
+            raise Undelivered(f"The mail server refused every address ({codes}).") from None
         except smtplib.SMTPResponseException as error:
             # Its text can repeat what was sent, credentials included.
             raise Undelivered(f"The mail server answered {error.smtp_code}.") from None
@@ -101,7 +114,7 @@ class AppriseChannel:
         url = options.get("URL")
         if not isinstance(url, str) or "://" not in url:
             raise Misconfigured("URL is to be an Apprise URL, like slack://…")
-        self.scheme = url.partition("://")[0]
+        self.scheme = url.partition("://")[0].strip().lower()
         try:
             import apprise
         except ImportError:
@@ -120,8 +133,12 @@ class AppriseChannel:
             self.service.payload_extras = {**self.service.payload_extras, **message.body}
             self.service.headers["Idempotency-Key"] = message.body["idempotency_key"]
         with _apprise_said() as said:
+            # As text: of what Rocket.Chat's users named their files, nothing is markup.
             delivered = self.service.notify(
-                title=message.title, body=message.text, notify_type=_type(message)
+                title=message.title,
+                body=message.text,
+                body_format="text",
+                notify_type=_type(message),
             )
         if not delivered:
             code = next((found[1] for each in said if (found := _CODE.search(each))), None)

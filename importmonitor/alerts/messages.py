@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -17,6 +17,9 @@ from importmonitor.wording import lasting
 
 #: Counts up when a key of the JSON form changes its meaning or goes; new keys may come any time.
 SCHEMA_VERSION = 1
+
+#: Characters of a title, which becomes the subject of an e-mail.
+_LONGEST = 200
 
 #: The event of a message that only shows that messages arrive.
 TEST = "test"
@@ -61,9 +64,15 @@ def operation_notice(
     at: datetime,
     key: str,
     states: tuple[str | None, str],
+    log_from: datetime,
+    step: str,
     transition_pk: int | None,
 ) -> Notice:
-    """Put down an event of a saved operation; `states` are the old and the new one."""
+    """Put down an event of a saved operation.
+
+    `states` are the old and the new one; `log_from` is from when on Rocket.Chat's server log may
+    tell more, and `step` the one that it was at.
+    """
     outcome = outcomes.outcome(operation)
     left = outcomes.time_left(operation, at)
     body = _body(event, operation.workspace, key, at, states) | {
@@ -86,6 +95,11 @@ def operation_notice(
             "finished_at": _iso(operation.finished_at),
             "duration_seconds": round(outcomes.duration(operation, at).total_seconds()),
         },
+        "server_log": {
+            "from": _iso(log_from),
+            "to": _iso(operation.finished_at or at),
+            "status": step,
+        },
     }
     return Notice(event, operation.workspace, key, body, operation.pk, transition_pk)
 
@@ -94,12 +108,17 @@ def workspace_notice(
     event: Event, workspace: str, *, at: datetime, since: datetime, outcome: str, message: str
 ) -> Notice:
     """Put down that a workspace cannot be looked at since a time, or can again."""
-    key = f"{event}:{workspace}:{_iso(since)}"
+    key = workspace_key(event, workspace, since)
     states = ("ok", "failing") if event == Event.UNREACHABLE else ("failing", "ok")
     body = _body(event, workspace, key, at, states) | {
         "sync": {"outcome": outcome, "message": message, "since": _iso(since)},
     }
     return Notice(event, workspace, key, body)
+
+
+def workspace_key(event: Event, workspace: str, since: datetime) -> str:
+    """Return the idempotency key of an event of a workspace that is in trouble since a time."""
+    return f"{event}:{workspace}:{_iso(since)}"
 
 
 def test_notice(workspace: str, *, at: datetime, key: str) -> Notice:
@@ -140,7 +159,7 @@ def _title(body: dict[str, Any], operation: dict[str, Any] | None) -> str:
     if body["event"] == Event.FINISHED and operation["outcome"]:
         what = f"{what}: {Outcome(operation['outcome']).label}"
     name = ", ".join(filter(None, (operation["type"], operation["file"])))
-    return one_line(f"{body['workspace']}: {what} ({name or operation['remote_id']})")
+    return one_line(f"{body['workspace']}: {what} ({name or operation['remote_id']})")[:_LONGEST]
 
 
 def _workspace_lines(body: dict[str, Any]) -> list[str]:
@@ -159,6 +178,7 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
     counters = operation["counters"]
     facts = [
         (_("Workspace"), body["workspace"]),
+        (_("When"), _local(body["occurred_at"])),
         (_("Import"), ", ".join(filter(None, (operation["type"], operation["importer_key"])))),
         (_("File"), operation["file"]),
         (_("Started by"), operation["started_by"]),
@@ -202,11 +222,8 @@ def _advice(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
     advice = []
     in_trouble = {Outcome.DONE_WITH_ERRORS, Outcome.DONE_SHORT, Outcome.FAILED, Outcome.INTERRUPTED}
     if body["event"] == Event.STALLED or operation["outcome"] in in_trouble:
-        where = {
-            "start": _local(operation["last_progress_at"]),
-            "end": _local(operation["finished_at"] or body["occurred_at"]),
-            "status": operation["status"],
-        }
+        log = body["server_log"]
+        where = {"start": _local(log["from"]), "end": _local(log["to"]), "status": log["status"]}
         advice += [
             "",
             one_line(
@@ -241,11 +258,14 @@ def _link(operation: dict[str, Any] | None) -> str | None:
     page = "admin:importmonitor_importoperation_"
     try:
         if operation is None:
-            return base + reverse(f"{page}changelist")
-        return base + reverse(f"{page}change", args=[operation["id"]])
+            path = reverse(f"{page}changelist")
+        else:
+            path = reverse(f"{page}change", args=[operation["id"]])
     except NoReverseMatch:
         # A host without the admin.
         return None
+    # A path that the site is mounted at belongs to its base URL; a cron job knows of none.
+    return base + path.removeprefix(get_script_prefix().rstrip("/"))
 
 
 def one_line(text: str) -> str:
@@ -276,5 +296,6 @@ def _body(
         "old_state": old,
         "new_state": new,
         "operation": None,
+        "server_log": None,
         "sync": None,
     }

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import F
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, Undelivered, backend
@@ -19,10 +20,12 @@ logger = logging.getLogger(__name__)
 
 #: How long a message is tried to be delivered.
 GIVE_UP_AFTER = timedelta(days=2)
-#: The pause after the first attempt; it doubles with each further one. Longer than an attempt
-#: takes, for meanwhile it is what keeps other processes from making the same one.
+#: The pause after the first attempt; it doubles with each further one.
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
+#: For how long an attempt keeps others from making the same one: longer than a mail server that
+#: takes its time with each answer. After a process that was killed in one, it is made again then.
+CLAIM = timedelta(minutes=5)
 
 #: How long one poll goes on delivering, in seconds.
 _BUSY = 20.0
@@ -74,12 +77,9 @@ def deliver(*, now: Callable[[], datetime] = timezone.now, key: str | None = Non
         alert = (due if key is None else due.filter(key=key)).first()
         if alert is None:
             break
-        pause = min(FIRST_PAUSE * 2 ** min(alert.attempts, 10), LONGEST_PAUSE)
         claimed = Alert.objects.filter(
             pk=alert.pk, attempts=alert.attempts, next_attempt_at__lte=now()
-        ).update(
-            attempts=F("attempts") + 1, next_attempt_at=now() + pause * random.uniform(0.9, 1.1)
-        )
+        ).update(attempts=F("attempts") + 1, next_attempt_at=now() + CLAIM)
         if not claimed:
             continue
         if trouble := _attempt(alert):
@@ -99,7 +99,10 @@ def _attempt(alert: Alert) -> str:
     if channel is None:
         return "No channel of this name is configured any more."
     try:
-        backend(channel).send(message(alert.body))
+        # Whoever's request it is that delivers: a message is in the site's language and time.
+        with translation.override(settings.LANGUAGE_CODE), timezone.override(None):
+            said = message(alert.body)
+        backend(channel).send(said)
     except (Undelivered, Misconfigured) as error:
         return one_line(str(error))[:500]
     except Exception as error:  # noqa: BLE001 - a host's own backend can raise anything
@@ -112,7 +115,9 @@ def _note_failure(alert: Alert, trouble: str, now: datetime) -> None:
     row = Alert.objects.filter(pk=alert.pk)
     # Nobody wants a test to arrive tomorrow.
     if now - alert.created_at < GIVE_UP_AFTER and alert.event != TEST:
-        row.update(last_error=trouble)
+        pause = min(FIRST_PAUSE * 2 ** min(alert.attempts, 10), LONGEST_PAUSE)
+        again_at = now + pause * random.uniform(0.9, 1.1)
+        row.update(last_error=trouble, next_attempt_at=again_at)
         logger.warning("%s was not delivered by %s: %s", alert.event, alert.channel, trouble)
         return
     row.update(last_error=trouble, next_attempt_at=None, given_up_at=now)

@@ -1,48 +1,89 @@
 """What may stand in the history, held against the log of the workspace where it happened."""
 
+from collections import Counter, defaultdict
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from project.simulator.workspace import Workspace
 from tests.process.databases import Database
 
+_ENDS = ("importer_done", "importer_import_failed", "importer_import_cancelled")
+_EVENTS = {"failed": "import.failed", "interrupted": "import.interrupted"}
 
-def assert_true_history(database: Database, workspace: Workspace) -> dict[str, list[Any]]:
+
+def assert_true_history(
+    database: Database, workspace: Workspace, alias: str = "default"
+) -> dict[str, list[Any]]:
     """Assert that nothing is told twice, out of order, or without having happened.
 
     Returns the transitions by the operation's id in Rocket.Chat.
     """
     operations = database.execute(
-        "SELECT id, remote_id, status, valid FROM importmonitor_importoperation"
+        "SELECT id, remote_id, status, valid FROM importmonitor_importoperation "
+        f"WHERE workspace = '{alias}'"
     )
     remote_ids = [remote_id for _, remote_id, _, _ in operations]
     happened = _happened(workspace)
     assert len(remote_ids) == len(set(remote_ids))
     assert set(remote_ids) <= set(happened)
-    told: dict[str, list[Any]] = {}
+    transitions = _transitions(database)
     for pk, remote_id, status, _valid in operations:
-        transitions = database.execute(
-            "SELECT from_status, to_status, valid, reason FROM importmonitor_statustransition "
-            f"WHERE operation_id = {pk} ORDER BY id"
-        )
-        told[remote_id] = transitions
-        _assert_chain(transitions, status)
+        mine = transitions[pk]
+        _assert_chain(mine, status)
         # An import of the simulator passes each of its steps once.
-        events = [(before, after, reason) for before, after, _, reason in transitions]
-        assert len(events) == len(set(events)), transitions
-        seen = [(after, bool(valid)) for _, after, valid, why in transitions if why != "superseded"]
+        events = [(before, after, reason) for before, after, _, reason in mine]
+        assert len(events) == len(set(events)), mine
+        seen = [(after, bool(valid)) for _, after, valid, why in mine if why != "superseded"]
         steps = iter(happened[remote_id])
         assert all(step in steps for step in seen), (seen, happened[remote_id])
-    return told
+    _assert_samples(database)
+    return {remote_id: transitions[pk] for pk, remote_id, _, _ in operations}
 
 
-def assert_up_to_date(database: Database, workspace: Workspace) -> None:
+def assert_everything_told(database: Database, told: Path, alias: str = "default") -> Counter[str]:
+    """Assert that there is one alert of each event that is in the history, and that it was told.
+
+    For a workspace that was looked at before its first import. Returns how often each was told.
+    """
+    expected: Counter[tuple[str, str]] = Counter()
+    transitions = _transitions(database)
+    for pk, remote_id, end, finished_at in database.execute(
+        "SELECT id, remote_id, end_reason, finished_at FROM importmonitor_importoperation "
+        f"WHERE workspace = '{alias}'"
+    ):
+        _, status, _, reason = transitions[pk][0]
+        if reason == "remote" and status not in _ENDS:
+            expected["import.started", remote_id] += 1
+        assert bool(end) is (finished_at is not None)
+        if end:
+            expected[_EVENTS.get(end, "import.finished"), remote_id] += 1
+    alerts = database.execute(
+        "SELECT event, remote_id FROM importmonitor_alert AS alert "
+        "JOIN importmonitor_importoperation AS operation ON operation.id = alert.operation_id "
+        f"WHERE operation.workspace = '{alias}'"
+    )
+    assert Counter(alerts) == expected
+    rows = database.execute(
+        "SELECT alert.key, delivered_at FROM importmonitor_alert AS alert "
+        f"WHERE workspace = '{alias}'"
+    )
+    assert len(rows) == len(alerts)
+    assert all(delivered_at for _, delivered_at in rows)
+    lines = told.read_text().splitlines()
+    times_told = Counter(line for line in lines if line.split(":")[1] == alias)
+    assert set(times_told) == {key for key, _ in rows}
+    return times_told
+
+
+def assert_up_to_date(database: Database, workspace: Workspace, alias: str = "default") -> None:
     """Assert that the newest row shows the workspace's current operation."""
     current = workspace.current()
     assert current is not None
     [(status, valid, completed, total, finished_at)] = database.execute(
         "SELECT status, valid, count_completed, count_total, finished_at "
-        f"FROM importmonitor_importoperation WHERE remote_id = '{current['_id']}'"
+        f"FROM importmonitor_importoperation WHERE remote_id = '{current['_id']}' "
+        f"AND workspace = '{alias}'"
     )
     count = current.get("count", {})
     shown = (status, bool(valid), completed, total)
@@ -53,7 +94,8 @@ def assert_up_to_date(database: Database, workspace: Workspace) -> None:
         count.get("total"),
     )
     still_open = database.execute(
-        "SELECT remote_id FROM importmonitor_importoperation WHERE finished_at IS NULL"
+        "SELECT remote_id FROM importmonitor_importoperation "
+        f"WHERE finished_at IS NULL AND workspace = '{alias}'"
     )
     assert still_open == ([] if finished_at else [(current["_id"],)])
 
@@ -64,6 +106,29 @@ def _assert_chain(transitions: list[Any], status: str) -> None:
     for (_, reached, _, _), (left, _, _, _) in pairwise(transitions):
         assert left == reached, transitions
     assert transitions[-1][1] == status
+
+
+def _transitions(database: Database) -> dict[int, list[Any]]:
+    """Return each operation's transitions in their order, by its key."""
+    transitions = defaultdict(list)
+    for pk, *transition in database.execute(
+        "SELECT operation_id, from_status, to_status, valid, reason "
+        "FROM importmonitor_statustransition ORDER BY id"
+    ):
+        transitions[pk].append(tuple(transition))
+    return transitions
+
+
+def _assert_samples(database: Database) -> None:
+    """Assert that each sample shows other counters than the one before, and a later time."""
+    samples = database.execute(
+        "SELECT operation_id, completed, error, total, observed_at "
+        "FROM importmonitor_progresssample ORDER BY operation_id, id"
+    )
+    for (*before, at), (*after, later) in pairwise(samples):
+        if before[0] == after[0]:
+            assert before != after, samples
+            assert at < later, samples
 
 
 def _happened(workspace: Workspace) -> dict[str, list[tuple[str, bool]]]:

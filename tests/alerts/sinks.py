@@ -1,0 +1,169 @@
+"""Servers on loopback that take messages as real ones do, or refuse them as they are told."""
+
+import email
+import email.policy
+import json
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Any, BinaryIO
+
+import django
+
+from tests.remote.servers import Connection, Server, http
+
+#: What a sink does instead of answering: nothing, until the client has had enough.
+HANG = "hang"
+#: Or: it hangs up.
+LEAVE = "leave"
+
+
+@dataclass
+class Mail:
+    """A mail as a server gets it."""
+
+    recipients: list[str]
+    raw: bytes
+
+    @property
+    def message(self) -> EmailMessage:
+        return email.message_from_bytes(self.raw, policy=email.policy.default)
+
+    @property
+    def text(self) -> str:
+        body = self.message.get_body(("plain",))
+        assert body is not None
+        text: str = body.get_content()
+        return text
+
+
+@dataclass
+class SmtpSink:
+    """A mail server. `refusals` are what it says instead of yes, by the command, once each.
+
+    The command is "" for the connection itself, and "." for the end of a mail. `offered` are the
+    mails that reached their end, `mails` those that were taken.
+    """
+
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    offered: list[Mail] = field(default_factory=list)
+    mails: list[Mail] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def __call__(self, connection: Connection) -> None:
+        recipients: list[str] = []
+        with connection.sock.makefile("rb") as lines:
+            if not self._answer(connection, "", "220 sink"):
+                return
+            for line in lines:
+                command = line.decode().strip()
+                self.said.append(command)
+                verb = command.partition(" ")[0].upper()
+                if verb == "MAIL":
+                    recipients = []
+                elif verb == "RCPT":
+                    recipients.append(command.partition("<")[2].partition(">")[0])
+                if not self._answer(connection, verb, _YES.get(verb, "250 yes")):
+                    return
+                if verb == "DATA" and self._told == "":
+                    self.offered.append(Mail(recipients, _mail(lines)))
+                    if not self._answer(connection, ".", "250 yes"):
+                        return
+                    if self._told == "":
+                        self.mails.append(self.offered[-1])
+
+    _told: str = ""
+
+    def _answer(self, connection: Connection, verb: str, yes: str) -> bool:
+        """Answer a command; tell whether to go on."""
+        self._told = ""
+        if self.refusals and self.refusals[0][0] == verb:
+            self._told = self.refusals.pop(0)[1]
+        if self._told == HANG:
+            connection.wait_for_the_end()
+        if self._told in {HANG, LEAVE}:
+            return False
+        connection.send(f"{self._told or yes}\r\n".encode())
+        return verb != "QUIT"
+
+
+_YES = {
+    "EHLO": "250-sink\r\n250 AUTH PLAIN",
+    "AUTH": "235 yes",
+    "DATA": "354 go on",
+    "QUIT": "221 bye",
+}
+
+
+def _mail(lines: BinaryIO) -> bytes:
+    """Read a mail to its end, without the dots that SMTP puts before dots."""
+    read = []
+    for line in lines:
+        if line == b".\r\n":
+            break
+        read.append(line.removeprefix(b"."))
+    return b"".join(read)
+
+
+@dataclass
+class Request:
+    """A request as a hook gets it; the names of headers are in lower case."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class HttpSink:
+    """A hook. `refusals` are the statuses that it answers first (or HANG); then 200."""
+
+    refusals: list[int | str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    taken: list[Request] = field(default_factory=list)
+    answer: str = "{}"
+
+    def __call__(self, connection: Connection) -> None:
+        with connection.sock.makefile("rb") as stream:
+            line = stream.readline().decode().strip()
+            headers = {}
+            while header := stream.readline().decode().strip():
+                name, _, value = header.partition(":")
+                headers[name.lower()] = value.strip()
+            body = stream.read(int(headers.get("content-length", 0)))
+        request = Request(line, headers, body)
+        self.requests.append(request)
+        refusal = self.refusals.pop(0) if self.refusals else None
+        if refusal == HANG:
+            connection.wait_for_the_end()
+            return
+        if isinstance(refusal, int):
+            connection.send(http(line, refusal))
+            return
+        self.taken.append(request)
+        connection.send(http(self.answer))
+
+
+def listening(sink: SmtpSink | HttpSink, *, refusing: bool = False) -> Server:
+    """Serve a sink on loopback; `refusing` connections until the server's `listen` is called."""
+    return Server(sink, listening=not refusing)
+
+
+def configure_mail(
+    settings: Any, port: int, *, timeout: float | None = 5, user: str = "", password: str = ""
+) -> None:
+    """Let Django send mail by SMTP to a port of loopback."""
+    backend = "django.core.mail.backends.smtp.EmailBackend"
+    if django.VERSION >= (6, 1):
+        options = {"host": "127.0.0.1", "port": port, "username": user, "password": password}
+        given = {} if timeout is None else {"timeout": timeout}
+        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options | given}}
+        return
+    settings.EMAIL_BACKEND = backend
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = user, password
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_TIMEOUT = timeout

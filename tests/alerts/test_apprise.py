@@ -1,0 +1,239 @@
+"""What goes through Apprise, to a server on loopback that takes it or does not."""
+
+import runpy
+import sys
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+
+import importmonitor
+from importmonitor import conf
+from importmonitor.alerts.channels import Misconfigured, backend
+from importmonitor.checks import check_channels
+from importmonitor.models import ImportOperation
+from project.simulator.clock import Clock
+from tests.alerts.helpers import BASE_URL, alert, configure_channels, deliver, put_down
+from tests.alerts.helpers import sync_documents as sync
+from tests.alerts.sinks import HANG, HttpSink, SmtpSink, listening
+from tests.api import helpers
+from tests.api.helpers import NOON
+
+pytestmark = pytest.mark.django_db
+
+RUNNING = {**helpers.RUNNING, "ts": NOON.isoformat()}
+
+APPRISE = "importmonitor.alerts.channels.AppriseChannel"
+MINUTE = 60.0
+
+
+def to(settings: Any, url: str, **others: Mapping[str, Any]) -> None:
+    """Configure one channel by its Apprise URL, and others."""
+    channels = {"ops": {"BACKEND": APPRISE, "URL": url}, **others}
+    configure_channels(settings, channels, BASE_URL=BASE_URL)
+
+
+def test_a_hook_gets_the_json_form(settings: Any) -> None:
+    sink = HttpSink()
+    with listening(sink) as server:
+        to(settings, f"json://127.0.0.1:{server.port}/hook")
+        sync(NOON, None, RUNNING)
+    (request,) = sink.requests
+    assert request.line == "POST /hook HTTP/1.1"
+    assert request.headers["content-type"] == "application/json"
+    body = request.json
+    row = alert()
+    assert {key: body[key] for key in row.body} == row.body
+    assert body["event"] == "import.started"
+    assert body["schema_version"] == 1
+    assert body["operation"]["counters"]["total"] == 10
+    operation = ImportOperation.objects.get()
+    assert body["operation"]["id"] == operation.pk
+    page = f"{BASE_URL}/admin/importmonitor/importoperation/{operation.pk}/change/"
+    assert body["url"] == page
+    assert body["title"] == "default: import started (CSV, people.csv)"
+    assert page in body["message"]
+    assert request.headers["idempotency-key"] == body["idempotency_key"] == row.key
+    assert datetime.fromisoformat(body["occurred_at"]) == NOON
+
+
+def test_a_hook_gets_the_json_form_however_its_url_is_written(clock: Clock, settings: Any) -> None:
+    sink = HttpSink()
+    with listening(sink) as server:
+        to(settings, f"JSON://127.0.0.1:{server.port}/")
+        put_down(clock, "first")
+        assert deliver(clock) == 1
+    assert sink.requests[0].json["idempotency_key"] == "first"
+    assert sink.requests[0].headers["idempotency-key"] == "first"
+
+
+def test_what_the_url_adds_is_kept(clock: Clock, settings: Any) -> None:
+    sink = HttpSink()
+    with listening(sink) as server:
+        to(settings, f"json://me:pw@127.0.0.1:{server.port}/?+X-Token=t&:team=ops&-a=b&method=put")
+        put_down(clock, "first")
+        deliver(clock)
+    (request,) = sink.requests
+    assert request.line == "PUT /?a=b HTTP/1.1"
+    assert request.headers["x-token"] == "t"
+    assert request.headers["authorization"].startswith("Basic ")
+    assert request.json["team"] == "ops"
+    assert request.json["workspace"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        (500, "json: was answered 500."),
+        (404, "json: was answered 404."),
+        (429, "json: was answered 429."),
+        (HANG, "json: was not accepted, or could not be reached."),
+    ],
+)
+def test_a_refused_message_is_sent_again_and_arrives_once(
+    clock: Clock, settings: Any, refusal: int | str, told: str
+) -> None:
+    sink = HttpSink([refusal])
+    with listening(sink) as server:
+        to(settings, f"json://127.0.0.1:{server.port}/?rto=0.1")
+        put_down(clock, "first")
+        began = time.monotonic()
+        assert deliver(clock) == 0
+        assert time.monotonic() - began < 5
+        assert alert().last_error == told
+        assert deliver(clock, after=2 * MINUTE) == 1
+        assert deliver(clock, after=86_400) == 0
+    first, second = sink.requests
+    assert sink.taken == [second]
+    assert first.body == second.body
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+
+def test_a_refused_connection(clock: Clock, settings: Any) -> None:
+    sink = HttpSink()
+    with listening(sink, refusing=True) as server:
+        to(settings, f"json://127.0.0.1:{server.port}/")
+        put_down(clock, "first")
+        assert deliver(clock) == 0
+        assert alert().last_error == "json: was not accepted, or could not be reached."
+        server.listen()
+        assert deliver(clock, after=2 * MINUTE) == 1
+    assert len(sink.taken) == 1
+
+
+def test_two_messages_do_not_mix(clock: Clock, settings: Any) -> None:
+    sink = HttpSink()
+    with listening(sink) as server:
+        to(settings, f"json://127.0.0.1:{server.port}/")
+        put_down(clock, "first", "second")
+        assert deliver(clock) == 2
+    assert [request.json["idempotency_key"] for request in sink.taken] == ["first", "second"]
+    assert [request.headers["idempotency-key"] for request in sink.taken] == ["first", "second"]
+
+
+@pytest.mark.thorough(one_in=3)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "form://127.0.0.1:{port}/hook",
+        "xml://127.0.0.1:{port}/hook",
+        "gotify://127.0.0.1:{port}/abcdefghijklmno",
+        "ntfy://127.0.0.1:{port}/topic",
+        "mmost://127.0.0.1:{port}/3ccdd113474722377935511fc85d3dd4",
+        "rocket://web/hook@127.0.0.1:{port}/#general",
+    ],
+    ids=lambda url: url.partition(":")[0],
+)
+def test_other_services_get_the_title_and_the_text(clock: Clock, settings: Any, url: str) -> None:
+    sink = HttpSink()
+    with listening(sink) as server:
+        to(settings, url.format(port=server.port))
+        put_down(clock, "first")
+        assert deliver(clock) == 1
+    body = sink.requests[-1].body.decode()
+    assert "imports cannot be looked at" in body.replace("+", " ")
+    assert "Since" in body
+
+
+MARKUP = "<!channel> <img src=http://evil.example/x> [a](http://evil.example)"
+
+
+def test_a_file_name_is_no_markup_in_a_mail_of_apprise(settings: Any) -> None:
+    """Apprise sends HTML unless it is told that a text is none."""
+    sink = SmtpSink()
+    with listening(sink) as server:
+        to(
+            settings,
+            f"mailto://example.org:{server.port}?smtp=127.0.0.1&mode=insecure"
+            "&from=monitor@example.org&to=ops@example.org",
+        )
+        sync(NOON, None, RUNNING | {"file": MARKUP})
+    (mail,) = sink.mails
+    for part in mail.message.walk():
+        if part.get_content_type() == "text/html":
+            assert "<img" not in part.get_content()
+    assert f"File: {MARKUP}" in mail.text.splitlines()
+
+
+def test_a_file_name_calls_nobody_in_slack(settings: Any) -> None:
+    """Loopback is as far as a test goes: this one takes the request before it leaves."""
+    to(settings, "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/")
+    with responses.RequestsMock() as remote:
+        remote.post("https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ")
+        sync(NOON, None, RUNNING | {"file": MARKUP})
+        sent = str(remote.calls[0].request.body)
+    assert "<!channel>" not in sent
+    assert "&lt;!channel&gt;" in sent
+
+
+def test_without_apprise_a_channel_says_what_to_install(
+    clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch, mailoutbox: list[Any]
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    mail = {
+        "BACKEND": "importmonitor.alerts.channels.EmailChannel",
+        "TO": ["ops@example.org"],
+    }
+    to(settings, "json://127.0.0.1/hush", mail=mail)
+    with pytest.raises(Misconfigured, match=r"importmonitor\[apprise\]") as caught:
+        backend(conf.options().channels["ops"])
+    assert "hush" not in str(caught.value)
+    (error,) = check_channels(app_configs=None)
+    assert error.id == "importmonitor.E020"
+    assert "'ops'" in error.msg
+    assert "importmonitor[apprise]" in error.msg
+    put_down(clock, "first")
+    assert deliver(clock) == 1
+    assert "importmonitor[apprise]" in alert().last_error
+    assert len(mailoutbox) == 1
+
+
+def test_nothing_imports_apprise_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer to import than all the rest of a cron command."""
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    monkeypatch.setitem(sys.modules, "requests", None)
+    package = Path(importmonitor.__file__).parent
+    for path in (*sorted((package / "alerts").glob("*.py")), package / "notices.py"):
+        runpy.run_path(str(path), run_name="again")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"BACKEND": "tests.alerts.backends.Unmakeable", "PASSWORD": "hush"},
+        {"BACKEND": "importmonitor.alerts.channels", "URL": "json://hush"},
+        {"BACKEND": "importmonitor.alerts.channels._apprise_said", "URL": "json://hush"},
+    ],
+)
+def test_a_backend_that_breaks_on_its_options_is_an_error_of_the_checks(
+    settings: Any, options: Any
+) -> None:
+    """And not a traceback of every command, `migrate` among them."""
+    configure_channels(settings, {"ops": options})
+    (error,) = check_channels(app_configs=None)
+    assert error.id == "importmonitor.E020"
+    assert "hush" not in f"{error.msg} {error.hint}"

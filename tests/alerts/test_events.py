@@ -1,0 +1,544 @@
+"""What is told of imports, as polls of the simulator find them: each event, once."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.urls import resolve
+
+from importmonitor.alerts import outbox
+from importmonitor.alerts.messages import OPENED_SETTINGS, Message
+from importmonitor.models import Alert, ImportOperation, StatusTransition, SyncLease
+from importmonitor.sync import SyncResult, sync_workspace
+from project.simulator.workspace import Workspace
+from tests.alerts.backends import Post, recording
+from tests.alerts.helpers import BASE_URL, Near, Watched, configure_channels, keys
+from tests.conftest import MONDAY, USER_ID
+
+pytestmark = pytest.mark.django_db
+
+BODY = {
+    "schema_version",
+    "event",
+    "idempotency_key",
+    "occurred_at",
+    "workspace",
+    "old_state",
+    "new_state",
+    "operation",
+    "sync",
+    "url",
+}
+
+
+def only(post: Post, event: str) -> Message:
+    """Return the one message of an event."""
+    (message,) = [each for each in post.messages if each.body["event"] == event]
+    return message
+
+
+def moved(watched: Watched, status: str) -> datetime:
+    """Return when an import came to a step, by the simulator's log."""
+    return next(entry.at for entry in watched.rocketchat.log if entry.status == status)
+
+
+def test_an_import_that_ends_well(served: Watched, post: Post) -> None:
+    remote_id = served.start()
+    served.live_through(900, 150)
+    assert post.events == ["import.started", "import.finished"]
+    started, finished = post.messages
+    operation = ImportOperation.objects.get()
+    assert started.title == "default: import started (CSV, people.csv)"
+    assert finished.title == "default: import finished: done (CSV, people.csv)"
+    assert {
+        "Workspace: default",
+        "Import: CSV, csv",
+        "File: people.csv",
+        f"Started by: {USER_ID}",
+        "Started: 2026-01-05 09:00:01 UTC",
+        "Duration: 2 min",
+    } <= set(started.text.splitlines())
+    counted = f"{operation.count_total:,}"
+    assert {
+        "Workspace: default",
+        "File: people.csv",
+        f"Started by: {USER_ID}",
+        f"Ended: {operation.finished_at:%Y-%m-%d %H:%M:%S} UTC",
+        "Outcome: done",
+        "In Rocket.Chat: done, importer_done",
+        f"Counted: {counted} of {counted} (100 %)",
+        f"Users: {operation.count_users:,}",
+        f"Channels: {operation.count_channels:,}",
+        f"Messages: {operation.count_messages:,}",
+    } <= set(finished.text.splitlines())
+    assert "server log" not in finished.text
+    assert (started.body["old_state"], started.body["new_state"]) == (None, "loading")
+    assert (finished.body["old_state"], finished.body["new_state"]) == ("importing", "done")
+    assert finished.body["operation"]["remote_id"] == remote_id
+
+
+def test_the_json_form_is_stable(watched: Watched, post: Post) -> None:
+    """A hook relies on these keys: others may come, but one that goes is a new version."""
+    watched.start()
+    watched.live_through(750, 150)
+    watched.fail()
+    watched.live_through(600, 300)
+    _, finished, unreachable = (json.loads(json.dumps(each.body)) for each in post.messages)
+    operation = ImportOperation.objects.get()
+    assert finished.keys() == unreachable.keys()
+    assert finished.keys() >= BODY
+    assert finished["schema_version"] == 1
+    assert finished["sync"] is None
+    assert unreachable["operation"] is None
+    assert unreachable["sync"].keys() >= {"outcome", "message", "since"}
+    counts = ("total", "completed", "error", "users", "channels", "messages", "contacts")
+    assert operation.finished_at is not None
+    expected = {
+        "id": operation.pk,
+        "remote_id": operation.remote_id,
+        "type": "CSV",
+        "importer_key": "csv",
+        "file": "people.csv",
+        "started_by": USER_ID,
+        "status": "importer_done",
+        "state": "done",
+        "valid": True,
+        "outcome": "done",
+        "counters": {name: getattr(operation, f"count_{name}") for name in counts},
+        "percent": 100,
+        "seconds_left": None,
+        "started_at": "2026-01-05T09:00:01+00:00",
+        "last_progress_at": operation.last_progress_at.isoformat(),
+        "finished_at": operation.finished_at.isoformat(),
+        "duration_seconds": 600,
+    }
+    assert {key: finished["operation"][key] for key in expected} == expected
+    row = Alert.objects.get(event="import.finished")
+    assert row.key == finished["idempotency_key"]
+    assert (row.operation, row.workspace, row.created_at.isoformat()) == (
+        operation,
+        "default",
+        finished["occurred_at"],
+    )
+    assert row.transition == StatusTransition.objects.get(to_state="done")
+
+
+@pytest.mark.parametrize(
+    ("ending", "event", "outcome", "title"),
+    [
+        ("done-with-errors", "import.finished", "done_with_errors", "finished: done with errors"),
+        ("done-short", "import.finished", "done_short", "finished: done short"),
+        ("failed", "import.failed", "failed", "failed"),
+        ("cancelled", "import.finished", "canceled", "finished: canceled"),
+        ("overshoot", "import.finished", "done", "finished: done"),
+    ],
+)
+def test_every_other_ending(
+    watched: Watched, post: Post, ending: str, event: str, outcome: str, title: str
+) -> None:
+    watched.start(ending)
+    watched.live_through(700, 350)
+    assert post.events == ["import.started", event]
+    message = only(post, event)
+    assert message.title == f"default: import {title} (CSV, people.csv)"
+    assert message.body["operation"]["outcome"] == outcome
+    in_trouble = {"done_with_errors", "done_short", "failed"}
+    assert ("Rocket.Chat's server log" in message.text) == (outcome in in_trouble)
+    assert not any(name in message.text for name, _ in OPENED_SETTINGS)
+
+
+def looked_for(message: Message) -> tuple[str, str, str]:
+    """Return from when to when, and at which step, to look into the server's log."""
+    time = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC"
+    found = re.search(rf"from {time} to {time}(?:, at the step (\w+))?", message.text)
+    assert found is not None
+    return found[1], found[2], found[3] or ""
+
+
+def test_a_failure_says_when_and_at_which_step_to_look_for_its_reason(
+    served: Watched, post: Post
+) -> None:
+    served.start("failed", step="importer_importing_messages")
+    served.live_through(770, 170)
+    failed_at = f"{moved(served, 'importer_import_failed'):%Y-%m-%d %H:%M:%S}"
+    began, ended, step = looked_for(only(post, "import.failed"))
+    assert began < failed_at <= ended
+    assert step == "importer_importing_messages"
+
+
+def test_errors_are_to_be_looked_for_in_all_of_the_import(watched: Watched, post: Post) -> None:
+    watched.start("done-with-errors")
+    watched.live_through(750, 150)
+    began, ended, _ = looked_for(only(post, "import.finished"))
+    errors_at = next(
+        entry.at for entry in watched.rocketchat.log if (entry.count or {}).get("error")
+    )
+    assert began < f"{errors_at:%Y-%m-%d %H:%M:%S}" <= ended
+
+
+def test_a_restart_interrupts(served: Watched, post: Post) -> None:
+    served.start(seconds=3600)
+    served.live_through(1800, 600)
+    served.clock.advance(30)
+    status = ImportOperation.objects.get().status
+    served.rocketchat.restart()
+    served.live_through(1200, 600)
+    assert post.events == ["import.started", "import.interrupted"]
+    message = only(post, "import.interrupted")
+    assert message.title == "default: import was interrupted (CSV, people.csv)"
+    assert message.body["operation"]["outcome"] == "interrupted"
+    assert (message.body["old_state"], message.body["new_state"]) == ("importing", "error")
+    for name in (
+        "Accounts_AllowUsernameChange",
+        "FileUpload_MaxFileSize",
+        "FileUpload_MediaTypeWhiteList",
+        "FileUpload_MediaTypeBlackList",
+    ):
+        assert name in message.text
+    assert looked_for(message) == ("2026-01-05 09:30:01", "2026-01-05 09:30:31", status)
+
+
+def test_a_newer_import_ends_an_open_one(watched: Watched, post: Post) -> None:
+    watched.start(seconds=3600)
+    watched.live_through(600, 300)
+    watched.start(seconds=3600)
+    watched.live_through(600, 300)
+    assert post.events == ["import.started", "import.finished", "import.started"]
+    assert only(post, "import.finished").body["operation"]["outcome"] == "superseded"
+
+
+def test_an_import_that_is_not_seen_to_run_is_told_when_it_is_found(
+    watched: Watched, post: Post
+) -> None:
+    watched.start(seconds=60)
+    watched.clock.advance(120)
+    watched.start("failed", seconds=60)
+    watched.clock.advance(120)
+    watched.poll()
+    watched.live_through(600, 300)
+    assert sorted(post.events) == ["import.failed", "import.finished"]
+
+
+def test_waiting_for_somebody_is_told_once(watched: Watched, post: Post) -> None:
+    remote_id = watched.start("waiting", seconds=60)
+    watched.live_through(3600, 1800)
+    assert post.events == ["import.started"]
+    watched.live_through(7200, 2400)
+    assert post.events == ["import.started", "import.waiting"]
+    message = only(post, "import.waiting")
+    assert message.title == "default: import waits for somebody (CSV, people.csv)"
+    assert "Somebody has to choose in Rocket.Chat what to import." in message.text
+    assert message.body["old_state"] == message.body["new_state"] == "ready"
+    assert Alert.objects.get(event="import.waiting").transition is None
+    watched.rocketchat.select(remote_id)
+    watched.live_through(600, 300)
+    assert post.events[2:] == ["import.finished"]
+
+
+def test_stalled_and_resumed_are_told_once_each(watched: Watched, post: Post) -> None:
+    watched.start("stuck", seconds=600, stuck_for=3600)
+    watched.live_through(4500, 450)
+    assert post.events == ["import.started", "import.stalled", "import.resumed", "import.finished"]
+    stalled = only(post, "import.stalled")
+    assert stalled.title == "default: import has stalled (CSV, people.csv)"
+    began, _, step = looked_for(stalled)
+    since = datetime.fromisoformat(stalled.body["operation"]["last_progress_at"])
+    assert began == f"{since:%Y-%m-%d %H:%M:%S}"
+    assert step == stalled.body["operation"]["status"]
+    told_at = datetime.fromisoformat(stalled.body["occurred_at"])
+    assert timedelta(minutes=15) <= told_at - since <= timedelta(minutes=23)
+    assert only(post, "import.resumed").title == "default: import moves again (CSV, people.csv)"
+
+
+def test_an_import_that_stalls_for_good_and_is_interrupted(watched: Watched, post: Post) -> None:
+    watched.start("stuck", seconds=600, stuck_for=86_400)
+    watched.live_through(2250, 450)
+    watched.rocketchat.restart()
+    watched.live_through(800, 400)
+    assert post.events == ["import.started", "import.stalled", "import.interrupted"]
+
+
+def running(watched: Watched) -> None:
+    watched.start(seconds=3600)
+
+
+def waiting(watched: Watched) -> None:
+    watched.start("waiting", seconds=60)
+    watched.clock.advance(86_400)
+
+
+def over(watched: Watched) -> None:
+    watched.start("failed", seconds=60)
+    watched.clock.advance(60)
+    watched.start(seconds=60)
+    watched.clock.advance(60)
+
+
+def interrupted(watched: Watched) -> None:
+    watched.start(seconds=3600)
+    watched.clock.advance(1800)
+    watched.rocketchat.restart()
+
+
+@pytest.mark.parametrize("past", [running, waiting, over, interrupted])
+def test_the_first_contact_is_quiet(
+    workspace: Workspace, post: Post, past: Callable[[Watched], None]
+) -> None:
+    watched = Watched(workspace, Near(workspace))
+    past(watched)
+    watched.poll(after=300)
+    watched.poll()
+    assert ImportOperation.objects.exists()
+    assert not Alert.objects.exists()
+    assert post.events == []
+
+
+def test_the_end_of_what_ran_at_the_first_contact_is_told(workspace: Workspace, post: Post) -> None:
+    watched = Watched(workspace, Near(workspace))
+    watched.start()
+    watched.live_through(900, 300)
+    assert post.events == ["import.finished"]
+
+
+def test_a_restart_after_the_end_is_not_told(watched: Watched, post: Post) -> None:
+    watched.start(seconds=60)
+    watched.live_through(120, 120)
+    watched.rocketchat.restart()
+    watched.live_through(120, 120)
+    assert post.events == ["import.finished"]
+
+
+def test_a_dry_run_tells_nobody(watched: Watched, post: Post) -> None:
+    watched.start()
+    watched.poll(dry_run=True)
+    assert not Alert.objects.exists()
+    assert post.attempted == []
+
+
+def test_a_channel_gets_the_events_that_it_wants(
+    watched: Watched, post: Post, settings: Any
+) -> None:
+    channels = {
+        "all": recording("all", EVENTS="*"),
+        "trouble": recording("trouble", EVENTS=["import.failed", "import.interrupted"]),
+        "none": recording("none", EVENTS=[]),
+    }
+    configure_channels(settings, channels)
+    watched.start("failed", seconds=60)
+    watched.poll()
+    watched.live_through(300, 150)
+    told = [(name, message.body["event"]) for name, message in post.delivered]
+    assert told == [
+        ("all", "import.started"),
+        ("all", "import.failed"),
+        ("trouble", "import.failed"),
+    ]
+    first, second = keys(post.messages[1:])
+    assert first == second
+
+
+def test_without_channels_nothing_is_written(watched: Watched, settings: Any) -> None:
+    configure_channels(settings, {})
+    watched.start()
+    watched.poll()
+    assert ImportOperation.objects.exists()
+    assert not Alert.objects.exists()
+
+
+def test_what_was_told_before_a_channel_is_added_is_not_told_to_it(
+    watched: Watched, post: Post, settings: Any
+) -> None:
+    watched.start()
+    watched.live_through(300, 150)
+    configure_channels(settings, {"ops": recording(), "new": recording("new")})
+    watched.live_through(450, 150)
+    assert [message.body["event"] for name, message in post.delivered if name == "new"] == [
+        "import.finished"
+    ]
+
+
+def test_the_link_is_the_operations_page(watched: Watched, post: Post) -> None:
+    watched.start()
+    watched.poll()
+    (message,) = post.messages
+    assert message.text.splitlines()[-1] == message.body["url"]
+    page = resolve(message.body["url"].removeprefix(BASE_URL))
+    assert page.view_name == "admin:importmonitor_importoperation_change"
+    assert page.kwargs == {"object_id": str(ImportOperation.objects.get().pk)}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "begins"),
+    [
+        ("https://example.org/monitor/", "https://example.org/monitor/admin/"),
+        ("http://[::1]:8000", "http://[::1]:8000/admin/"),
+        ("", None),
+    ],
+)
+def test_the_link_begins_with_the_base_url(
+    watched: Watched, post: Post, settings: Any, base_url: str, begins: str | None
+) -> None:
+    configure_channels(settings, {"ops": recording()}, BASE_URL=base_url)
+    watched.start()
+    watched.poll()
+    (message,) = post.messages
+    if begins is None:
+        assert message.body["url"] is None
+        assert "http" not in message.text
+    else:
+        assert message.body["url"].startswith(begins)
+
+
+def test_without_the_admin_there_is_no_link(watched: Watched, post: Post, settings: Any) -> None:
+    settings.ROOT_URLCONF = "importmonitor.urls"
+    watched.start()
+    watched.poll()
+    watched.fail()
+    watched.live_through(600, 300)
+    assert post.events == ["import.started", "workspace.unreachable"]
+    assert [message.body["url"] for message in post.messages] == [None, None]
+    assert not any("admin" in message.text for message in post.messages)
+
+
+def test_times_are_those_of_the_settings_time_zone(
+    watched: Watched, post: Post, settings: Any
+) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    watched.start()
+    watched.poll()
+    (message,) = post.messages
+    assert "Started: 2026-01-05 18:00:01 JST" in message.text.splitlines()
+    assert message.body["operation"]["started_at"] == "2026-01-05T09:00:01+00:00"
+
+
+def test_another_language_breaks_nothing(watched: Watched, post: Post, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "de"
+    watched.start("failed")
+    watched.live_through(700, 350)
+    watched.fail()
+    watched.live_through(600, 300)
+    assert post.events == ["import.started", "import.failed", "workspace.unreachable"]
+    assert "people.csv" in post.messages[0].title
+    assert all(BASE_URL in message.text for message in post.messages)
+
+
+def test_messages_are_delivered_on_commit_and_not_before(watched: Watched, post: Post) -> None:
+    watched.start()
+    with transaction.atomic():
+        near: Any = watched.near
+        assert sync_workspace("default", now=watched.clock.now, client=near).ok
+        assert Alert.objects.count() == 1
+        assert post.attempted == []
+    assert post.attempted == []
+    watched.clock.advance(1)
+    watched.poll()
+    assert post.events == ["import.started"]
+
+
+def test_what_is_rolled_back_is_not_told(watched: Watched, post: Post) -> None:
+    watched.start()
+
+    class Failure(Exception):
+        pass
+
+    def transaction_of_the_host() -> None:
+        with transaction.atomic():
+            watched.poll()
+            raise Failure
+
+    with pytest.raises(Failure):
+        transaction_of_the_host()
+    assert not Alert.objects.exists()
+    assert not ImportOperation.objects.exists()
+
+
+def test_an_alert_that_cannot_be_written_takes_what_it_tells_of_with_it(
+    watched: Watched,
+) -> None:
+    watched.start()
+    write = outbox.write
+
+    def failing(*args: Any) -> int:
+        write(*args)
+        raise OperationalError("the disk is full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbox, "write", failing)
+        with pytest.raises(OperationalError):
+            watched.poll()
+    assert not ImportOperation.objects.exists()
+    assert not Alert.objects.exists()
+    watched.poll()
+    assert Alert.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_and_no_lease_is_held_while_a_channel_is_at_work(
+    workspace: Workspace, post: Post
+) -> None:
+    """In a process of its own, that is: whatever a channel does, no other has to wait for it."""
+    near: Any = Near(workspace)
+
+    def look() -> SyncResult:
+        return sync_workspace("default", now=workspace.clock.now, client=near)
+
+    look()
+    workspace.clock.advance(1)
+    workspace.start_import("csv", seconds=600)
+    held: list[tuple[bool, str]] = []
+    post.on_send["ops"] = lambda: held.append(
+        (connection.in_atomic_block, SyncLease.objects.get().holder)
+    )
+    assert look().ok
+    assert held == [(False, "")]
+    assert post.events == ["import.started"]
+
+
+def test_a_poll_does_not_fail_when_nothing_can_be_delivered(watched: Watched, post: Post) -> None:
+    def broken(**kwargs: Any) -> int:
+        raise OperationalError("database is locked")
+
+    watched.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbox, "deliver", broken)
+        assert watched.poll().ok
+    watched.clock.advance(1)
+    assert watched.poll().ok
+    assert post.events == ["import.started"]
+
+
+def test_a_later_poll_delivers_what_an_earlier_one_could_not(watched: Watched, post: Post) -> None:
+    post.fail(ConnectionRefusedError())
+    watched.start()
+    assert watched.poll().ok
+    post.mend()
+    watched.live_through(30, 15)
+    assert post.events == []
+    watched.live_through(60, 30)
+    assert post.events == ["import.started"]
+    watched.live_through(120, 60)
+    assert post.events == ["import.started"]
+
+
+def test_a_failed_look_delivers_too(watched: Watched, post: Post) -> None:
+    post.fail(ConnectionRefusedError())
+    watched.start()
+    watched.poll()
+    post.mend()
+    watched.fail()
+    watched.clock.advance(120)
+    assert not watched.poll().ok
+    assert post.events == ["import.started"]
+
+
+def test_an_event_is_dated_by_the_look_that_saw_it(watched: Watched, post: Post) -> None:
+    watched.start()
+    watched.clock.advance(60)
+    watched.poll()
+    at = MONDAY + timedelta(seconds=61)
+    assert post.messages[0].body["occurred_at"] == at.isoformat()
+    assert Alert.objects.get().created_at == at
