@@ -197,10 +197,10 @@ def _conclude(
         left_an_end = draft.from_status in states.ENDS and operation.status not in states.ENDS
         # Opened again it waits. It can only be importing because it was run again.
         ran = states.state_of(operation.status, None) == ImportState.IMPORTING
-        why = Reason.REOPENED if left_an_end else Reason.REMOTE
-        if ran and reason in _WHY:
-            why = _WHY[reason]
         before = operation.end_reason
+        why = Reason.REOPENED if left_an_end else Reason.REMOTE
+        if ran and reason in _WHY and reason != before:
+            why = _WHY[reason]
         transition = draft.add_transition(why, look.at)
         if reason and (ran or reason not in _WHY):
             draft.set("end_reason", reason.value)
