@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("long" if os.environ.get("LONG") else "ordinary
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take one in so many of the parameters of a `thorough` test, unless LONG asks for all.
+    """Leave out what LONG asks for alone: `long` tests, and some parameters of `thorough` ones.
 
     What takes long begins first, so that no process is left alone with it at the end.
     """
@@ -37,6 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     seen: Counter[str] = Counter()
     left_out = []
     for item in items:
+        if item.get_closest_marker("long"):
+            left_out.append(item)
         if marker := item.get_closest_marker("thorough"):
             test = item.nodeid.partition("[")[0]
             if seen[test] % marker.kwargs["one_in"]:

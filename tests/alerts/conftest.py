@@ -8,8 +8,9 @@ from project.simulator.clock import Clock
 from project.simulator.workspace import Workspace
 from tests.alerts import backends
 from tests.alerts.backends import Post, recording
-from tests.alerts.helpers import BASE_URL, Near, Watched, configure_channels
+from tests.alerts.helpers import BASE_URL, Watched, configure_channels
 from tests.conftest import MONDAY
+from tests.near import Near
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from importmonitor.alerts.messages import workspace_notice
 from importmonitor.events import Event
 from importmonitor.models import Alert
 from importmonitor.rocketchat.errors import RocketChatError, Unreachable
-from importmonitor.rocketchat.operation import Operation, parse_operation
 from importmonitor.sync import SyncResult, sync_workspace
 from project.simulator.clock import Clock
 from project.simulator.workspace import Workspace
 from tests.conftest import USER_ID
+from tests.near import Near
 
 BASE_URL = "https://imports.example.org"
 
@@ -24,28 +24,6 @@ BASE_URL = "https://imports.example.org"
 def configure_channels(settings: Any, channels: Mapping[str, Any], **options: Any) -> None:
     """Configure channels, and further settings of the app's, beside the workspaces there are."""
     settings.IMPORTMONITOR = {**settings.IMPORTMONITOR, "CHANNELS": channels, **options}
-
-
-class Near:
-    """A client that asks a simulated workspace, or one with a given document, with no network.
-
-    While `trouble` is set, it fails so.
-    """
-
-    def __init__(self, asked: Workspace | Mapping[str, Any] | None = None) -> None:
-        self.asked = asked
-        self.trouble: RocketChatError | None = None
-
-    def current_operation(self) -> Operation | None:
-        if self.trouble is not None:
-            raise self.trouble
-        current = self.asked.current() if isinstance(self.asked, Workspace) else self.asked
-        return None if current is None else parse_operation(dict(current))
-
-    def latest_operations(self) -> list[Operation]:
-        if not isinstance(self.asked, Workspace):
-            return []
-        return [parse_operation(document) for document in self.asked.latest()]
 
 
 @dataclass

@@ -16,8 +16,9 @@ from importmonitor.models import Alert, ImportOperation, StatusTransition, SyncL
 from importmonitor.sync import SyncResult, sync_workspace
 from project.simulator.workspace import Workspace
 from tests.alerts.backends import Post, recording
-from tests.alerts.helpers import BASE_URL, Near, Watched, configure_channels, keys
+from tests.alerts.helpers import BASE_URL, Watched, configure_channels, keys
 from tests.conftest import MONDAY, USER_ID
+from tests.near import Near
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,9 @@ from importmonitor.models import Alert
 from importmonitor.rocketchat.errors import Unauthenticated
 from project.simulator.workspace import Workspace
 from tests.alerts.backends import Post, recording
-from tests.alerts.helpers import BASE_URL, Near, Watched, configure_channels
+from tests.alerts.helpers import BASE_URL, Watched, configure_channels
 from tests.conftest import AUTH_TOKEN, USER_ID
+from tests.near import Near
 
 pytestmark = pytest.mark.django_db
 

@@ -27,6 +27,7 @@ def assert_refused(ended: "CompletedProcess[str]", status: int, *words: str) -> 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.long
 def test_silent_on_success(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv")
     ended = project.sync("--verbosity", "0", "--fail-on-import-error")
@@ -59,7 +60,7 @@ def test_refused(project: Project) -> None:
     assert "outdated-token" not in ended.stderr
 
 
-@pytest.mark.thorough(one_in=2)
+@pytest.mark.thorough(one_in=5)
 @pytest.mark.parametrize(
     ("arguments", "changes", "words"),
     [
@@ -93,6 +94,7 @@ def test_without_tables(unmigrated: Project, workspace: Workspace) -> None:
     assert not workspace.requests
 
 
+@pytest.mark.long
 def test_one_object_a_line(project: Project, workspace: Workspace) -> None:
     operation_id = workspace.start_import("csv", "done", 60, records=100)
     workspace.clock.advance(61)

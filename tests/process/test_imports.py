@@ -27,6 +27,7 @@ NEVER = {
 @pytest.mark.parametrize(
     ("arguments", "asks"), [((), True), (("--help",), False)], ids=["sync", "help"]
 )
+@pytest.mark.thorough(one_in=2)
 def test_what_the_command_imports(project: Project, arguments: tuple[str, ...], asks: bool) -> None:
     ended = project.run("-c", CHILD, "manage.py", "sync_import_status", *arguments)
     assert ended.returncode == 0

@@ -54,6 +54,7 @@ def silence() -> Iterator[Silence]:
             connection.close()
 
 
+@pytest.mark.long
 def test_killed_while_it_waits_for_an_answer(
     project: Project, workspace: Workspace, silence: Silence
 ) -> None:
@@ -83,6 +84,7 @@ def test_killed_while_it_waits_for_an_answer(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.thorough(one_in=2)
 def test_interrupted_while_it_waits_for_an_answer(
     project: Project, silence: Silence, number: signal.Signals
 ) -> None:

@@ -50,6 +50,7 @@ def test_until_it_is_finished(project: Project, workspace: Workspace) -> None:
     assert int(str(periods[0][1])) >= len(lines)
 
 
+@pytest.mark.long
 def test_until_it_is_finished_tells_trouble_by_its_status(
     project: Project, workspace: Workspace
 ) -> None:
@@ -67,6 +68,7 @@ def test_nothing_to_wait_for(project: Project) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.thorough(one_in=2)
 def test_it_ends_at_once_in_the_middle_of_a_request(
     project: Project, number: signal.Signals
 ) -> None:
@@ -89,6 +91,7 @@ def test_it_ends_at_once_in_the_middle_of_a_request(
     assert leases(project) == [("", None)]
 
 
+@pytest.mark.long
 def test_what_was_to_be_waited_for_has_not_come_when_it_is_ended(
     project: Project, workspace: Workspace
 ) -> None:
@@ -167,7 +170,7 @@ def read_to_end(descriptor: int) -> str:
         (("--watch", "--idle-interval", "soon"), "not a number of seconds"),
     ],
 )
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.thorough(one_in=5)
 def test_misused(project: Project, arguments: tuple[str, ...], words: str) -> None:
     ended = project.sync(*arguments)
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -102,7 +102,7 @@ def rows() -> list[Any]:
     ]
 
 
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.thorough(one_in=8)
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", CASES)
 def test_command(case: Case, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

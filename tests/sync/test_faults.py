@@ -436,7 +436,7 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ProgressSample, "MOST", FEW_SAMPLES)
 
 
-@pytest.mark.thorough(one_in=7)
+@pytest.mark.thorough(one_in=14)
 @pytest.mark.parametrize(
     ("deaths", "after"), [(1, False), (1, True), (2, True)], ids=["before", "after", "after, twice"]
 )

@@ -104,6 +104,7 @@ def bursts(size: int, *, at: float) -> list[float]:
         pytest.param(every(20), 5.0, 200, id="in a hurry beside another"),
     ],
 )
+@pytest.mark.thorough(one_in=3)
 def test_an_hour_within_the_budget(
     limited: Workspace, others: list[float], interval: float, at_least: int
 ) -> None:

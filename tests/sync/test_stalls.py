@@ -6,13 +6,21 @@ from typing import Any
 import pytest
 
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
+from importmonitor.rocketchat.errors import Unreachable
 from importmonitor.sync import sync_workspace
 from project.simulator.workspace import Workspace
+from tests.near import Near
 
 pytestmark = pytest.mark.django_db
 
 MINUTE = 60.0
 STUCK_AT = 300.0
+
+
+@pytest.fixture
+def rocketchat(workspace: Workspace) -> Workspace:
+    """What is asked without a network: here it is how often that matters."""
+    return workspace
 
 
 @pytest.fixture
@@ -23,9 +31,12 @@ def stuck(rocketchat: Workspace) -> Workspace:
 
 
 def look(rocketchat: Workspace, *, every: float, times: int = 1) -> ImportOperation:
+    client: Any = Near(rocketchat)
+    if rocketchat.outage:
+        client.trouble = Unreachable("down")
     for _ in range(times):
         rocketchat.clock.advance(every)
-        sync_workspace("default", now=rocketchat.clock.now)
+        sync_workspace("default", client=client, now=rocketchat.clock.now)
     return ImportOperation.objects.get()
 
 
