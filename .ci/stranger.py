@@ -31,7 +31,15 @@ INSTALLED_APPS += ["importmonitor"]
 ALLOWED_HOSTS = ["testserver"]
 IMPORTMONITOR = {{
     "WORKSPACES": {{"default": {{"URL": {url!r}, "USER_ID": "u", "AUTH_TOKEN": "t"}}}},
+    "BASE_URL": "https://imports.example.org",
+    "CHANNELS": {{
+        "ops": {{
+            "BACKEND": "importmonitor.alerts.channels.EmailChannel",
+            "TO": ["ops@example.org"],
+        }},
+    }},
 }}
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 """
 URLS = """
 from django.urls import include
@@ -86,6 +94,13 @@ def main() -> None:
             run(python, manage, "check", "--database", "default", "--fail-level", "WARNING")
             run(python, manage, "check_rocketchat")
             run(python, manage, "sync_import_status", "--format", "json")
+            clock.advance(600)
+            # The extras are not there: no Apprise, and lines in place of bars.
+            told = run(python, manage, "sync_import_status", "--watch", "--until-finished")
+            assert "acme.zip: done" in told, told
+            assert "Subject: [importmonitor] default: import finished" in told, told
+            assert "ops: delivered" in run(python, manage, "send_test_alert")
+            run(python, manage, "prune_import_history", "--older-than", "1")
         *_, last = run(python, manage, "shell", "--command", USE).splitlines()
         page, listed, status, body = json.loads(last)
         assert (page, listed, status) == (200, True, 200), last
