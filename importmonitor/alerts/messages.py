@@ -179,7 +179,7 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
     facts = [
         (_("Workspace"), body["workspace"]),
         (_("When"), _local(body["occurred_at"])),
-        (_("Import"), ", ".join(filter(None, (operation["type"], operation["importer_key"])))),
+        (_("Import"), _kind(operation)),
         (_("File"), operation["file"]),
         (_("Started by"), operation["started_by"]),
         (_("Started"), _local(operation["started_at"])),
@@ -204,6 +204,12 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
         left = lasting(timedelta(seconds=operation["seconds_left"]))
         facts.append((_("Time left"), _("about %(time)s") % {"time": left}))
     return [one_line(f"{name}: {fact}") for name, fact in facts if fact]
+
+
+def _kind(operation: dict[str, Any]) -> str:
+    """Name the importer: a label, which can be a key of a translation, and its real key."""
+    label, key = operation["type"], operation["importer_key"]
+    return label or key if label.lower() in ("", key.lower()) else f"{label} ({key})"
 
 
 def _counted(operation: dict[str, Any]) -> str:

@@ -57,7 +57,7 @@ def test_an_import_that_ends_well(served: Watched, post: Post) -> None:
     assert finished.title == "default: import finished: done (CSV, people.csv)"
     assert {
         "Workspace: default",
-        "Import: CSV, csv",
+        "Import: CSV",
         "File: people.csv",
         f"Started by: {USER_ID}",
         "Started: 2026-01-05 09:00:01 UTC",

@@ -12,6 +12,7 @@ from importmonitor.models import ImportOperation, SyncPeriod
 from importmonitor.rocketchat.errors import Unreachable
 from importmonitor.sync import sync_workspace
 from project.simulator.workspace import Workspace
+from tests.near import Near
 
 pytestmark = pytest.mark.django_db
 
@@ -62,10 +63,11 @@ def test_of_a_stall(
     rocketchat: Workspace, heard: Heard, django_capture_on_commit_callbacks: Committing
 ) -> None:
     rocketchat.start_import("slack", "stuck", seconds=600, stuck_for=7200)
+    near: Any = Near(rocketchat)
     for _ in range(40):
         rocketchat.clock.advance(60)
         with django_capture_on_commit_callbacks(execute=True):
-            sync_workspace("default", now=rocketchat.clock.now)
+            sync_workspace("default", client=near, now=rocketchat.clock.now)
     stalls = [told for signal, told in heard if signal is signals.operation_stalled]
     assert len(stalls) == 1
     assert stalls[0]["operation"].stalled_since is not None

@@ -20,6 +20,7 @@ from importmonitor.outcomes import Outcome, outcome
 from importmonitor.sync import SyncResult, sync_workspace
 from project.simulator.workspace import Workspace
 from tests.conftest import MONDAY
+from tests.near import Near
 
 pytestmark = pytest.mark.django_db
 
@@ -32,9 +33,10 @@ def poll(rocketchat: Workspace, **options: Any) -> SyncResult:
 
 
 def live_through(rocketchat: Workspace, seconds: int, every: int) -> None:
+    near: Any = None if rocketchat.outage else Near(rocketchat)
     for _ in range(0, seconds, every):
         rocketchat.clock.advance(every)
-        poll(rocketchat)
+        poll(rocketchat, client=near)
 
 
 def transitions() -> list[tuple[str, str, str]]:
