@@ -114,7 +114,11 @@ def _poll(turn: Turn, client: "Client | None") -> SyncResult:
     """Look and store what is new, under the workspace's lease."""
     result = SyncResult(turn.alias, polled_at=turn.now())
     if not turn.take():
-        return replace(result, skipped=why_not(turn) or LEASED)
+        skipped = why_not(turn) or LEASED
+        if skipped != LEASED:
+            # That Rocket.Chat is to be left alone is no reason to keep a message back.
+            transaction.on_commit(partial(_deliver, turn.now))
+        return replace(result, skipped=skipped)
     known, written = Known(), 0
     try:
         known = SyncPeriod.objects.known(turn.alias, turn.now())

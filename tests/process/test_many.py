@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -10,7 +12,7 @@ import pytest
 from project.simulator.clock import Clock
 from project.simulator.server import Server
 from project.simulator.workspace import Workspace
-from tests.process.processes import Project
+from tests.process.processes import PATIENCE, Project, finished
 
 LATENCY = 0.1
 COUNT = 200 if os.environ.get("LONG") else 20
@@ -31,7 +33,7 @@ def workspaces(count: int) -> dict[str, Workspace]:
 @pytest.fixture
 def silent() -> Iterator[str]:
     """The address of a server that takes longer than anybody waits."""
-    with Server(workspaces(1), latency=60) as server:
+    with Server(workspaces(2), latency=60) as server:
         yield f"{server.url}/w0"
 
 
@@ -84,3 +86,16 @@ def test_one_that_hangs_delays_no_other(project: Project, silent: str) -> None:
     assert told[-1]["workspace"] == "w7"
     assert f"within the deadline of {DEADLINE} s" in told[-1]["error"]["message"]
     assert 1000 * float(DEADLINE) <= told[-1]["duration_ms"] < 1000 * (float(DEADLINE) + 2)
+
+
+def test_ended_in_the_middle_it_leaves_no_lease(project: Project, silent: str) -> None:
+    changes = environment(silent.removesuffix("/w0"), 2)
+    process = project.start("manage.py", "sync_import_status", **changes)
+    ends_at = time.monotonic() + PATIENCE
+    held = "SELECT COUNT(*) FROM importmonitor_synclease WHERE holder <> ''"
+    while project.database.execute(held) != [(2,)] and time.monotonic() < ends_at:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    ended = finished(process)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+    assert project.database.execute(held) == [(0,)]
