@@ -30,8 +30,8 @@ class Look:
 
     `listed` tells whether Rocket.Chat's list was asked for, and `latest` is what it held: nothing,
     where it was refused. `watched` is for how long the workspace has been watched in all;
-    `known_since` is when it was first looked at, None when that is now; what ended before
-    `pruned_before` was deleted on purpose.
+    `known_since` is when it was first looked at, None when that is now; what began before
+    `pruned_before` and is over was deleted on purpose.
     """
 
     workspace: str

@@ -5,6 +5,7 @@ work. Every mistake that can be made here has an id; `checks.py` shows them all 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,8 @@ DURATIONS = {
 #: The states in which an import moves by itself, and so can stall.
 ACTIVE = ("loading", "importing")
 DAYS: dict[str, int | None] = {"KEEP_DAYS": None, "KEEP_SAMPLES_DAYS": 90}
+#: A century: longer is a slip of the keyboard, and soon past what a datetime holds.
+MOST_DAYS = 36_525
 KEYS = frozenset({"WORKSPACES", "CHANNELS", "BASE_URL", *DURATIONS, *DAYS})
 
 
@@ -116,6 +119,15 @@ def inspect() -> tuple[Config, list[Problem]]:
         for key in raw
         if key not in KEYS
     )
+    if not settings.USE_TZ:
+        problems.append(
+            Problem(
+                "E022",
+                "USE_TZ is off.",
+                "Turn it on: what is stored are times in UTC, and not every database takes them "
+                "without it.",
+            )
+        )
     raw_workspaces, trouble = _raw_workspaces(raw)
     problems.extend(trouble)
     if not raw_workspaces and not trouble:
@@ -201,13 +213,15 @@ def _bad_duration(key: str, value: object) -> Problem:
 
 def _days(raw: Mapping[Any, Any], key: str, problems: list[Problem]) -> int | None:
     value = raw.get(key, DAYS[key])
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_DAYS:
         return value
     problems.append(
         Problem(
             "E018",
             f"IMPORTMONITOR[{key!r}] is {value!r}.",
-            "Make it a whole number of days, 1 or more, or None to keep all.",
+            f"Make it a whole number of days, 1 to {MOST_DAYS}, or None to keep all.",
         )
     )
     return DAYS[key]
@@ -235,14 +249,12 @@ def _channels(value: object, problems: list[Problem]) -> dict[str, Channel]:
 def _base_url(value: object, problems: list[Problem]) -> str:
     if value == "":
         return ""
-    if isinstance(value, str):
-        parts = urlsplit(value)
-        if (
-            parts.scheme in {"http", "https"}
-            and parts.hostname
-            and not (parts.query or "@" in value)
-        ):
-            return value.rstrip("/")
+    if isinstance(value, str) and value.isprintable() and " " not in value:
+        with suppress(ValueError):
+            parts = urlsplit(value)
+            extra = parts.query or parts.fragment or "@" in parts.netloc or parts.port == 0
+            if parts.scheme in {"http", "https"} and parts.hostname and not extra:
+                return value.rstrip("/")
     problems.append(
         Problem(
             "E021",

@@ -30,11 +30,13 @@ LEASED = "leased"
 _LEASE_MARGIN = timedelta(seconds=5)
 _LIST_EVERY = timedelta(days=1)
 _LIST_AGAIN_AFTER = timedelta(minutes=5)
+_CHANCE = uuid.uuid4().hex[:8]
 
 
 def _process() -> str:
     """Return how the names of this process's holders begin."""
-    return f"{socket.gethostname()[:40]}:{os.getpid()}:"
+    # The chance in it: containers have names and process numbers in common.
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{_CHANCE}:"
 
 
 def release_ours(aliases: Iterable[str]) -> None:
@@ -131,11 +133,11 @@ def look_at(
 def _latest(turn: Turn, client: "Client") -> Sequence[Operation]:
     """Return the list of operations, or nothing where it cannot be had: one can do without."""
     latest: Sequence[Operation] = ()
-    refused, again_in = "", _LIST_EVERY
+    turn.listed = {"list_due_at": turn.now() + _LIST_EVERY, "list_refused": ""}
     try:
         latest = client.latest_operations()
     except PermissionMissing as error:
-        refused = str(error)
+        turn.listed["list_refused"] = refused = str(error)
         if not _lease(turn).list_refused:
             turn.notice = (
                 f"{refused} Until then, an import that begins and ends between two looks is "
@@ -144,8 +146,7 @@ def _latest(turn: Turn, client: "Client") -> Sequence[Operation]:
             logger.warning("%s", turn.notice)
     except RocketChatError as error:
         logger.info("%s", error)
-        again_in = _LIST_AGAIN_AFTER
-    turn.listed = {"list_due_at": turn.now() + again_in, "list_refused": refused}
+        turn.listed = {"list_due_at": turn.now() + _LIST_AGAIN_AFTER}
     return latest
 
 

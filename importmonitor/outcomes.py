@@ -72,6 +72,11 @@ def outcome(operation: ImportOperation) -> Outcome | None:
     return Outcome(operation.end_reason)
 
 
+def present_outcome(operation: ImportOperation) -> Outcome | None:
+    """Return how an operation ended, or None while it runs, be it for a second time."""
+    return None if is_active(operation) else outcome(operation)
+
+
 def percent(operation: ImportOperation) -> int | None:
     """Return how much is completed, 0 to 100, or None where that cannot be said.
 

@@ -25,7 +25,6 @@ class Pruned:
     """How many rows were deleted, or would be."""
 
     operations: int = 0
-    samples: int = 0
     periods: int = 0
     alerts: int = 0
 
@@ -34,10 +33,11 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
     """Delete what ended before a time, with all that belongs to it.
 
     What is open stays, and so does the newest operation of each workspace, which is what its
-    current one is told from; so do the newest period and the last in which it could be looked at.
+    current one is told from; so do the last period in which it could be looked at and those since.
     """
     pruned = Pruned()
-    for workspace in SyncLease.objects.values_list("workspace", flat=True).order_by("pk"):
+    aliases = list(SyncLease.objects.values_list("workspace", flat=True).order_by("pk"))
+    for workspace in aliases:
         operations = ImportOperation.objects.filter(workspace=workspace)
         newest = operations.newest_first().values("pk")[:1]
         old = operations.filter(finished_at__lt=before).exclude(pk=newest).order_by("finished_at")
@@ -61,6 +61,8 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
                 break
         pruned.periods += _delete(periods)
     alerts = Alert.objects.filter(operation=None, created_at__lt=before, next_attempt_at=None)
+    # Of trouble that lasts, it has to be known that it was told.
+    alerts = alerts.exclude(workspace__in=[each for each in aliases if _is_failing(each)])
     pruned.alerts = alerts.count() if dry_run else _delete(alerts)
     return pruned
 
@@ -74,9 +76,15 @@ def prune_samples(before: datetime, *, dry_run: bool = False) -> int:
 
 
 def _old_periods(workspace: str, before: datetime) -> QuerySet[SyncPeriod]:
-    periods = SyncPeriod.objects
-    kept = [each.pk for each in (periods.newest(workspace), periods.last_good(workspace)) if each]
-    return periods.filter(workspace=workspace, last_at__lt=before).exclude(pk__in=kept)
+    good = SyncPeriod.objects.last_good(workspace)
+    # Without a good one, nobody knows since when it has been failing but by the first.
+    return SyncPeriod.objects.filter(
+        workspace=workspace, last_at__lt=before, pk__lt=good.pk if good else 0
+    )
+
+
+def _is_failing(workspace: str) -> bool:
+    return SyncPeriod.objects.failing_since(workspace) is not None
 
 
 def _delete(rows: QuerySet[Any]) -> int:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from importmonitor import conf, notices, rates
+from importmonitor import conf, notices, outcomes, rates
 from importmonitor.alerts import outbox
 from importmonitor.changes import Change, Look, compare
 from importmonitor.events import Event
@@ -113,14 +113,14 @@ def _preview(turn: Turn, client: "Client | None") -> SyncResult:
 def _poll(turn: Turn, client: "Client | None") -> SyncResult:
     """Look and store what is new, under the workspace's lease."""
     result = SyncResult(turn.alias, polled_at=turn.now())
-    if not turn.take():
-        skipped = why_not(turn) or LEASED
-        if skipped != LEASED:
-            # That Rocket.Chat is to be left alone is no reason to keep a message back.
-            transaction.on_commit(partial(_deliver, turn.now))
-        return replace(result, skipped=skipped)
     known, written = Known(), 0
     try:
+        if not turn.take():
+            skipped = why_not(turn) or LEASED
+            if skipped != LEASED:
+                # That Rocket.Chat is to be left alone is no reason to keep a message back.
+                transaction.on_commit(partial(_deliver, turn.now))
+            return replace(result, skipped=skipped)
         known = SyncPeriod.objects.known(turn.alias, turn.now())
         try:
             look, rows = look_at(turn, known, client, turn.renew)
@@ -149,7 +149,7 @@ def _poll(turn: Turn, client: "Client | None") -> SyncResult:
 def _deliver(now: Callable[[], datetime]) -> None:
     try:
         outbox.deliver(now=now)
-    except DatabaseError as error:
+    except (DatabaseError, InterfaceError) as error:
         # The poll is done. What was not delivered is still there for the next.
         logger.warning("Alerts could not be delivered: %s", type(error).__name__)
 
@@ -230,7 +230,7 @@ def _send_signals(change: Change) -> None:
 def _save(changes: list[Change], current: ImportOperation | None, at: datetime) -> None:
     """Write changes, in a number of queries that does not depend on how many there are."""
     for change in changes:
-        if change.operation is current and change.sample:
+        if change.operation is current and (change.sample or "status" in change.updated):
             change.set("rate", _rate(change))
     ImportOperation.objects.save_all(
         [change.operation for change in changes if change.created],
@@ -240,22 +240,24 @@ def _save(changes: list[Change], current: ImportOperation | None, at: datetime) 
     transitions = [each for change in changes for each in change.transitions]
     StatusTransition.objects.add_all(transitions)
     ProgressSample.objects.bulk_create([change.sample for change in changes if change.sample])
-    ProgressSample.objects.thin(
-        [change.operation for change in changes if "finished_at" in change.updated]
-    )
+    ProgressSample.objects.thin([change.operation for change in changes if has_ended(change)])
+
+
+def has_ended(change: Change) -> bool:
+    """Tell whether a change is an operation's end, its first or another."""
+    return change.was_going and not outcomes.is_active(change.operation)
 
 
 def _rate(change: Change) -> float | None:
     """Return an operation's rate over the samples of its present step."""
     if change.created or "status" in change.updated:
         return None
-    assert change.sample is not None
     steps = StatusTransition.objects.filter(operation=change.operation).exclude(
         from_status=F("to_status")
     )
     began = steps.order_by("-pk").values("observed_at")[:1]
     samples = ProgressSample.objects.filter(operation=change.operation, observed_at__gte=began)
-    known = [*reversed(samples.order_by("-pk")[:_RATED]), change.sample]
+    known = [*reversed(samples.order_by("-pk")[:_RATED]), *filter(None, [change.sample])]
     return rates.rate(
         [
             rates.Sample(each.observed_at, each.completed, each.error or 0, each.total)

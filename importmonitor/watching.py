@@ -99,18 +99,19 @@ class Pool:
             outcome: Outcome
             try:
                 outcome = self.poll(workspace, client)
-                self._let_go()
             except Exception as error:  # noqa: BLE001 - one workspace's trouble is not another's
                 outcome = Trouble(workspace.alias, error)
+            self._let_go(unusable=isinstance(outcome, Trouble))
             self.finished.put(outcome)
 
-    def _let_go(self) -> None:
-        """Close this thread's database connections, or check them if they are needed at once."""
+    def _let_go(self, *, unusable: bool) -> None:
+        """Close this thread's database connections, unless they are good and needed at once."""
         for connection in connections.all(initialized_only=True):
-            if self._jobs.empty():
-                connection.close()
-            else:
-                connection.close_if_unusable_or_obsolete()
+            with suppress(DatabaseError, InterfaceError):
+                if unusable or self._jobs.empty():
+                    connection.close()
+                else:
+                    connection.close_if_unusable_or_obsolete()
 
 
 def poll_once(workspaces: Sequence[Workspace], pool: Pool) -> Generator[Outcome, None, None]:

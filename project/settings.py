@@ -5,6 +5,7 @@ Every variable NAME may be given as NAME_FILE instead: the path of a file that h
 container platforms and systemd hand out secrets.
 """
 
+import hashlib
 import os
 import re
 from contextlib import suppress
@@ -133,7 +134,7 @@ def database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         } | found.get("OPTIONS", {})
     else:
-        found |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+        found = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | found
     return found
 
 
@@ -164,7 +165,9 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     # Commands say on stdout and stderr what they have to say; a log is for those who want more.
-    "loggers": {"importmonitor": {"handlers": ["console"], "level": text("LOG_LEVEL", "ERROR")}},
+    "loggers": {
+        "importmonitor": {"handlers": ["console"], "level": text("LOG_LEVEL", "ERROR").upper()}
+    },
 }
 
 
@@ -196,8 +199,8 @@ IMPORTMONITOR: dict[str, Any] = {
     "WORKSPACES": WORKSPACES,
     "CHANNELS": {},
 }
-if base_url := text("IMPORTMONITOR_BASE_URL"):
-    IMPORTMONITOR["BASE_URL"] = base_url
+if "IMPORTMONITOR_BASE_URL" in os.environ or "IMPORTMONITOR_BASE_URL_FILE" in os.environ:
+    IMPORTMONITOR["BASE_URL"] = text("IMPORTMONITOR_BASE_URL")
 for key in ("STALLED_AFTER", "WAITING_AFTER", "UNREACHABLE_AFTER"):
     if text(f"IMPORTMONITOR_{key}"):
         seconds = number(f"IMPORTMONITOR_{key}")
@@ -211,18 +214,22 @@ for key in ("KEEP_DAYS", "KEEP_SAMPLES_DAYS"):
         whole = isinstance(days, float) and days.is_integer()
         IMPORTMONITOR[key] = int(days) if whole else days
 
+
+def channel_name(kind: str, address: str) -> str:
+    """Name a channel by where it leads: what waits for it is not to go anywhere else."""
+    return f"{kind}-{hashlib.sha256(address.encode()).hexdigest()[:6]}"
+
+
 # One channel for each address, so that each is tried again by itself.
-for place, address in enumerate(words("IMPORTMONITOR_ALERT_EMAILS"), start=1):
-    IMPORTMONITOR["CHANNELS"][f"email-{place}"] = {
+for address in words("IMPORTMONITOR_ALERT_EMAILS"):
+    IMPORTMONITOR["CHANNELS"][channel_name("email", address)] = {
         "BACKEND": "importmonitor.alerts.channels.EmailChannel",
         "TO": [address],
     }
 # A comma can be part of a URL.
-for place, url in enumerate(
-    re.split(r"\s*,\s*(?=[a-z0-9]+://)", text("IMPORTMONITOR_ALERT_URLS")), start=1
-):
+for url in re.split(r"\s*,\s*(?=[a-z0-9]+://)", text("IMPORTMONITOR_ALERT_URLS")):
     if url:
-        IMPORTMONITOR["CHANNELS"][f"url-{place}"] = {
+        IMPORTMONITOR["CHANNELS"][channel_name("url", url)] = {
             "BACKEND": "importmonitor.alerts.channels.AppriseChannel",
             "URL": url,
         }

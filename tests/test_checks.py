@@ -127,6 +127,11 @@ def test_good_settings_are_silent(settings: Any) -> None:
         (with_setting("BASE_URL", "imports.example.org"), "E021"),
         (with_setting("BASE_URL", "https://me:secret@imports.example.org"), "E021"),
         (with_setting("BASE_URL", 80), "E021"),
+        (with_setting("BASE_URL", "http://[::1"), "E021"),
+        (with_setting("BASE_URL", "https://imports.example.org:port"), "E021"),
+        (with_setting("BASE_URL", "https://imports.example.org/#a"), "E021"),
+        (with_setting("BASE_URL", "https://imports.example.org/a b"), "E021"),
+        (with_setting("KEEP_DAYS", 1_000_000), "E018"),
     ],
 )
 def test_a_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:
@@ -179,6 +184,14 @@ def test_a_backend_that_cannot_work_is_an_error(settings: Any, options: Any) -> 
     assert message.hint
     assert "'ops'" in message.msg
     assert "secret" not in f"{message.msg} {message.hint}"
+
+
+def test_times_without_zones_are_refused(settings: Any) -> None:
+    settings.IMPORTMONITOR = {"WORKSPACES": {"default": GOOD}}
+    settings.USE_TZ = False
+    assert [each.id for each in found()] == ["importmonitor.E022"]
+    with pytest.raises(ImproperlyConfigured, match="USE_TZ"):
+        conf.config()
 
 
 def test_thresholds_by_phase(settings: Any) -> None:

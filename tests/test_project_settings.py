@@ -120,11 +120,19 @@ def test_channels(monkeypatch: pytest.MonkeyPatch) -> None:
         IMPORTMONITOR_BASE_URL="https://imports.example.org",
     )["IMPORTMONITOR"]
     assert found["BASE_URL"] == "https://imports.example.org"
-    assert found["CHANNELS"]["email-1"]["TO"] == ["ops@example.org"]
-    assert found["CHANNELS"]["email-2"]["TO"] == ["boss@example.org"]
-    assert found["CHANNELS"]["url-1"]["URL"] == "slack://a/b/c/#x,#y"
-    assert found["CHANNELS"]["url-2"]["URL"] == "jsons://hooks.example.org/import"
-    assert len(found["CHANNELS"]) == 4
+    kinds = [name.partition("-")[0] for name in found["CHANNELS"]]
+    assert kinds == ["email", "email", "url", "url"]
+    ops, boss, slack, hook = found["CHANNELS"].values()
+    assert (ops["TO"], boss["TO"]) == (["ops@example.org"], ["boss@example.org"])
+    assert slack["URL"] == "slack://a/b/c/#x,#y"
+    assert hook["URL"] == "jsons://hooks.example.org/import"
+    # Each keeps its name when another goes: alerts may be waiting for it.
+    alone = read(
+        monkeypatch,
+        IMPORTMONITOR_ALERT_EMAILS="boss@example.org",
+        IMPORTMONITOR_ALERT_URLS="",
+    )["IMPORTMONITOR"]["CHANNELS"]
+    assert alone == {list(found["CHANNELS"])[1]: boss}
 
 
 @pytest.mark.skipif(django.VERSION >= (6, 1), reason="Django 6.1 has MAILERS instead")

@@ -53,9 +53,9 @@ STALLED = Badge(gettext_lazy("stalled"), "■", "bad")
 
 
 def badge(operation: ImportOperation) -> SafeString:
-    """Show the outcome, or the state of an operation that has none, or has been opened again."""
-    outcome = outcomes.outcome(operation)
-    if outcome and not outcomes.is_active(operation):
+    """Show the outcome, or the state of an operation that has none or runs once more."""
+    outcome = outcomes.present_outcome(operation)
+    if outcome:
         found = OUTCOMES[outcome]
     else:
         found = STALLED if outcomes.stalled(operation) else state_badge(operation.state)

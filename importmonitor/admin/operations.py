@@ -165,8 +165,8 @@ class ImportOperationAdmin(_ModelAdmin):
         else:
             if not configured:
                 messages.warning(request, _("No Rocket.Chat workspace is configured."))
-        for alias in configured:
-            tell(request, sync_workspace(alias))
+        for workspace in configured.values():
+            tell(request, sync_workspace(workspace))
         return HttpResponseRedirect(reverse("admin:importmonitor_importoperation_changelist"))
 
     @admin.display(description=_("state"))

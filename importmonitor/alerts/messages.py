@@ -73,7 +73,7 @@ def operation_notice(
     `states` are the old and the new one; `log_from` is from when on Rocket.Chat's server log may
     tell more, and `step` the one that it was at.
     """
-    outcome = outcomes.outcome(operation)
+    outcome = outcomes.present_outcome(operation)
     left = outcomes.time_left(operation, at)
     body = _body(event, operation.workspace, key, at, states) | {
         "operation": {

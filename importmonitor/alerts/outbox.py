@@ -112,7 +112,8 @@ def _attempt(alert: Alert) -> str:
 
 
 def _note_failure(alert: Alert, trouble: str, now: datetime) -> None:
-    row = Alert.objects.filter(pk=alert.pk)
+    # Unless somebody else has made the next attempt meanwhile, this one having taken so long.
+    row = Alert.objects.filter(pk=alert.pk, delivered_at=None, attempts=alert.attempts + 1)
     # Nobody wants a test to arrive tomorrow.
     if now - alert.created_at < GIVE_UP_AFTER and alert.event != TEST:
         pause = min(FIRST_PAUSE * 2 ** min(alert.attempts, 10), LONGEST_PAUSE)

@@ -38,7 +38,10 @@ def chosen(aliases: list[str]) -> list[Workspace]:
                 "ROCKETCHAT_AUTH_TOKEN, or fill IMPORTMONITOR['WORKSPACES'].",
                 returncode=MISUSED,
             )
-        return [conf.workspace(alias) for alias in dict.fromkeys(aliases or configured)]
+        if unknown := [alias for alias in aliases if alias not in configured]:
+            # It names those that there are.
+            conf.workspace(unknown[0])
+        return [configured[alias] for alias in dict.fromkeys(aliases or configured)]
     except (ImproperlyConfigured, conf.UnknownWorkspace) as error:
         raise CommandError(str(error), returncode=MISUSED) from None
 

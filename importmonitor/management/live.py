@@ -1,9 +1,11 @@
 """The display of a watch: bars that move on a terminal, lines everywhere else."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
 from importmonitor import outcomes, wording
@@ -44,7 +46,12 @@ def display(lines: Lines, aliases: Sequence[str]) -> Iterator[Tell]:
         TextColumn("{task.fields[pace]}", markup=False),
     )
     with Progress(*columns, expand=True) as progress:
-        yield _Bars(progress, lines, aliases).tell
+        # Rich has taken over stdout and stderr: what is written there comes out above the bars.
+        above = Lines(
+            OutputWrapper(sys.stdout), OutputWrapper(sys.stderr), lines.describe, quiet=False
+        )
+        above.changes_only = True
+        yield _Bars(progress, above, aliases).tell
 
 
 class _Bars:
@@ -59,7 +66,6 @@ class _Bars:
         return self.progress.add_task("…", total=None, workspace=alias, counted="", pace="")
 
     def tell(self, outcome: SyncResult | Trouble) -> SyncResult | None:
-        # Rich takes over stdout and stderr while bars are shown: lines come out above them.
         result = outcome if isinstance(outcome, SyncResult) else None
         if result is None or not result.ok or result.notice:
             self.lines.tell(outcome)
@@ -78,7 +84,7 @@ class _Bars:
         if operation is None:
             self.progress.update(task, description="nothing was ever imported", total=1)
             return
-        outcome = outcomes.outcome(operation)
+        outcome = outcomes.present_outcome(operation)
         stands = outcome.label if outcome else operation.status or operation.state
         if outcomes.stalled(operation):
             stands = f"{stands}, stalled"

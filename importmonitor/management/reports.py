@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -60,9 +61,11 @@ class Lines:
                 line = self.describe(outcome)
             if outcome.error is not None:
                 trouble = f"{outcome.error.kind}: {printable(str(outcome.error))}"
-        if not self.changes_only or self._last.get(outcome.workspace) != (line, trouble):
+        # The time left goes down by itself.
+        said = (re.sub(r", about .* left\b", "", line), trouble)
+        if not self.changes_only or self._last.get(outcome.workspace) != said:
             self._write(line, trouble)
-        self._last[outcome.workspace] = (line, trouble)
+        self._last[outcome.workspace] = said
         if isinstance(outcome, Trouble):
             return None
         if outcome.notice:
@@ -93,7 +96,7 @@ def trouble_text(trouble: Trouble) -> str:
 
 def in_trouble(operation: ImportOperation) -> bool:
     """Tell whether an operation failed, was interrupted or is stalled."""
-    return outcomes.stalled(operation) or outcomes.outcome(operation) in outcomes.TROUBLE
+    return outcomes.stalled(operation) or outcomes.present_outcome(operation) in outcomes.TROUBLE
 
 
 def text_line(result: SyncResult) -> str:
@@ -119,7 +122,7 @@ def text_line(result: SyncResult) -> str:
 def operation_text(operation: ImportOperation, now: datetime) -> str:
     """Describe an operation: type, file, how it stands, its counters."""
     name = " ".join(filter(None, (operation.type, outcomes.file_name(operation))))
-    outcome = outcomes.outcome(operation)
+    outcome = outcomes.present_outcome(operation)
     stands = outcome.value.replace("_", " ") if outcome else operation.state
     told = f"{name or operation.remote_id}: {stands}"
     if operation.status:
@@ -191,7 +194,7 @@ def operation_json(operation: ImportOperation, now: datetime) -> dict[str, Any]:
         "type": operation.type,
         "status": operation.status,
         "state": operation.state,
-        "outcome": outcomes.outcome(operation),
+        "outcome": outcomes.present_outcome(operation),
         "valid": operation.valid,
         "counters": {name: getattr(operation, f"count_{name}") for name in COUNTS},
         "percent": outcomes.percent(operation),

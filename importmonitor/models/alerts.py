@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.channels import NAME_MAX_LENGTH
+from importmonitor.models.fields import ExactCharField
 from importmonitor.models.operations import ImportOperation, StatusTransition
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
 
@@ -36,7 +37,7 @@ class Alert(models.Model):
         related_name="alerts",
         verbose_name=_("status transition"),
     )
-    channel = models.CharField(_("channel"), max_length=NAME_MAX_LENGTH)
+    channel = ExactCharField(_("channel"), max_length=NAME_MAX_LENGTH)
     key = models.CharField(
         _("idempotency key"),
         max_length=150,

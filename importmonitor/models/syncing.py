@@ -163,7 +163,7 @@ class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
         )
 
     def pruned(self, workspace: str, before: datetime) -> None:
-        """Note that what ended before a time was deleted.
+        """Note that what began before a time, and is over, is not to be taken in again.
 
         Like `renew` it is a fence, as the first statement of a transaction.
         """
@@ -192,7 +192,7 @@ class SyncLease(models.Model):
     pruned_before = models.DateTimeField(
         _("pruned before"),
         null=True,
-        help_text=_("Operations that ended before this were deleted, and are not taken in again."),
+        help_text=_("What began before this and is over was deleted, and is not taken in again."),
     )
 
     objects = SyncLeaseQuerySet.as_manager()

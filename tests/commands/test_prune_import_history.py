@@ -117,6 +117,18 @@ def test_periods_but_for_the_newest_and_the_last_good_one() -> None:
     assert list(left) == ["ok", "Unreachable"]
 
 
+def test_what_is_told_of_trouble_that_lasts_stays() -> None:
+    """Else it would be told again, and its end not at all."""
+    SyncLease.objects.create(workspace="default")
+    for age, outcome in ((300, "ok"), (200, "Unreachable"), (190, "RateLimited")):
+        then = NOW - timedelta(days=age)
+        SyncPeriod.objects.create(workspace="default", outcome=outcome, first_at=then, last_at=then)
+    Alert.objects.create(workspace="default", key="told", body={}, created_at=then)
+    pruned = prune_operations(NOW - timedelta(days=100))
+    assert (pruned.periods, pruned.alerts) == (0, 0)
+    assert SyncPeriod.objects.failing_since("default") == NOW - timedelta(days=200)
+
+
 def test_alerts_about_workspaces_that_are_through() -> None:
     then = NOW - timedelta(days=200)
     for key, due in (("old", None), ("still tried", then)):

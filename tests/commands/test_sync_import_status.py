@@ -233,7 +233,10 @@ def test_the_same_operation_through_a_second_server(
         ({}, "A: importing"),
         ({"type": "CSV"}, "CSV: importing"),
         ({"status": "importer_done", "end_reason": "done"}, "A: done (importer_done)"),
-        ({"end_reason": "done", "count_error": 1_200}, "A: done with errors, 1,200 errors"),
+        (
+            {"state": "done", "end_reason": "done", "count_error": 1_200},
+            "A: done with errors, 1,200 errors",
+        ),
         ({"count_completed": 50}, "A: importing, 50 of ?"),
         ({"count_completed": 50, "count_total": 0}, "A: importing, 50 of 0"),
         ({"count_completed": 179, "count_total": 135}, "A: importing, 179 of 135, 100 %"),
@@ -241,6 +244,6 @@ def test_the_same_operation_through_a_second_server(
     ],
 )
 def test_how_an_operation_is_told(fields: dict[str, Any], told: str) -> None:
-    operation = ImportOperation(remote_id="A", state="importing", **fields)
+    operation = ImportOperation(**{"remote_id": "A", "state": "importing"} | fields)
     assert operation_text(operation, MONDAY) == told
     assert in_trouble(operation) == ("stalled" in told)

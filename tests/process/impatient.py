@@ -1,6 +1,8 @@
 """`manage.py`, but what fails is tried again after a tenth of a second:
 
-python -m tests.process.impatient COMMAND [ARGUMENT…]
+python -m tests.process.impatient [--losing] COMMAND [ARGUMENT…]
+
+With --losing, the first poll loses its database connection while it asks Rocket.Chat.
 """
 
 import os
@@ -10,7 +12,32 @@ from django.core.management import execute_from_command_line
 
 from importmonitor import pacing
 
+
+def lose_a_connection() -> None:
+    """Close the connection below Django, once, where a poll has asked and will go on to write."""
+    from django.db import connection
+
+    from importmonitor.rocketchat.client import Client
+
+    asked = Client.current_operation
+
+    def losing(client: Client) -> object:
+        Client.current_operation = asked  # type: ignore[method-assign]
+        operation = asked(client)
+        connection.connection.close()
+        return operation
+
+    Client.current_operation = losing  # type: ignore[method-assign,assignment]
+
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     pacing.FIRST_PAUSE = pacing.LONGEST_PAUSE = 0.1
-    execute_from_command_line(["manage.py", *sys.argv[1:]])
+    arguments = sys.argv[1:]
+    if arguments[0] == "--losing":
+        arguments.pop(0)
+        import django
+
+        django.setup()
+        lose_a_connection()
+    execute_from_command_line(["manage.py", *arguments])

@@ -123,6 +123,19 @@ def test_a_database_that_goes_away_and_comes_back(project: Project, workspace: W
     assert "Traceback" not in told + ended.stderr
 
 
+def test_a_connection_that_is_lost_in_the_middle_of_a_poll(
+    project: Project, workspace: Workspace
+) -> None:
+    """Each thread has one, and is not to keep it when it is dead."""
+    process = project.start("-m", "tests.process.impatient", "--losing", *WATCH[1:], *OFTEN)
+    workspace.start_import("csv", seconds=3600)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("default: the database could not be used: ")
+    assert any("importer_" in line for line in lines_of(process))
+    process.send_signal(signal.SIGTERM)
+    assert finished(process).returncode == 0
+
+
 def test_bars_on_a_terminal(project: Project, workspace: Workspace) -> None:
     workspace.start_import("slack", "done", 1.0, records=3000)
     ours, theirs = pty.openpty()
@@ -164,6 +177,7 @@ def read_to_end(descriptor: int) -> str:
     ("arguments", "words"),
     [
         (("--watch", "--dry-run"), "--dry-run cannot be watched"),
+        (("--watch", "--fail-on-import-error"), "add --until-finished"),
         (("--interval", "5"), "--interval is for --watch"),
         (("--until-finished",), "--until-finished is for --watch"),
         (("--watch", "--interval", "0"), "not a number of seconds"),

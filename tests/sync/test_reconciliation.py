@@ -111,6 +111,21 @@ def test_a_refusal_is_said_once_and_lived_without(rocketchat: Workspace) -> None
     assert poll(rocketchat, 90_000).notice
 
 
+def test_a_refusal_is_not_forgotten_over_other_trouble(
+    rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rocketchat.add_user(USER_ID, AUTH_TOKEN, permissions=[RUN_IMPORT])
+    rocketchat.start_import("slack", seconds=600)
+    assert poll(rocketchat, 60).notice
+    with monkeypatch.context() as broken:
+        rocketchat.add_user(USER_ID, AUTH_TOKEN)
+        broken.setattr(rocketchat, "latest", lambda: {"not": "a list"})
+        assert not poll(rocketchat, 90_000).notice
+    rocketchat.add_user(USER_ID, AUTH_TOKEN, permissions=[RUN_IMPORT])
+    assert not poll(rocketchat, 400).notice
+    assert rocketchat.requests[LIST, 403] == 2
+
+
 def test_a_list_that_fails_is_asked_for_again_soon(
     rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

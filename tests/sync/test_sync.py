@@ -12,11 +12,12 @@ from importmonitor import conf
 from importmonitor.models import (
     EndReason,
     ImportOperation,
+    ProgressSample,
     StatusTransition,
     SyncLease,
     SyncPeriod,
 )
-from importmonitor.outcomes import Outcome, outcome
+from importmonitor.outcomes import Outcome, outcome, present_outcome
 from importmonitor.sync import SyncResult, sync_workspace
 from project.simulator.workspace import Workspace
 from tests.conftest import MONDAY
@@ -193,6 +194,34 @@ def test_backwards_out_of_done_is_reopened(rocketchat: Workspace) -> None:
     assert operation.status == "importer_done"
     assert operation.finished_at == finished_at
     assert [reason for _, _, reason in transitions()].count("reopened") == 1
+
+
+def test_what_runs_once_more_has_no_outcome_meanwhile(rocketchat: Workspace) -> None:
+    remote_id = rocketchat.start_import("csv", "done-with-errors", seconds=60)
+    live_through(rocketchat, 120, 30)
+    assert present_outcome(ImportOperation.objects.get()) == Outcome.DONE_WITH_ERRORS
+    rocketchat.prepare(remote_id)
+    rocketchat.select(remote_id)
+    live_through(rocketchat, 5, 5)
+    operation = ImportOperation.objects.get()
+    assert (operation.state, present_outcome(operation)) == ("importing", None)
+    assert outcome(operation) == Outcome.DONE_WITH_ERRORS
+
+
+def test_samples_are_thinned_at_each_end(
+    rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ProgressSample, "MOST", 5)
+    remote_id = rocketchat.start_import("csv", seconds=600, records=4000)
+    live_through(rocketchat, 700, 20)
+    assert ProgressSample.objects.count() == 5
+    rocketchat.prepare(remote_id)
+    rocketchat.select(remote_id)
+    live_through(rocketchat, 700, 20)
+    assert ImportOperation.objects.get().status == "importer_done"
+    samples = list(ProgressSample.objects.all())
+    assert len(samples) == 5
+    assert samples[-1].completed == ImportOperation.objects.get().count_completed
 
 
 def test_an_idle_poll_is_cheap(rocketchat: Workspace) -> None:

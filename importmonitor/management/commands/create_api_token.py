@@ -11,16 +11,14 @@ from django.core.management import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
+from importmonitor.conf import MOST_DAYS
 from importmonitor.models import ApiToken
-
-#: A century: longer is a slip of the keyboard, and soon past what a datetime holds.
-MAX_DAYS = 36_525
 
 
 def days(text: str) -> int:
     """Read a number of days; raises ArgumentTypeError."""
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_DAYS:
-        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS}")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MOST_DAYS}")
     return int(text)
 
 

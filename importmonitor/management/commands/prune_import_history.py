@@ -17,8 +17,8 @@ from importmonitor.retention import prune_operations, prune_samples
 def days(text: str) -> int:
     """Read a number of days, with or without a "d"; raises ArgumentTypeError."""
     found = re.fullmatch(r"([0-9]{1,5})d?", text)
-    if found is None or int(found[1]) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a number of days, like 365")
+    if found is None or not 1 <= int(found[1]) <= conf.MOST_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {conf.MOST_DAYS}")
     return int(found[1])
 
 

@@ -133,6 +133,11 @@ def refuse_what_does_not_go_together(options: dict[str, Any]) -> None:
     if options["watch"]:
         if options["dry_run"]:
             raise CommandError("--dry-run cannot be watched: leave out one.", returncode=MISUSED)
+        if options["fail_on_import_error"] and not options["until_finished"]:
+            raise CommandError(
+                "A watch with --fail-on-import-error has to end: add --until-finished.",
+                returncode=MISUSED,
+            )
         return
     for name in ("interval", "idle_interval", "until_finished"):
         if options[name]:
