@@ -108,7 +108,9 @@ def look_at(
         current = ready.current_operation()
         at = turn.now()
         look = Look(turn.alias, at, current, watched=_watched(known.period, at))
-        rows = touchable(look)
+        # Of a workspace that was never looked at, nothing is there to be read.
+        is_first = known.period is None
+        rows = [] if is_first else touchable(look)
         is_known = current is None or any(row.remote_id == current.remote_id for row in rows)
         is_due = known.list_due_at is None or at >= known.list_due_at
         if current is None or (is_known and not is_due):
@@ -124,8 +126,7 @@ def look_at(
             watched=_watched(known.period, at),
             listed=True,
             latest=latest,
-            known_since=SyncPeriod.objects.known_since(turn.alias),
-            pruned_before=turn.pruned_before(),
+            known_since=None if is_first else SyncPeriod.objects.known_since(turn.alias),
         )
     return look, rows
 

@@ -106,6 +106,7 @@ def _preview(turn: Turn, client: "Client | None") -> SyncResult:
         look, _rows = look_at(turn, SyncPeriod.objects.known(turn.alias, turn.now()), client)
     except RocketChatError as error:
         return replace(result, error=error)
+    look = replace(look, pruned_before=turn.pruned_before())
     operation, changes = compare(look, touchable(look), conf.options())
     return replace(result, operation=operation, changes=changes, notice=turn.notice)
 
@@ -173,7 +174,7 @@ def _store(
     with transaction.atomic():
         # What was read above may have changed since. Behind this fence nothing can any more.
         turn.renew()
-        if look.listed:
+        if look.listed and period is not None:
             look = replace(look, pruned_before=turn.pruned_before())
         operation, changes = compare(look, touchable(look), options)
         _save(changes, operation, look.at)
@@ -181,7 +182,8 @@ def _store(
         if alike:
             _grow(turn, period, seen)
         else:
-            told += notices.of_recovery(turn.alias, look.at)
+            if period is not None and not period.is_good:
+                told += notices.of_recovery(turn.alias, look.at)
             SyncPeriod.objects.begin(turn.alias, outcome, **seen)
         written = outbox.write(told, look.at)
         for change in changes:

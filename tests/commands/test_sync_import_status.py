@@ -234,7 +234,7 @@ def test_the_same_operation_through_a_second_server(
         ({"type": "CSV"}, "CSV: importing"),
         ({"status": "importer_done", "end_reason": "done"}, "A: done (importer_done)"),
         (
-            {"state": "done", "end_reason": "done", "count_error": 1_200},
+            {"finished_at": MONDAY, "end_reason": "done", "state": "done", "count_error": 1_200},
             "A: done with errors, 1,200 errors",
         ),
         ({"count_completed": 50}, "A: importing, 50 of ?"),
