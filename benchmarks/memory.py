@@ -36,7 +36,7 @@ def main() -> int:
         return 0
     workspaces = running_workspaces(1)
     [workspace] = workspaces.values()
-    workspace.start_import("slack", seconds=40_000, records=60_000)
+    workspace.start_import("slack", seconds=15_000, records=60_000)
     with Server(workspaces) as server, migrated({"w0": f"{server.url}/w0"}) as environment:
         command = [sys.executable, "-m", "benchmarks.memory", "--watch"]
         child = subprocess.Popen(
