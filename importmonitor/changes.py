@@ -15,6 +15,7 @@ from importmonitor.rocketchat.states import ImportState
 
 REMOTE_FIELDS = tuple(each.name for each in fields(Operation))
 COUNT_FIELDS = tuple(f"count_{name}" for name in COUNTS)
+PROGRESS_FIELDS = ("status", *COUNT_FIELDS)
 SAMPLED_FIELDS = ("count_completed", "count_error", "count_total")
 WAITING_STATES = ("new", "ready")
 
@@ -258,9 +259,10 @@ def _follow(draft: Change, is_newest: bool, look: Look, options: Options) -> Non
     going = is_newest and outcomes.end_reason(operation.status, operation.valid) is None
     if draft.created or draft.moved(SAMPLED_FIELDS):
         draft.sample = _sample(operation, look.at)
-    if draft.moved(REMOTE_FIELDS):
+    # Of what is over, `_updatedAt` and `valid` are rewritten by every start of a server or import.
+    if draft.moved(REMOTE_FIELDS if draft.was_going else PROGRESS_FIELDS):
         draft.set("last_seen_at", look.at)
-    if draft.moved(("status", *COUNT_FIELDS)):
+    if draft.moved(PROGRESS_FIELDS):
         draft.set("last_progress_at", look.at)
         draft.set("watched_at_progress", look.watched)
         draft.set("waiting_since", None)

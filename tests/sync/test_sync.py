@@ -136,6 +136,7 @@ def test_a_restart_after_the_end_is_no_event(rocketchat: Workspace) -> None:
     after = ImportOperation.objects.get()
     assert (before.valid, after.valid) == (True, False)
     assert after.remote_updated_at != before.remote_updated_at
+    assert after.last_seen_at == before.last_seen_at
     assert after.finished_at == before.finished_at
     assert outcome(after) == Outcome.DONE
     assert after.state == "done"
