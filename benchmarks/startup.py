@@ -17,24 +17,22 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import django
 
+from benchmarks.hosts import BASE_DIR, TOKEN, USER_ID, migrated
 from project.simulator.clock import Clock
 from project.simulator.server import Server
 from project.simulator.workspace import Workspace
 
 GOAL = 1.35
-BASE_DIR = Path(__file__).resolve().parent.parent
 NOOP = ("manage.py", "noop")
 SYNC = ("manage.py", "sync_import_status", "--verbosity", "0")
 
@@ -89,28 +87,10 @@ def main() -> int:
 def surroundings() -> Iterator[dict[str, str]]:
     """Give the environment of the processes: a simulated workspace, a database that knows it."""
     workspace = Workspace(Clock(datetime.now(UTC)), seed=1, rate_limit=None)
-    workspace.add_user("benchmark", "token")
+    workspace.add_user(USER_ID, TOKEN)
     workspace.start_import("slack", "done", 60)
     workspace.clock.advance(120)
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("ROCKETCHAT_", "IMPORTMONITOR_", "PYTHON"))
-        and not name.lower().endswith("_proxy")
-    }
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        server = stack.enter_context(Server(workspace))
-        environment = kept | {
-            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-            "ENV_FILE": os.devnull,
-            "SECRET_KEY": "only for the benchmark",
-            "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
-            "ROCKETCHAT_URL": server.url,
-            "ROCKETCHAT_USER_ID": "benchmark",
-            "ROCKETCHAT_AUTH_TOKEN": "token",
-        }
-        run(environment, "manage.py", "migrate", "--verbosity", "0")
+    with Server(workspace) as server, migrated({"default": server.url}) as environment:
         # The operation comes to be known, and the bytecode of everything to be there.
         for command in (SYNC, NOOP) * 2:
             run(environment, *command)
