@@ -1,0 +1,90 @@
+"""The page of alerts: what was told to whom, and what did not arrive."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from importmonitor.models import Alert
+from tests.admin.conftest import LogIn
+from tests.admin.helpers import page
+from tests.api.helpers import NOON
+
+ALERTS = "/admin/importmonitor/alert/"
+
+
+def make_alert(key: str, **fields: Any) -> Alert:
+    known = {
+        "event": "import.failed",
+        "workspace": "acme",
+        "channel": "ops",
+        "body": {"event": "import.failed", "workspace": "acme"},
+        "created_at": NOON,
+        "next_attempt_at": NOON,
+    }
+    return Alert.objects.create(key=key, **known | fields)
+
+
+STATES: list[tuple[str, dict[str, Any]]] = [
+    ("on its way", {}),
+    ("being tried again", {"attempts": 2, "last_error": "The mail server answered 451."}),
+    ("delivered", {"attempts": 1, "delivered_at": NOON, "next_attempt_at": None}),
+    (
+        "given up",
+        {"attempts": 60, "given_up_at": NOON + timedelta(days=2), "next_attempt_at": None},
+    ),
+]
+
+
+def test_whether_it_arrived_stands_beside_each(root: Client) -> None:
+    for word, fields in STATES:
+        make_alert(word, **fields)
+    rows = page(root.get(ALERTS)).rows
+    # The newest first.
+    assert [row[0].split(" ", 1)[1] for row in reversed(rows)] == [word for word, _ in STATES]
+    assert all("import.failed" in row for row in rows)
+    assert "The mail server answered 451." in rows[2]
+
+
+def test_an_alert_is_shown_with_what_it_says(root: Client) -> None:
+    alert = make_alert("the-key", body={"event": "import.failed", "workspace": "<b>acme</b>"})
+    response = root.get(f"{ALERTS}{alert.pk}/change/")
+    words = page(response).words
+    assert "the-key" in words
+    assert "<b>acme</b>" in words
+    assert b"<b>acme" not in response.content
+
+
+@pytest.mark.parametrize("codename", ["run-import", "view_alert"])
+def test_who_may_see_them_may_not_touch_them(log_in: LogIn, codename: str) -> None:
+    alert = make_alert("one")
+    client = log_in(codename)
+    assert client.get(ALERTS).status_code == 200
+    assert client.get(f"{ALERTS}{alert.pk}/change/").status_code == 200
+    assert client.post(f"{ALERTS}{alert.pk}/change/", {"event": "x"}).status_code == 403
+    assert client.get(f"{ALERTS}add/").status_code == 403
+    assert client.post(f"{ALERTS}{alert.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert Alert.objects.get().event == "import.failed"
+
+
+def test_others_see_nothing(log_in: LogIn) -> None:
+    alert = make_alert("one")
+    client = log_in("view-import-operations")
+    assert client.get(ALERTS).status_code == 403
+    assert client.get(f"{ALERTS}{alert.pk}/change/").status_code == 403
+
+
+def test_no_query_grows_with_the_list(root: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert root.get(ALERTS).status_code == 200
+        return len(captured)
+
+    make_alert("first")
+    few = queries()
+    for number in range(20):
+        make_alert(str(number))
+    assert queries() == few
