@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import Error, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -61,6 +61,16 @@ class SyncResult:
     def ok(self) -> bool:
         """Whether nothing kept us from looking; somebody else's look is as good as ours."""
         return self.error is None
+
+
+def database_errors() -> tuple[type[Exception], ...]:
+    """Return what is raised when the database cannot be used.
+
+    With the driver's own: of a connection that MySQL has lost, Django lets that through where it
+    closes the cursor (`SQLCompiler.execute_sql`).
+    """
+    wrapper: Any = connection
+    return (Error, wrapper.Database.Error)
 
 
 @dataclass(frozen=True)
@@ -150,7 +160,7 @@ def _poll(turn: Turn, client: "Client | None") -> SyncResult:
 def _deliver(now: Callable[[], datetime]) -> None:
     try:
         outbox.deliver(now=now)
-    except (DatabaseError, InterfaceError) as error:
+    except database_errors() as error:
         # The poll is done. What was not delivered is still there for the next.
         logger.warning("Alerts could not be delivered: %s", type(error).__name__)
 

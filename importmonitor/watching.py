@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from queue import Empty, SimpleQueue
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
 from django.utils import timezone
 
 from importmonitor import looking, outcomes
 from importmonitor.pacing import Pace
 from importmonitor.rocketchat.client import Client
-from importmonitor.sync import SyncResult, Trouble
+from importmonitor.sync import SyncResult, Trouble, database_errors
 from importmonitor.workspaces import Workspace
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Pool:
             # What still hangs finds its lease gone, should it ever wake up, and writes nothing.
             try:
                 looking.release_ours(self.busy)
-            except (DatabaseError, InterfaceError):
+            except database_errors():
                 # Then it will run out by itself, some seconds after the deadline.
                 logger.warning("The leases of %s could not be given back.", sorted(self.busy))
 
@@ -107,7 +107,7 @@ class Pool:
     def _let_go(self, *, unusable: bool) -> None:
         """Close this thread's database connections, unless they are good and needed at once."""
         for connection in connections.all(initialized_only=True):
-            with suppress(DatabaseError, InterfaceError):
+            with suppress(*database_errors()):
                 if unusable or self._jobs.empty():
                     connection.close()
                 else:

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.core.management.base import OutputWrapper
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from importmonitor import outcomes, wording
@@ -18,7 +17,7 @@ from importmonitor.looking import LEASED
 from importmonitor.management.arguments import printable
 from importmonitor.models import ImportOperation
 from importmonitor.rocketchat.operation import COUNTS
-from importmonitor.sync import SyncResult, Trouble
+from importmonitor.sync import SyncResult, Trouble, database_errors
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class Lines:
 def trouble_text(trouble: Trouble) -> str:
     """Say why a poll came to no result."""
     error = trouble.error
-    if isinstance(error, DatabaseError | InterfaceError):
+    if isinstance(error, database_errors()):
         # The first line: in those that follow, psycopg shows the statement.
         told = next(iter(str(error).splitlines()), type(error).__name__)
         return (

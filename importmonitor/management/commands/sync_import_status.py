@@ -10,12 +10,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from django.core.management import BaseCommand, CommandError
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import close_old_connections
 
 from importmonitor.management.arguments import FAILED, MISUSED, add_workspace_argument, chosen
 from importmonitor.management.reports import Lines, in_trouble, json_line, text_line
 from importmonitor.outcomes import is_active
-from importmonitor.sync import SyncResult, Trouble, sync_workspace
+from importmonitor.sync import SyncResult, Trouble, database_errors, sync_workspace
 from importmonitor.workspaces import Workspace
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def poll_one(workspace: Workspace, lines: Lines, *, dry_run: bool) -> Told:
     outcome: SyncResult | Trouble
     try:
         outcome = sync_workspace(workspace, dry_run=dry_run)
-    except (DatabaseError, InterfaceError) as error:
+    except database_errors() as error:
         outcome = Trouble(workspace.alias, error)
     return {workspace.alias: lines.tell(outcome)}
 
