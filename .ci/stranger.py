@@ -31,7 +31,7 @@ INSTALLED_APPS += ["importmonitor"]
 ALLOWED_HOSTS = ["testserver"]
 IMPORTMONITOR = {{
     "WORKSPACES": {{"default": {{"URL": {url!r}, "USER_ID": "u", "AUTH_TOKEN": "t"}}}},
-    "BASE_URL": "https://imports.example.org",
+    "BASE_URL": "http://testserver",
     "CHANNELS": {{
         "ops": {{
             "BACKEND": "importmonitor.alerts.channels.EmailChannel",

@@ -7,6 +7,7 @@ With --losing, the first poll loses its database connection while it asks Rocket
 
 import os
 import sys
+from unittest.mock import patch
 
 from django.core.management import execute_from_command_line
 
@@ -18,16 +19,18 @@ def lose_a_connection() -> None:
     from django.db import connection
 
     from importmonitor.rocketchat.client import Client
+    from importmonitor.rocketchat.operation import Operation
 
     asked = Client.current_operation
 
-    def losing(client: Client) -> object:
-        Client.current_operation = asked  # type: ignore[method-assign]
+    def losing(client: Client) -> Operation | None:
         operation = asked(client)
+        lost.stop()
         connection.connection.close()
         return operation
 
-    Client.current_operation = losing  # type: ignore[method-assign,assignment]
+    lost = patch.object(Client, "current_operation", losing)
+    lost.start()
 
 
 if __name__ == "__main__":
