@@ -28,7 +28,9 @@ ACTIVE = ("loading", "importing")
 DAYS: dict[str, int | None] = {"KEEP_DAYS": None, "KEEP_SAMPLES_DAYS": 90}
 #: A century: longer is a slip of the keyboard, and soon past what a datetime holds.
 MOST_DAYS = 36_525
-KEYS = frozenset({"WORKSPACES", "CHANNELS", "BASE_URL", *DURATIONS, *DAYS})
+#: What an answer of the API may be old, over the age of the store itself.
+LONGEST_MEMORY = timedelta(seconds=1)
+KEYS = frozenset({"WORKSPACES", "CHANNELS", "BASE_URL", "REMEMBER_FOR", *DURATIONS, *DAYS})
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Options:
     """The settings that are not about one workspace.
 
     `stalled_after` is by the states in which an import can stall; `keep_days` is None for ever;
-    `base_url` is where people reach this site, without a slash at the end, or "".
+    `base_url` is where people reach this site, without a slash at the end, or ""; `remember_for`
+    is how long a process remembers who may ask for what, and its answer, at most a second.
     """
 
     channels: Mapping[str, Channel]
@@ -46,6 +49,7 @@ class Options:
     keep_days: int | None
     keep_samples_days: int | None
     base_url: str
+    remember_for: timedelta
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ def _options(raw: Mapping[Any, Any]) -> tuple[Options, list[Problem]]:
         keep_days=days["KEEP_DAYS"],
         keep_samples_days=days["KEEP_SAMPLES_DAYS"],
         base_url=_base_url(raw.get("BASE_URL", ""), problems),
+        remember_for=_remember_for(raw.get("REMEMBER_FOR", LONGEST_MEMORY), problems),
     )
     if read.channels and not read.base_url and "BASE_URL" not in raw:
         problems.append(
@@ -209,6 +214,20 @@ def _bad_duration(key: str, value: object) -> Problem:
         f"Make it a timedelta longer than zero{each}; in the environment, "
         f"IMPORTMONITOR_{key} is a number of seconds.",
     )
+
+
+def _remember_for(value: object, problems: list[Problem]) -> timedelta:
+    if isinstance(value, timedelta) and timedelta(0) <= value <= LONGEST_MEMORY:
+        return value
+    problems.append(
+        Problem(
+            "E023",
+            f"IMPORTMONITOR['REMEMBER_FOR'] is {value!r}.",
+            "Make it a timedelta from 0 (remember nothing) to 1 second; in the environment, "
+            "IMPORTMONITOR_REMEMBER_FOR is a number of seconds.",
+        )
+    )
+    return timedelta(0)
 
 
 def _days(raw: Mapping[Any, Any], key: str, problems: list[Problem]) -> int | None:

@@ -2,25 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from django.db import models
-from django.utils.translation import gettext_lazy as _
-
 from importmonitor.conf import ACTIVE
-from importmonitor.models import EndReason, ImportOperation
+from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat import states
-
-
-class Outcome(models.TextChoices):
-    """How an operation ended; Rocket.Chat has one word, "done", for the first three."""
-
-    DONE = "done", _("done")
-    DONE_WITH_ERRORS = "done_with_errors", _("done with errors")
-    DONE_SHORT = "done_short", _("done short")
-    FAILED = "failed", _("failed")
-    INTERRUPTED = "interrupted", _("interrupted")
-    SUPERSEDED = "superseded", _("superseded")
-    CANCELED = "canceled", _("canceled")
-
 
 #: The outcomes after which somebody should look.
 TROUBLE = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})

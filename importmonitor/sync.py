@@ -248,6 +248,7 @@ def _save(changes: list[Change], current: ImportOperation | None, at: datetime) 
         [change.operation for change in changes if change.created],
         [change.operation for change in changes if not change.created],
         {name for change in changes if not change.created for name in change.updated},
+        at,
     )
     transitions = [each for change in changes for each in change.transitions]
     StatusTransition.objects.add_all(transitions)

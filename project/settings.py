@@ -201,7 +201,7 @@ IMPORTMONITOR: dict[str, Any] = {
 }
 if "IMPORTMONITOR_BASE_URL" in os.environ or "IMPORTMONITOR_BASE_URL_FILE" in os.environ:
     IMPORTMONITOR["BASE_URL"] = text("IMPORTMONITOR_BASE_URL")
-for key in ("STALLED_AFTER", "WAITING_AFTER", "UNREACHABLE_AFTER"):
+for key in ("STALLED_AFTER", "WAITING_AFTER", "UNREACHABLE_AFTER", "REMEMBER_FOR"):
     if text(f"IMPORTMONITOR_{key}"):
         seconds = number(f"IMPORTMONITOR_{key}")
         # What is no time stays as it is, for the system checks to show.

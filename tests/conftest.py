@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.core.cache import cache
 
 from importmonitor.rocketchat import client as client_module
 from project.simulator.clock import Clock
@@ -57,6 +58,12 @@ def pytest_collection_finish() -> None:
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the client try again at once: the pauses are tested where they matter."""
     monkeypatch.setattr(client_module, "BACKOFF", 0.001)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted() -> None:
+    """Begin each test's windows of calls anew."""
+    cache.clear()
 
 
 @pytest.fixture

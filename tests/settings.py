@@ -10,6 +10,7 @@ os.environ.update(
     ALLOWED_HOSTS="localhost,127.0.0.1,testserver",
     ROCKETCHAT_URL="http://127.0.0.1:9",
     ROCKETCHAT_USER_ID="d26x6zSkaPSe5gCyy",
+    IMPORTMONITOR_REMEMBER_FOR="0",
     ROCKETCHAT_AUTH_TOKEN="1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE",
 )
 if os.environ.get("TEST_DATABASE_URL"):

@@ -12,8 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from importmonitor import outcomes
-from importmonitor.models import ImportOperation
-from importmonitor.outcomes import Outcome
+from importmonitor.models import ImportOperation, Outcome
 from importmonitor.rocketchat.states import ImportState
 from importmonitor.wording import lasting
 

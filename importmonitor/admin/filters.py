@@ -12,8 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor import conf
 from importmonitor.admin.display import STATES
-from importmonitor.models import EndReason, ImportOperation
-from importmonitor.outcomes import Outcome
+from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.operation import IMPORTERS
 
 _ERRORS = Q(count_error__gt=0)

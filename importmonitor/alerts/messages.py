@@ -10,8 +10,7 @@ from django.utils.translation import gettext as _
 
 from importmonitor import conf, outcomes
 from importmonitor.events import Event
-from importmonitor.models import ImportOperation
-from importmonitor.outcomes import Outcome
+from importmonitor.models import ImportOperation, Outcome
 from importmonitor.rocketchat.operation import COUNTS
 from importmonitor.wording import lasting
 

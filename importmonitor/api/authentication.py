@@ -1,15 +1,19 @@
-"""Credentials in Rocket.Chat's form."""
+"""Credentials: an API token in Rocket.Chat's two headers, or as a bearer's."""
 
+import re
 from typing import TYPE_CHECKING
 
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from importmonitor.api.throttling import WrongTokenThrottle
 from importmonitor.models import ApiToken
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+#: A token of ours by its form. What else a bearer may carry is for the host's own authenticators.
+_OURS = re.compile(r"Bearer +([0-9a-f]{12}[\w-]{43})", re.ASCII | re.IGNORECASE)
 
 
 class RocketChatTokenAuthentication(BaseAuthentication):
@@ -18,13 +22,40 @@ class RocketChatTokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> "tuple[User, ApiToken] | None":
         """Return the user and the token, or None if the request holds neither header.
 
-        Raises AuthenticationFailed if they are not, or no longer, good.
+        Raises AuthenticationFailed if they are not, or no longer, good, and Throttled after too
+        many such.
         """
         user_id = request.headers.get("X-User-Id")
         text = request.headers.get("X-Auth-Token")
         if user_id is None and text is None:
             return None
-        token = ApiToken.objects.authenticate(user_id or "", text or "")
-        if token is None:
-            raise AuthenticationFailed
-        return token.user, token
+        return _user_of(request, ApiToken.objects.authenticate(text or "", user_id or ""))
+
+    def authenticate_header(self, request: Request) -> str:
+        # With one DRF answers 401, and no browser knows this one and asks for a password.
+        return "X-Auth-Token"
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer` and an API token, for what can send no headers of its own."""
+
+    def authenticate(self, request: Request) -> "tuple[User, ApiToken] | None":
+        """Return the user and the token, or None if the request holds none of ours.
+
+        Raises what RocketChatTokenAuthentication raises.
+        """
+        found = _OURS.fullmatch(request.headers.get("Authorization", ""))
+        if found is None:
+            return None
+        return _user_of(request, ApiToken.objects.authenticate(found[1]))
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def _user_of(request: Request, token: ApiToken | None) -> "tuple[User, ApiToken]":
+    if token is None:
+        WrongTokenThrottle().refuse(request)
+        raise AssertionError("refuse() has raised")
+    token.note_use()
+    return token.user, token

@@ -4,6 +4,7 @@ from importmonitor.models.alerts import Alert
 from importmonitor.models.operations import (
     EndReason,
     ImportOperation,
+    Outcome,
     ProgressSample,
     StatusTransition,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "EndReason",
     "ImportOperation",
     "Known",
+    "Outcome",
     "ProgressSample",
     "StatusTransition",
     "SyncLease",

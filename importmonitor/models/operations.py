@@ -1,11 +1,12 @@
 """Import operations and what became of them."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import connections, models
-from django.db.models import Count
+from django.db.models import Case, Count, F, Value, When
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.fields import ExactCharField
@@ -27,6 +28,18 @@ class EndReason(models.TextChoices):
     CANCELED = "canceled", _("canceled")
 
 
+class Outcome(models.TextChoices):
+    """How an operation ended; Rocket.Chat has one word, "done", for the first three."""
+
+    DONE = "done", _("done")
+    DONE_WITH_ERRORS = "done_with_errors", _("done with errors")
+    DONE_SHORT = "done_short", _("done short")
+    FAILED = "failed", _("failed")
+    INTERRUPTED = "interrupted", _("interrupted")
+    SUPERSEDED = "superseded", _("superseded")
+    CANCELED = "canceled", _("canceled")
+
+
 class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-pk")
@@ -40,8 +53,14 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
         created: list["ImportOperation"],
         changed: list["ImportOperation"],
         changed_fields: Collection[str],
+        at: datetime,
     ) -> None:
-        """Save new rows, and these fields of changed ones, in a few queries for any number."""
+        """Save new rows, and these fields of changed ones, in a few queries for any number.
+
+        All of them were modified `at` that time.
+        """
+        for row in (*created, *changed):
+            row.modified_at = at
         self.bulk_create(created)
         features = connections[self.db].features
         if created and not features.can_return_rows_from_bulk_insert:
@@ -52,7 +71,7 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
             self.bulk_create(
                 changed,
                 update_conflicts=True,
-                update_fields=list(changed_fields),
+                update_fields=[*changed_fields, "modified_at"],
                 unique_fields=["pk"] if features.supports_update_conflicts_with_target else None,
             )
 
@@ -116,6 +135,37 @@ class ImportOperation(models.Model):
     )
     finished_at = models.DateTimeField(_("finished"), null=True)
     end_reason = models.CharField(_("end"), max_length=20, choices=EndReason, blank=True)
+    # Made by the database of the columns above, to be looked for and counted by an index.
+    outcome = models.GeneratedField(
+        verbose_name=_("outcome"),
+        expression=Case(
+            When(
+                end_reason=EndReason.DONE,
+                count_error__gt=0,
+                then=Value(Outcome.DONE_WITH_ERRORS.value),
+            ),
+            When(
+                end_reason=EndReason.DONE,
+                count_completed__lt=F("count_total"),
+                then=Value(Outcome.DONE_SHORT.value),
+            ),
+            default=F("end_reason"),
+        ),
+        output_field=models.CharField(max_length=20),
+        db_persist=True,
+    )
+    has_errors = models.GeneratedField(
+        verbose_name=_("has errors"),
+        expression=Case(When(count_error__gt=0, then=Value(1)), default=Value(0)),
+        # No boolean: Django would ask for it by its name alone, which no index of SQLite answers.
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
+    modified_at = models.DateTimeField(
+        _("modified"),
+        default=timezone.now,
+        help_text=_("When a sync last wrote anything of this row."),
+    )
     payload = models.JSONField(_("payload"), default=dict)
     unreadable = models.JSONField(_("unreadable"), default=list)
     note = models.TextField(_("note"), blank=True)
@@ -144,7 +194,16 @@ class ImportOperation(models.Model):
             ),
             models.Index(fields=("workspace", "finished_at"), name="importmonitor_op_open"),
             models.Index(fields=("state", "-started_at", "-id"), name="importmonitor_op_state"),
-            models.Index(fields=("end_reason", "-started_at", "-id"), name="importmonitor_op_end"),
+            models.Index(fields=("outcome", "-started_at", "-id"), name="importmonitor_op_outcome"),
+            models.Index(
+                fields=("has_errors", "-started_at", "-id"), name="importmonitor_op_errors"
+            ),
+            models.Index(
+                fields=("remote_user_id", "-started_at", "-id"), name="importmonitor_op_user"
+            ),
+            models.Index(
+                fields=("workspace", "-remote_updated_at", "-id"), name="importmonitor_op_updated"
+            ),
             models.Index(
                 fields=("importer_key", "-started_at", "-id"), name="importmonitor_op_importer"
             ),

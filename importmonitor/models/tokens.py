@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 import secrets
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import models
+from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +16,9 @@ from importmonitor.models.fields import ExactCharField
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+#: How exactly it is told when a token was used last: each time is a write.
+NOTED_EVERY = timedelta(minutes=1)
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
@@ -29,8 +33,11 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         )
         return token, text
 
-    def authenticate(self, user_id: str, text: str) -> "ApiToken | None":
-        """Return the live token of that text and that active user, or None. One query."""
+    def authenticate(self, text: str, user_id: str | None = None) -> "ApiToken | None":
+        """Return the live token of that text, and of that user if one is given, or None.
+
+        One query.
+        """
         token = (
             self.filter(prefix=text[: ApiToken.PREFIX_LENGTH]).select_related("user").first()
             if text.isascii() and text.isprintable()
@@ -38,7 +45,9 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         )
         # Compared even where there is none, so that time does not tell which prefixes exist.
         same = hmac.compare_digest(_digest(text), token.digest if token else _digest(""))
-        if token is None or not same or str(token.user_id) != user_id:
+        if token is None or not same:
+            return None
+        if user_id is not None and str(token.user_id) != user_id:
             return None
         if token.is_expired or not token.user.is_active:
             return None
@@ -66,6 +75,7 @@ class ApiToken(models.Model):
     digest = models.CharField(_("digest"), max_length=64)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True)
 
     objects = ApiTokenQuerySet.as_manager()
 
@@ -80,6 +90,18 @@ class ApiToken(models.Model):
     @property
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    def note_use(self) -> None:
+        """Write down that the token is used, at most once a minute.
+
+        Nobody is refused an answer because that could not be written.
+        """
+        now = timezone.now()
+        if self.last_used_at is not None and now - self.last_used_at < NOTED_EVERY:
+            return
+        this_one = ApiToken.objects.filter(pk=self.pk, last_used_at=self.last_used_at)
+        with suppress(DatabaseError), transaction.atomic():
+            this_one.update(last_used_at=now)
 
 
 def _digest(text: str) -> str:

@@ -11,8 +11,8 @@ from django.contrib.admin import DateFieldListFilter
 from django.test import Client
 
 from importmonitor.admin import filters
-from importmonitor.models import EndReason, ImportOperation
-from importmonitor.outcomes import Outcome, outcome
+from importmonitor.models import EndReason, ImportOperation, Outcome
+from importmonitor.outcomes import outcome
 from importmonitor.rocketchat.operation import IMPORTERS
 from importmonitor.rocketchat.states import ImportState
 from tests.admin.helpers import HISTORY, make_row, page

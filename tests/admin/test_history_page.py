@@ -10,8 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from importmonitor.models import EndReason, ImportOperation
-from importmonitor.outcomes import Outcome
+from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.states import STEPS, ImportState, state_of
 from tests.admin.helpers import HISTORY, Page, change_url, make_row, page, save_rows
 from tests.api.helpers import (

@@ -2,8 +2,10 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from importmonitor.models import ApiToken
 from tests.api.helpers import (
     PATH,
     RUNNING,
@@ -15,6 +17,12 @@ from tests.api.helpers import (
 )
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _noted(headers: dict[str, str], root: dict[str, str]) -> None:
+    """Begin in a minute in which the tokens' use has been noted."""
+    ApiToken.objects.update(last_used_at=timezone.now())
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ OBSERVED: Mapping[type[models.Model], tuple[str, ...]] = {
         "stalled_since",
         "waiting_since",
         "finished_at",
+        "modified_at",
     ),
     StatusTransition: ("observed_at",),
     ProgressSample: ("observed_at",),

@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from importmonitor.models import ImportOperation, StatusTransition, SyncLease
-from importmonitor.outcomes import Outcome, outcome
+from importmonitor.models import ImportOperation, Outcome, StatusTransition, SyncLease
+from importmonitor.outcomes import outcome
 from importmonitor.sync import SyncResult, sync_workspace
 from project.simulator.workspace import RUN_IMPORT, Workspace
 from tests.conftest import AUTH_TOKEN, USER_ID

@@ -12,12 +12,13 @@ from importmonitor import conf
 from importmonitor.models import (
     EndReason,
     ImportOperation,
+    Outcome,
     ProgressSample,
     StatusTransition,
     SyncLease,
     SyncPeriod,
 )
-from importmonitor.outcomes import Outcome, outcome, present_outcome
+from importmonitor.outcomes import outcome, present_outcome
 from importmonitor.sync import SyncResult, sync_workspace
 from project.simulator.workspace import Workspace
 from tests.conftest import MONDAY

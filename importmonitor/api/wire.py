@@ -1,0 +1,176 @@
+"""Rocket.Chat 8's words: the bodies, statuses and headers of its import endpoints.
+
+Rocket.Chat's clients break on what Django and DRF do of their own accord: `{"detail": …}`, HTML
+404 pages, redirects for a trailing slash, `WWW-Authenticate`. So every answer of these endpoints
+is made here.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework import exceptions
+
+from importmonitor.api.throttling import Window
+from importmonitor.rocketchat.states import ImportState, state_of
+
+UNAUTHENTICATED = "You must be logged in to do this."
+FORBIDDEN = "User does not have the permissions required for this action [error-unauthorized]"
+INVALID_PARAMS = "must NOT have additional properties"
+NO_OPERATION = "Import Operation Not Found [error-operation-not-found]"
+NOT_SYNCED = "This workspace has not been synced yet [error-import-not-synced]"
+TOO_MANY = (
+    "Error, too many requests. Please slow down. You must wait {} seconds before trying this "
+    "endpoint again. [error-too-many-requests]"
+)
+NOT_FOUND = b"404 Not Found"
+#: What Rocket.Chat says to a browser's question whether a page of another site may ask; its
+#: setting `API_Enable_CORS` is off unless somebody turns it on.
+NO_CORS = b'CORS not enabled. Go to "Admin > General > REST Api" to enable it.'
+
+
+class NotSynced(exceptions.APIException):
+    """Nobody has looked at the workspace yet, so there is nothing to answer, not even "none"."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class NoOperation(exceptions.APIException):
+    """Nothing was ever imported, and the endpoint has no words for that but an error's."""
+
+    status_code = HTTPStatus.BAD_REQUEST
+
+
+def encode(body: Mapping[str, Any] | list[Any]) -> bytes:
+    """Write JSON as Rocket.Chat does."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def response(status: int, body: bytes) -> HttpResponse:
+    """Return JSON without a charset."""
+    return HttpResponse(body, status=status, content_type="application/json")
+
+
+@csrf_exempt
+def not_found(_request: HttpRequest, **_kwargs: Any) -> HttpResponse:
+    """Answer as Rocket.Chat 8 does to an unknown path, a wrong method or a trailing slash."""
+    return HttpResponse(NOT_FOUND, status=HTTPStatus.NOT_FOUND, content_type="text/plain")
+
+
+def options(request: HttpRequest) -> HttpResponse:
+    """Answer OPTIONS: a browser's question before a call, or else a method like any other."""
+    if "Origin" in request.headers or "Access-Control-Request-Method" in request.headers:
+        return HttpResponse(
+            NO_CORS, status=HTTPStatus.METHOD_NOT_ALLOWED, content_type="text/plain"
+        )
+    return not_found(request)
+
+
+def refusal(error: exceptions.APIException) -> HttpResponse:
+    """Answer an error in Rocket.Chat's words."""
+    body: dict[str, Any] = {"success": False}
+    status = error.status_code
+    match error:
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            # Without WWW-Authenticate, which would make a browser ask for a password.
+            status = HTTPStatus.UNAUTHORIZED
+            body |= {"error": UNAUTHENTICATED, "status": "error", "message": UNAUTHENTICATED}
+        case exceptions.PermissionDenied():
+            body["error"] = FORBIDDEN
+        case exceptions.ParseError():
+            body |= {"errorType": "error-invalid-params", "error": INVALID_PARAMS}
+        case exceptions.Throttled():
+            wait = getattr(error, "wait", None) or 0
+            body["error"] = TOO_MANY.format(max(1, math.ceil(wait)))
+        case NoOperation():
+            body |= {"error": NO_OPERATION, "errorType": "error-operation-not-found"}
+        case NotSynced():
+            body["error"] = NOT_SYNCED
+        case _:
+            # It comes from one of the host's own authenticators.
+            body["error"] = str(error)
+    return response(status, encode(body))
+
+
+def time(moment: datetime) -> str:
+    """Write a time as Rocket.Chat does, and as its clients expect: `….mmmZ` and nothing else."""
+    moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def limits(window: Window, used: int = 0) -> dict[str, str]:
+    """Return the headers of a limit, of which so many more calls have been used."""
+    return {
+        "X-RateLimit-Limit": str(window.limit),
+        "X-RateLimit-Remaining": str(max(0, window.remaining - used)),
+        # In milliseconds, and without Retry-After: so Rocket.Chat has it.
+        "X-RateLimit-Reset": str(window.resets_at * 1000),
+    }
+
+
+def add_headers(response: HttpResponseBase, headers: Mapping[str, str]) -> None:
+    """Set headers of a response."""
+    for name, value in headers.items():
+        response[name] = value
+
+
+def operation(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored document with the types that Rocket.Chat's own schema gives its fields."""
+    repaired = dict(payload)
+    if payload.get("valid") in ("true", "false"):
+        repaired["valid"] = payload["valid"] == "true"
+    started = payload.get("ts")
+    if isinstance(started, str) and started.isascii() and started.isdigit() and len(started) < 19:
+        repaired["ts"] = int(started)
+    return repaired
+
+
+def current(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the body of `getCurrentImportOperation`."""
+    # Absent, and never null, where there is none: so Rocket.Chat has it.
+    found = {} if payload is None else {"operation": operation(payload)}
+    return found | {"success": True}
+
+
+def latest(payloads: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the body of `getLatestImportOperations`: bare, without an envelope."""
+    return [operation(payload) for payload in payloads]
+
+
+def status(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the body of `import.status`."""
+    if payload is None:
+        return {"state": ImportState.NONE.value, "success": True}
+    found = operation(payload)
+    step, valid = found.get("status"), found.get("valid")
+    state = state_of(
+        step if isinstance(step, str) else "", valid if isinstance(valid, bool) else None
+    )
+    # JavaScript leaves out what is undefined, as the state of a step that it does not know.
+    known = {} if state == ImportState.UNKNOWN else {"state": state.value}
+    return known | {"operation": found, "success": True}
+
+
+def progress(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of `getImportProgress`."""
+    count = payload.get("count")
+    counters = count if isinstance(count, dict) else {}
+    names = {"key": "importerKey", "name": "type", "step": "status"}
+    known = {name: payload[key] for name, key in names.items() if key in payload}
+    return known | {
+        # Rocket.Chat begins each with 0, and reads over it what is stored.
+        "count": {name: _number(counters.get(name)) for name in ("completed", "total", "error")},
+        "success": True,
+    }
+
+
+def _number(counter: object) -> int | float:
+    """Return a counter; 0 for what is none, such as Rocket.Chat 6.2.5's "0[object Promise]"."""
+    if isinstance(counter, int | float) and not isinstance(counter, bool):
+        return counter
+    return 0

@@ -1,0 +1,1 @@
+"""A package by this file, so that it comes before what others install as `tests`."""
