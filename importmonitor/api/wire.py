@@ -19,6 +19,7 @@ from rest_framework import exceptions
 from importmonitor.api.throttling import Window
 from importmonitor.rocketchat.states import ImportState, state_of
 
+JSON = "application/json"
 UNAUTHENTICATED = "You must be logged in to do this."
 FORBIDDEN = "User does not have the permissions required for this action [error-unauthorized]"
 INVALID_PARAMS = "must NOT have additional properties"
@@ -53,7 +54,7 @@ def encode(body: Mapping[str, Any] | list[Any]) -> bytes:
 
 def response(status: int, body: bytes) -> HttpResponse:
     """Return JSON without a charset."""
-    return HttpResponse(body, status=status, content_type="application/json")
+    return HttpResponse(body, status=status, content_type=JSON)
 
 
 @csrf_exempt

@@ -1,0 +1,27 @@
+"""`/healthz`: whether this process answers, and its database."""
+
+from http import HTTPStatus
+
+from django.db import Error, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+
+@never_cache
+@require_safe
+def healthz(_request: HttpRequest) -> JsonResponse:
+    """Answer 200 if the database answers, else 503; to everybody, and with nothing else in it.
+
+    Whether the workspaces can be looked at is no matter of this process's health, and told by
+    `/api/workspaces/` and `/metrics`.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+    except Error:
+        return JsonResponse(
+            {"status": "failing", "database": "unreachable"}, status=HTTPStatus.SERVICE_UNAVAILABLE
+        )
+    return JsonResponse({"status": "ok", "database": "ok"})

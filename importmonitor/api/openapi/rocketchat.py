@@ -1,0 +1,223 @@
+"""How the document tells of Rocket.Chat's endpoints."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiViewExtension
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from importmonitor.api import wire
+from importmonitor.api.openapi.schema import as_described
+from importmonitor.rocketchat.states import STEPS, ImportState
+
+COUNT = {
+    "type": "object",
+    "properties": {
+        name: {"type": "integer"}
+        for name in ("total", "completed", "error", "users", "channels", "messages", "contacts")
+    },
+    "description": "As Rocket.Chat sent it: a key may be missing, and its value of another type.",
+}
+STATES = [each.value for each in ImportState if each != ImportState.UNKNOWN]
+OPERATION = {
+    "type": "object",
+    "description": "The operation's document as Rocket.Chat sent it, with whatever else it holds.",
+    "properties": {
+        "_id": {"type": "string"},
+        "type": {"type": "string", "examples": ["CSV", "Slack"]},
+        "importerKey": {"type": "string", "examples": ["csv", "slack"]},
+        "ts": {
+            "description": "ISO 8601 (Rocket.Chat 6.3 and later), or milliseconds since 1970.",
+            "oneOf": [{"type": "string"}, {"type": "integer"}],
+        },
+        "status": {"type": "string", "x-extensible-enum": list(STEPS)},
+        "valid": {"type": "boolean"},
+        "user": {"type": "string"},
+        "_updatedAt": {"type": "string"},
+        "file": {"type": "string"},
+        "contentType": {"type": "string"},
+    },
+    "additionalProperties": True,
+}
+EXAMPLE: dict[str, Any] = {
+    "_id": "65f8a1c2e4b0d9a7c3f1e205",
+    "type": "CSV",
+    "importerKey": "csv",
+    "ts": "2026-03-25T11:00:00.000Z",
+    "status": "importer_importing_users",
+    "valid": True,
+    "user": "d26x6zSkaPSe5gCyy",
+    "_updatedAt": "2026-03-25T11:30:00.000Z",
+    "file": "people.csv",
+    "count": {"total": 10, "completed": 5},
+}
+SUCCESS = {"type": "boolean", "const": True}
+HEADERS = [
+    ("X-Import-Synced-At", "When the workspace was last looked at and answered."),
+    ("X-Import-Sync", "`ok`, `stale` (nobody has looked for long) or `failing`."),
+    ("ETag", "Stands for the body."),
+    ("Last-Modified", "When that which is told here changed last."),
+    ("X-RateLimit-Limit", "Calls that are allowed in a window."),
+    ("X-RateLimit-Remaining", "Calls that are left of them."),
+    ("X-RateLimit-Reset", "When the next window begins, in milliseconds since 1970."),
+]
+
+
+REF = {"$ref": "#/components/schemas/ImportDocument"}
+
+
+def envelope(*required: str, **properties: Any) -> dict[str, Any]:
+    """Return the schema of a body with `success: true`."""
+    return {
+        "type": "object",
+        "required": [*required, "success"],
+        "properties": properties | {"success": SUCCESS},
+    }
+
+
+CURRENT = envelope(operation=REF)
+LATEST = {"type": "array", "maxItems": 20, "items": REF}
+STATUS = envelope(state={"type": "string", "x-extensible-enum": STATES}, operation=REF)
+PROGRESS = envelope(
+    "count",
+    key={"type": "string"},
+    name={"type": "string"},
+    step={"type": "string", "x-extensible-enum": list(STEPS)},
+    count={
+        "type": "object",
+        "required": ["completed", "total", "error"],
+        "properties": {name: {"type": "number"} for name in ("completed", "total", "error")},
+    },
+)
+
+
+COMPONENTS = {"ImportDocument": OPERATION}
+
+
+def failure(words: str, description: str, **more: str) -> Any:
+    """Return how an error is described, in Rocket.Chat's words."""
+    body = {"success": False, "error": words} | more
+    schema = {
+        "type": "object",
+        "required": list(body),
+        "properties": {
+            name: {"type": "boolean", "const": False} if name == "success" else {"type": "string"}
+            for name in body
+        },
+    }
+    return OpenApiResponse(
+        schema, description=description, examples=[OpenApiExample("example", value=body)]
+    )
+
+
+ERRORS: dict[Any, Any] = {
+    (400, wire.JSON): failure(
+        wire.INVALID_PARAMS,
+        "A parameter was given, and there are none.",
+        errorType="error-invalid-params",
+    ),
+    (401, wire.JSON): failure(
+        wire.UNAUTHENTICATED,
+        "No credentials, or wrong ones.",
+        status="error",
+        message=wire.UNAUTHENTICATED,
+    ),
+    (403, wire.JSON): failure(wire.FORBIDDEN, "The permission is missing."),
+    (404, "text/plain"): OpenApiResponse(
+        {"type": "string"}, description="No workspace of that alias is configured."
+    ),
+    (429, wire.JSON): failure(wire.TOO_MANY.format(7), "Asked too often."),
+    (503, wire.JSON): failure(wire.NOT_SYNCED, "Nobody has looked at the workspace yet."),
+}
+NO_OPERATION = {
+    (400, wire.JSON): failure(
+        wire.NO_OPERATION,
+        "Nothing was ever imported, or a parameter was given, and there are none.",
+        errorType="error-operation-not-found",
+    )
+}
+
+
+def described(
+    view: Any,
+    schema: dict[str, Any],
+    example: Any,
+    description: str,
+    errors: dict[Any, Any] | None = None,
+) -> Any:
+    """Return an endpoint's class with its GET described."""
+    answer = OpenApiResponse(
+        schema, description="As last seen.", examples=[OpenApiExample("example", value=example)]
+    )
+    unchanged = OpenApiResponse(description="The client has it already.")
+    alias = OpenApiParameter("alias", str, OpenApiParameter.PATH, description="The workspace.")
+    headers = [
+        OpenApiParameter(name, str, OpenApiParameter.HEADER, response=[200, 304], description=told)
+        for name, told in HEADERS
+    ]
+
+    return as_described(
+        view,
+        name=view.__name__[0].lower() + view.__name__[1:],
+        description=description,
+        tags=["Rocket.Chat"],
+        parameters=[alias, *headers],
+        responses={(200, wire.JSON): answer, 304: unchanged} | ERRORS | (errors or {}),
+    )
+
+
+class Current(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = "importmonitor.api.rocketchat.GetCurrentImportOperation"
+
+    def view_replacement(self) -> Any:
+        return described(
+            self.target,
+            CURRENT,
+            {"operation": EXAMPLE, "success": True},
+            "The newest operation of a workspace, running or not. `operation` is absent where "
+            "nothing was ever imported.",
+        )
+
+
+class Latest(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = "importmonitor.api.rocketchat.GetLatestImportOperations"
+
+    def view_replacement(self) -> Any:
+        return described(
+            self.target,
+            LATEST,
+            [EXAMPLE],
+            "The operations that were touched last, for those with "
+            "`importmonitor.view-import-operations`.",
+        )
+
+
+class Progress(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = "importmonitor.api.rocketchat.GetImportProgress"
+
+    def view_replacement(self) -> Any:
+        return described(
+            self.target,
+            PROGRESS,
+            {
+                "key": "csv",
+                "name": "CSV",
+                "step": "importer_importing_users",
+                "count": {"completed": 5, "total": 10, "error": 0},
+                "success": True,
+            },
+            "The step and the counters of the newest operation.",
+            NO_OPERATION,
+        )
+
+
+class Status(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
+    target_class = "importmonitor.api.rocketchat.ImportStatus"
+
+    def view_replacement(self) -> Any:
+        return described(
+            self.target,
+            STATUS,
+            {"state": "importing", "operation": EXAMPLE, "success": True},
+            "The newest operation with Rocket.Chat's coarse state of it; `none` where nothing was "
+            "ever imported. Alone among these, it ignores parameters.",
+        )

@@ -1,0 +1,74 @@
+"""The document, and the page that shows it. Both are for everybody: they hold no data."""
+
+from threading import Lock
+from typing import Any
+
+from django.templatetags.static import static
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+import importmonitor
+
+# Registers what describes the views and the credentials.
+from importmonitor.api.openapi import credentials, operations, rocketchat  # noqa: F401
+
+HOOKS = "importmonitor.api.openapi.hooks"
+#: drf-spectacular's settings of this document; the host's own are for the host's own.
+SETTINGS: dict[str, Any] = {
+    "TITLE": "importmonitor",
+    "DESCRIPTION": (
+        "Rocket.Chat's imports, as they were last seen. Two faces: Rocket.Chat's own endpoints, "
+        "answered in its words to its clients, and a REST API. Both only read. Lists of values "
+        "that Rocket.Chat may add to (`x-extensible-enum`) are not closed."
+    ),
+    "VERSION": importmonitor.__version__,
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "",
+    "COMPONENT_SPLIT_REQUEST": False,
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "PREPROCESSING_HOOKS": [f"{HOOKS}.ours_only"],
+    "POSTPROCESSING_HOOKS": [f"{HOOKS}.open_lists", f"{HOOKS}.plain_words"],
+    "APPEND_COMPONENTS": {"schemas": operations.COMPONENTS | rocketchat.COMPONENTS},
+    "TAGS": [
+        {"name": "Rocket.Chat", "description": "Rocket.Chat 8's endpoints."},
+        {"name": "REST", "description": "History, progress and sync health."},
+    ],
+}
+
+_one_at_a_time = Lock()
+
+
+class SchemaView(SpectacularAPIView):
+    """The document, as YAML or JSON."""
+
+    authentication_classes: list[Any] = []
+    permission_classes = [AllowAny]
+    throttle_classes: list[Any] = []
+    custom_settings = SETTINGS
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Answer with the document."""
+        # drf-spectacular puts SETTINGS in the place of the host's for a moment, for all threads.
+        with _one_at_a_time:
+            answer: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call] # it has no types
+        return answer
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger's page, with its scripts from this site and no other."""
+
+    authentication_classes: list[Any] = []
+    permission_classes = [AllowAny]
+    throttle_classes: list[Any] = []
+    title = "importmonitor"
+
+    @staticmethod
+    def _swagger_ui_resource(filename: str) -> str:
+        return static(f"drf_spectacular_sidecar/swagger-ui-dist/{filename}")
+
+    @staticmethod
+    def _swagger_ui_favicon() -> str:
+        return static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")

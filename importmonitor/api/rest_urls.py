@@ -1,0 +1,18 @@
+"""The REST face; include it where you like, as `path("api/", include(…))`. Needs `[rest]`."""
+
+from django.urls import path
+
+from importmonitor.api import views
+
+app_name = "importmonitor-rest"
+urlpatterns = [
+    path("import-operations/", views.OperationList.as_view(), name="operation-list"),
+    path("import-operations/<int:pk>/", views.OperationDetail.as_view(), name="operation-detail"),
+    path(
+        "import-operations/<int:pk>/transitions/",
+        views.TransitionList.as_view(),
+        name="transition-list",
+    ),
+    path("import-operations/<int:pk>/samples/", views.SampleList.as_view(), name="sample-list"),
+    path("workspaces/", views.WorkspaceList.as_view(), name="workspace-list"),
+]

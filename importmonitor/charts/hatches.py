@@ -1,0 +1,29 @@
+"""What fills a shape, so that it can be told from the next without its colour."""
+
+from typing import NamedTuple
+
+#: The hatches by name: a path to be stroked, in a tile of six by six units.
+TILES = {
+    "slash": "M-1 1L1 -1M0 6L6 0M5 7L7 5",
+    "backslash": "M5 -1L7 1M0 0L6 6M-1 5L1 7",
+    "cross": "M0 0L6 6M0 6L6 0",
+    "upright": "M1.5 0V6M4.5 0V6",
+    "flat": "M0 1.5H6M0 4.5H6",
+    "grid": "M1.5 0V6M0 1.5H6",
+    "zigzag": "M0 4.5L3 1.5L6 4.5",
+    "dots": "M2 3H4",
+    "plain": "",
+}
+
+
+class Hatch(NamedTuple):
+    """A fill: its id in the page, its tone (as the badges have them), and what is stroked."""
+
+    id: str
+    tone: str
+    tile: str
+
+
+def hatch(prefix: str, name: str, tone: str) -> Hatch:
+    """Return a hatch of TILES in a tone; `prefix` begins all ids of one chart."""
+    return Hatch(f"{prefix}-{name}-{tone}", tone, TILES[name])

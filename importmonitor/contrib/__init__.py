@@ -1,0 +1,1 @@
+"""Optional extras, each importable only where its extra is installed."""

@@ -1,0 +1,100 @@
+"""Bytes on a connection, as no client of Rocket.Chat's sends them."""
+
+import re
+import socket
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.api.helpers import PATH, RUNNING, credentials, make_user, sync
+from tests.api.test_answers import assert_not_found
+
+
+@pytest.fixture
+def wired(live_server: Any) -> tuple[Any, bytes]:
+    """Return how to send bytes to a live server of ours, and the headers of somebody good."""
+    headers = credentials(make_user("tool", "run-import"))
+    good = b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items())
+    sync(RUNNING)
+
+    def send(lines: bytes) -> bytes:
+        address = (live_server.thread.host, live_server.thread.port)
+        with socket.create_connection(address, timeout=30) as connection:
+            connection.sendall(lines)
+            return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    return send, good
+
+
+def test_bytes_that_no_client_sends(wired: Any) -> None:
+    """What is refused is refused in Rocket.Chat's words, and nothing is an error of ours."""
+    send, good = wired
+    user_id, token = good.splitlines(keepends=True)
+    number, here = user_id.split()[1], PATH.encode()
+    for line, headers, expected in [
+        (b"GET " + here, good, 200),
+        (b"GET " + here, good.replace(b"X-", b"x-"), 200),
+        (b"GET " + here, b"X-User-Id: \t" + number + b" \r\n" + token, 200),
+        (b"GET " + here, good + b"X-A: " + b"x" * 60_000 + b"\r\n", 200),
+        (b"GET " + here, good + b"If-None-Match: " + b'"a",' * 9_000 + b"\r\n", 200),
+        (b"GET " + here, good + b"If-Modified-Since: \xff\xfe\r\n", 200),
+        (b"GET " + here, good + b"Cookie: sessionid=\xff\xfe; csrftoken=1\r\n", 200),
+        (b"GET " + here, good + b"X-HTTP-Method-Override: DELETE\r\n", 200),
+        (b"GET " + here, good + b"X-Original-URL: /admin/\r\nX-Forwarded-Host: evil\r\n", 200),
+        (b"GET " + here, good + b"Range: bytes=0-3\r\n", 200),
+        (b"GET " + here, good + b"Content-Length: 0\r\n", 200),
+        (b"GET /api/v1/getCurrentImportOperatio%6E", good, 200),
+        (b"GET /api/v1/import.status?%ff=%00&" + b"a=1&" * 5_000, good, 200),
+        (b"GET " + here + b"?" + b"a=1&" * 5_000, good, 400),
+        (b"GET " + here + b"?&", good, 400),
+        (b"GET " + here, user_id + good, 401),
+        (b"GET " + here, good + good, 401),
+        (b"GET " + here, good + b"X-Auth-Token: z\r\n", 401),
+        (b"GET " + here, token + b"X-User-Id: +" + number + b"\r\n", 401),
+        (b"GET " + here, token + b"X-User-Id: 0" + number + b"\r\n", 401),
+        (b"GET " + here, token + b"X-User-Id: " + number + b".0\r\n", 401),
+        (b"GET " + here, token + b"X-User-Id: " + "١".encode() + b"\r\n", 401),
+        (b"GET " + here, token + b"X-User-Id: " + number + b" " + number + b"\r\n", 401),
+        (b"GET " + here, token + b"X-User-Id: " + number + b"\0\r\n", 401),
+        (b"GET " + here, user_id + b"X-Auth-Token: " + b"x" * 60_000 + b"\r\n", 401),
+        (b"GET " + here, good.replace(b"-", b"_"), 401),
+        (b"GET " + here, b"Authorization: Basic \xff\xfe\r\n", 401),
+        (b"GET " + here, b"Cookie: sessionid=" + b"a" * 32 + b"\r\n", 401),
+        (b"POST " + here, good + b"X-HTTP-Method-Override: GET\r\nContent-Length: 0\r\n", 404),
+        (b"FR-OB " + here, good, 404),
+        (b"GET " + here + b"%00", good, 404),
+        (b"GET " + here + b"%0a", good, 404),
+        (b"GET /api/v1/./getCurrentImportOperation", good, 404),
+        (b"GET /api/v1/x/..%2fgetCurrentImportOperation", good, 404),
+        (b"GET /api/v1/%ff%fe", good, 404),
+        (b"GET /workspaces/%ff" + here, good, 404),
+    ]:
+        case = (line[:80], headers[:80])
+        raw = send(
+            line + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers + b"\r\n"
+        )
+        head, _, body = raw.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % expected), (case, head)
+        assert b"text/html" not in head, case
+        assert (body == b"404 Not Found") == (expected == 404), case
+        assert (b'"success":true' in body) == (expected == 200), case
+
+
+def test_several_requests_on_one_connection(wired: Any) -> None:
+    """A body where none belongs would be taken for the next answer's beginning."""
+    send, good = wired
+    lines = [f"{method} {PATH} HTTP/1.1\r\nHost: localhost\r\n" for method in ("GET", "HEAD")]
+    lines += [f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\n"]
+    lines += [f"GET {PATH}/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"]
+    raw = send(b"".join(line.encode() + good + b"\r\n" for line in lines))
+    assert re.findall(rb"HTTP/1.1 (\d+)", raw) == [b"200", b"200", b"304", b"404"]
+    assert raw.count(b'{"operation":') == 1
+    assert raw.endswith(b"\r\n\r\n404 Not Found")
+
+
+def test_an_alias_of_any_length(client: Client, headers: dict[str, str], settings: Any) -> None:
+    # While that is on, WhiteNoise looks for a file of every path's name.
+    settings.WHITENOISE_AUTOREFRESH = False
+    for alias in ("a" * 256, "a" * 60_000, "%00" * 60_000):
+        assert_not_found(client.get(f"/workspaces/{alias}{PATH}", headers=headers))

@@ -1,0 +1,539 @@
+"""`/metrics`: what it tells of the store, to whom, and what the files made for it ask of it."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import parser
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+from pytest_django import DjangoAssertNumQueries
+
+import importmonitor
+from importmonitor.alerts.messages import TEST
+from importmonitor.contrib.prometheus.collector import POLL_OUTCOMES, StoreCollector
+from importmonitor.models import Alert, ImportOperation, SyncLease, SyncPeriod
+from importmonitor.rocketchat import errors
+from tests.api.helpers import (
+    NOON,
+    RUNNING,
+    credentials,
+    make_user,
+    sync,
+    sync_nothing,
+    sync_refused,
+    workspace_at,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("importmonitor.contrib.prometheus.urls")]
+
+DOCS = Path(__file__).parents[2] / "docs" / "prometheus"
+PROMTOOL = os.environ.get("PROMTOOL", "")
+needs_promtool = pytest.mark.skipif(
+    not PROMTOOL, reason="runs where PROMTOOL names Prometheus's promtool"
+)
+MINUTE = timedelta(minutes=1)
+#: Everything that can be told of an import is told of this one.
+WHOLE: dict[str, Any] = {
+    **RUNNING,
+    "count": {
+        "total": 400,
+        "completed": 100,
+        "error": 4,
+        "users": 50,
+        "channels": 20,
+        "messages": 330,
+        "contacts": 0,
+    },
+}
+
+
+def scrape(now: Any = NOON) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(StoreCollector(now))
+    return generate_latest(registry)
+
+
+def samples(now: Any = NOON) -> Iterator[Sample]:
+    for family in text_string_to_metric_families(scrape(now).decode()):
+        yield from family.samples
+
+
+def told(name: str, now: Any = NOON) -> dict[tuple[str, ...], float]:
+    """Return a metric's values by those of its labels, which are in the order of their names."""
+    return {
+        tuple(value for _, value in sorted(sample.labels.items())): sample.value
+        for sample in samples(now)
+        if sample.name == f"importmonitor_{name}"
+    }
+
+
+def value(name: str, now: Any = NOON) -> float | None:
+    """Return a metric's value for `default`, None if it is absent."""
+    return told(name, now).get(("default",))
+
+
+# What is told of an import.
+
+
+def test_a_running_import() -> None:
+    for minute, completed in enumerate((0, 40, 70, 100)):
+        sync(
+            WHOLE | {"count": WHOLE["count"] | {"completed": completed}}, at=NOON + minute * MINUTE
+        )
+    now = NOON + 4 * MINUTE
+    assert told("operation_info", now) == {
+        ("csv", "", "importer_importing_users", "default"): 1,
+    }
+    assert value("operation_active", now) == 1
+    assert value("operation_stalled", now) == value("operation_waiting", now) == 0
+    assert value("operation_records", now) == 400
+    assert value("operation_records_completed", now) == 100
+    assert value("operation_records_failed", now) == 4
+    assert value("operation_progress_ratio", now) == 0.25
+    assert value("operation_records_per_second", now) == 0.5
+    assert value("operation_time_left_seconds", now) == (400 - 100 - 4) / 0.5 - 60
+    assert value("operation_started_timestamp_seconds", now) == NOON.timestamp() - 3600
+    assert value("operation_last_progress_timestamp_seconds", now) == now.timestamp() - 60
+    assert value("operation_finished_timestamp_seconds", now) is None
+    assert told("operation_contents", now) == {
+        ("users", "default"): 50,
+        ("channels", "default"): 20,
+        ("messages", "default"): 330,
+        ("contacts", "default"): 0,
+    }
+    states = told("operation_state", now)
+    assert states.pop(("importing", "default")) == 1
+    assert len(states) == 8
+    assert set(states.values()) == {0}
+
+
+def test_what_was_not_told_is_absent() -> None:
+    sync({"_id": RUNNING["_id"]}, at=NOON)
+    assert told("operation_info") == {("", "", "", "default"): 1}
+    assert told("operation_state")["unknown", "default"] == 1
+    assert value("operation_active") == 1
+    assert told("operation_contents") == {}
+    for name in (
+        "records",
+        "records_completed",
+        "records_failed",
+        "progress_ratio",
+        "records_per_second",
+        "time_left_seconds",
+        "finished_timestamp_seconds",
+    ):
+        assert value(f"operation_{name}") is None, name
+
+
+@pytest.mark.parametrize(
+    ("completed", "total", "ratio"),
+    [(179, 135, 1), (-5, 10, 0), (3, 0, None), (999_999, 1_000_000, 0.999999)],
+)
+def test_a_ratio_is_one(completed: int, total: int, ratio: float | None) -> None:
+    sync({**RUNNING, "count": {"total": total, "completed": completed}}, at=NOON)
+    assert value("operation_progress_ratio") == ratio
+    assert value("operation_records_completed") == completed
+
+
+def test_numbers_of_any_size() -> None:
+    sync({**RUNNING, "count": {"total": 2**63 - 1, "completed": -(2**63)}}, at=NOON)
+    assert value("operation_records") == 2**63
+    assert value("operation_records_completed") == -(2**63)
+
+
+@pytest.mark.parametrize(
+    ("document", "outcome"),
+    [
+        ({"status": "importer_done", "count": {"total": 9, "completed": 9}}, "done"),
+        ({"status": "importer_done", "count": {"error": 1}}, "done_with_errors"),
+        ({"status": "importer_done", "count": {"total": 9, "completed": 8}}, "done_short"),
+        ({"status": "importer_import_failed"}, "failed"),
+        ({"status": "importer_importing_users", "valid": False}, "interrupted"),
+        ({"status": "importer_import_cancelled"}, "canceled"),
+    ],
+)
+def test_how_an_import_ended(document: dict[str, Any], outcome: str) -> None:
+    sync(RUNNING, at=NOON)
+    sync({**RUNNING, **document, "_updatedAt": "2026-03-25T12:00:30Z"}, at=NOON + MINUTE)
+    ((_, ended, _, _),) = told("operation_info")
+    assert ended == outcome
+    assert value("operation_active") == 0
+    assert value("operation_finished_timestamp_seconds") == NOON.timestamp() + 30
+
+
+def test_while_an_import_is_run_again_it_has_no_outcome() -> None:
+    sync(RUNNING, at=NOON)
+    sync({**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T12:00:30Z"}, at=NOON)
+    sync({**RUNNING, "_updatedAt": "2026-03-25T12:05:30Z"}, at=NOON + 6 * MINUTE)
+    assert told("operation_info") == {("csv", "", "importer_importing_users", "default"): 1}
+    assert value("operation_active") == 1
+
+
+def test_stalled_and_waiting() -> None:
+    for minute in range(0, 20, 4):
+        sync(RUNNING, at=NOON + minute * MINUTE)
+    assert value("operation_stalled") == 1
+    waiting = {**RUNNING, "_id": "another", "ts": "2026-03-25T12:20:00Z"}
+    waiting["status"] = "importer_user_selection"
+    for minute in range(20, 90, 4):
+        sync(waiting, at=NOON + minute * MINUTE)
+    assert value("operation_stalled") == 0
+    assert value("operation_waiting") == 1
+    assert told("operation_state")["ready", "default"] == 1
+
+
+def test_words_that_are_not_known_make_no_series_of_their_own() -> None:
+    hostile = 'x"} 1\nimportmonitor_operation_active{workspace="default"} 7 \\ \0'
+    sync({**RUNNING, "importerKey": hostile, "status": hostile, "type": hostile}, at=NOON)
+    assert told("operation_info") == {("other", "", "other", "default"): 1}
+    assert value("operation_active") == 1
+    ImportOperation.objects.update(state="of tomorrow")
+    assert told("operation_state")["unknown", "default"] == 1
+    SyncPeriod.objects.update(outcome="of yesterday")
+    assert told("polls_total")["other", "default"] == 1
+
+
+# What is told of a workspace.
+
+
+def test_never_looked_at() -> None:
+    names = {sample.name for sample in samples()}
+    assert value("workspace_up") == 0
+    assert value("workspace_last_good_look_age_seconds") is None
+    assert told("polls_total") == {(outcome, "default"): 0 for outcome in POLL_OUTCOMES}
+    assert not any(name.startswith("importmonitor_operation") for name in names)
+
+
+def test_nothing_to_be_seen() -> None:
+    sync(RUNNING, at=NOON - MINUTE)
+    sync_nothing(at=NOON)
+    assert value("workspace_up") == 1
+    assert told("operation_state")["none", "default"] == 1
+    assert sum(told("operation_state").values()) == 1
+    assert told("operation_info") == {}
+
+
+def test_failing() -> None:
+    sync(RUNNING, at=NOON - 3 * MINUTE)
+    sync_refused(at=NOON - MINUTE)
+    assert value("workspace_up") == 0
+    assert value("workspace_last_good_look_age_seconds") == 180
+    # What was last known of it.
+    assert value("operation_active") == 1
+
+
+def test_not_looked_at_of_late() -> None:
+    sync(RUNNING, at=NOON)
+    assert value("workspace_up", NOON + 9 * MINUTE) == 1
+    assert value("workspace_up", NOON + 11 * MINUTE) == 0
+    assert value("workspace_last_good_look_age_seconds", NOON + 11 * MINUTE) == 660
+    # A clock that was set back makes nothing younger than new.
+    assert value("workspace_last_good_look_age_seconds", NOON - MINUTE) == 0
+
+
+def test_polls_begin_again_when_they_end_otherwise() -> None:
+    def polls() -> dict[str, float]:
+        found = told("polls_total")
+        assert len(found) == len(POLL_OUTCOMES)
+        return {outcome: polls for (outcome, _), polls in found.items() if polls}
+
+    assert polls() == {}
+    sync(RUNNING, at=NOON)
+    sync(RUNNING, at=NOON + MINUTE)
+    assert polls() == {"ok": 2}
+    sync_refused(at=NOON + 2 * MINUTE)
+    assert polls() == {"Unauthenticated": 1}
+    sync_refused(at=NOON + 3 * MINUTE)
+    assert polls() == {"Unauthenticated": 2}
+    sync(RUNNING, at=NOON + 4 * MINUTE)
+    assert polls() == {"ok": 1}
+
+
+def test_every_way_in_which_a_poll_can_end_is_known() -> None:
+    kinds = {kind.__name__ for kind in errors.RocketChatError.__subclasses__()}
+    assert set(POLL_OUTCOMES) == {*SyncPeriod.GOOD, *kinds, "other"}
+
+
+def test_only_what_is_configured(settings: Any) -> None:
+    sync(RUNNING, at=NOON)
+    settings.IMPORTMONITOR = {"WORKSPACES": {"acme": workspace_at("http://127.0.0.1:9")}}
+    assert {sample.labels.get("workspace") for sample in samples()} == {None, "acme"}
+
+
+# What is told of alerts.
+
+
+def add_alert(channel: str = "ops", **fields: Any) -> None:
+    values = {"event": "import.failed", "workspace": "default", "body": {}, "created_at": NOON}
+    key = str(Alert.objects.count())
+    Alert.objects.create(**(values | {"channel": channel, "key": key} | fields))
+
+
+def test_alerts(settings: Any) -> None:
+    backend = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
+    settings.IMPORTMONITOR |= {"CHANNELS": {"ops": backend, "idle": backend}}
+    hour = timedelta(hours=1)
+    add_alert(next_attempt_at=NOON, created_at=NOON - MINUTE)
+    add_alert(next_attempt_at=NOON + hour, created_at=NOON - 5 * MINUTE, attempts=3)
+    add_alert(next_attempt_at=NOON + hour, created_at=NOON - 4 * MINUTE, attempts=1)
+    add_alert(delivered_at=NOON, attempts=1, created_at=NOON - 9 * MINUTE)
+    add_alert(given_up_at=NOON - 23 * hour, attempts=9)
+    add_alert(given_up_at=NOON - 25 * hour, attempts=9)
+    add_alert(given_up_at=NOON, attempts=1, event=TEST)
+    add_alert("gone", given_up_at=NOON, attempts=9)
+    assert told("alerts_undelivered") == {
+        ("ops", "due"): 1,
+        ("ops", "retrying"): 2,
+        ("ops", "given_up"): 1,
+        ("idle", "due"): 0,
+        ("idle", "retrying"): 0,
+        ("idle", "given_up"): 0,
+        ("gone", "due"): 0,
+        ("gone", "retrying"): 0,
+        ("gone", "given_up"): 1,
+    }
+    assert told("alerts_oldest_undelivered_age_seconds") == {("ops",): 300}
+
+
+# What it costs.
+
+
+@pytest.mark.parametrize("number", [3, 300])
+def test_queries(
+    number: int,
+    client: Client,
+    headers: dict[str, str],
+    settings: Any,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    aliases = [f"workspace-{i}" for i in range(number)]
+    settings.IMPORTMONITOR = {
+        "WORKSPACES": {alias: workspace_at("http://127.0.0.1:9") for alias in aliases}
+    }
+    now = timezone.now()
+    SyncLease.objects.bulk_create(SyncLease(workspace=alias) for alias in aliases)
+    SyncPeriod.objects.bulk_create(
+        SyncPeriod(workspace=alias, outcome=outcome, first_at=now, last_at=now, polls=7)
+        for outcome in ("ok", "Unreachable") * 3
+        for alias in aliases
+    )
+    times = dict.fromkeys(
+        ("started_at", "first_seen_at", "last_seen_at", "last_progress_at"), now - MINUTE
+    )
+    ImportOperation.objects.bulk_create(
+        ImportOperation(
+            workspace=alias, remote_id=str(i), status="importer_done", state="done", **times
+        )
+        for i in range(3)
+        for alias in aliases
+    )
+    Alert.objects.bulk_create(
+        Alert(
+            event="import.failed",
+            workspace=alias,
+            channel="ops",
+            key=alias,
+            body={},
+            created_at=now,
+            next_attempt_at=now,
+        )
+        for alias in aliases
+    )
+    # Of the workspaces three, of the alerts two; before them the token and two of permissions.
+    with django_assert_num_queries(5):
+        assert len(told("workspace_up", now)) == number
+    client.get("/metrics", headers=headers)
+    with django_assert_num_queries(8):
+        body = client.get("/metrics", headers=headers).content.decode()
+    assert body.count("importmonitor_operation_info{") == number
+    assert f'importmonitor_alerts_undelivered{{channel="ops",delivery="due"}} {number}.0' in body
+
+
+# Who gets it, and how.
+
+
+@pytest.mark.parametrize(
+    "codename", ["run-import", "view_importoperation", "view-import-operations"]
+)
+def test_who_may_see_imports(client: Client, codename: str) -> None:
+    user = make_user("prometheus", codename)
+    rocketchat = credentials(user)
+    bearer = {"Authorization": f"Bearer {rocketchat['X-Auth-Token']}"}
+    assert client.get("/metrics", headers=rocketchat).status_code == 200
+    assert client.get("/metrics", headers=bearer).status_code == 200
+    client.force_login(user)
+    assert client.get("/metrics").status_code == 200
+
+
+def test_who_may_not(client: Client) -> None:
+    anonymous = client.get("/metrics")
+    assert anonymous.status_code == 401
+    assert anonymous["WWW-Authenticate"] == "Bearer"
+    wrong = client.get("/metrics", headers={"Authorization": f"Bearer {'0' * 55}"})
+    assert wrong.status_code == 401
+    stranger = make_user("stranger")
+    # Prometheus accepts no JSON, but that is no reason not to tell it why.
+    accept = {"Accept": "text/plain;version=0.0.4"}
+    refused = client.get("/metrics", headers=credentials(stranger) | accept)
+    assert refused.status_code == 403
+    assert set(anonymous.json()) == set(refused.json()) >= {"detail"}
+    client.force_login(stranger)
+    assert client.get("/metrics").status_code == 403
+
+
+def test_methods(client: Client, headers: dict[str, str]) -> None:
+    assert client.head("/metrics", headers=headers).status_code == 200
+    assert client.options("/metrics", headers=headers).status_code == 200
+    for method in (client.post, client.put, client.patch, client.delete):
+        assert method("/metrics", headers=headers).status_code == 405
+    assert client.post("/metrics").status_code == 401
+
+
+def test_formats(client: Client, headers: dict[str, str]) -> None:
+    sync(WHOLE)
+    plain = client.get("/metrics", headers=headers)
+    assert plain["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert plain["Cache-Control"] == "no-store"
+    families = {each.name for each in text_string_to_metric_families(plain.content.decode())}
+    # As Prometheus 3 asks.
+    accept = (
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+    )
+    other = client.get("/metrics", headers=headers | {"Accept": accept})
+    assert other["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    openmetrics: Any = parser
+    parsed = openmetrics.text_string_to_metric_families(other.content.decode())
+    assert {each.name.removesuffix("_info") for each in parsed} == {
+        name.removesuffix("_info") for name in families
+    }
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/json", "text/plain;version=x", "application/openmetrics-text;version=x"]
+)
+def test_whatever_is_accepted(client: Client, headers: dict[str, str], accept: str) -> None:
+    response = client.get("/metrics?format=nonsense", headers=headers | {"Accept": accept})
+    assert response.status_code == 200
+    assert response["Content-Type"].startswith(("text/plain; version=", "application/openmetrics"))
+    assert b"importmonitor_build_info" in response.content
+
+
+def test_nothing_else_needs_the_extra() -> None:
+    package = Path(importmonitor.__file__).parent
+    for path in package.rglob("*.py"):
+        if path.is_relative_to(package / "contrib"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [each.name for each in getattr(node, "names", []) if hasattr(each, "name")]
+            where = [getattr(node, "module", None) or "", *names]
+            assert not any("prometheus" in name or "contrib.pro" in name for name in where), path
+
+
+# The files that are made for it.
+
+
+@pytest.fixture
+def exposition() -> str:
+    """Metrics in which each that there is has a value."""
+    for minute, completed in enumerate((0, 40, 70, 100)):
+        count = WHOLE["count"] | {"completed": completed}
+        sync(WHOLE | {"count": count}, at=NOON + minute * MINUTE)
+    ImportOperation.objects.update(finished_at=NOON)
+    add_alert(next_attempt_at=NOON)
+    return scrape(NOON + 4 * MINUTE).decode()
+
+
+def expressions(dashboard: Any) -> Iterator[str]:
+    """Yield every query in a dashboard, with what Grafana would put in its variables' place."""
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield re.sub(r"\$\w+", lambda found: VARIABLES[found[0]], target["expr"])
+
+
+VARIABLES = {"$job": ".*", "$workspace": "acme|globex", "$__rate_interval": "5m"}
+DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
+VARIABLE_QUERIES = [each.get("definition", "") for each in DASHBOARD["templating"]["list"]]
+RULES = (DOCS / "importmonitor.rules.yml").read_text()
+TESTS_OF_RULES = (DOCS / "importmonitor.rules.test.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n".join([*expressions(DASHBOARD), *VARIABLE_QUERIES]), RULES, TESTS_OF_RULES],
+    ids=["dashboard", "rules", "tests of rules"],
+)
+def test_what_is_asked_for_is_there(text: str, exposition: str) -> None:
+    there: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            there.setdefault(sample.name, {"job", "instance"}).update(sample.labels)
+    asked = re.findall(r"(importmonitor_\w+)(?:\{(.*?)\})?", text)
+    assert len(asked) > 10
+    for name, labels in asked:
+        assert name in there
+        assert set(re.findall(r"(\w+)=~?['\"]", labels)) <= there[name], name
+
+
+def test_everything_that_is_there_has_a_value(exposition: str) -> None:
+    for family in text_string_to_metric_families(exposition):
+        assert family.samples, family.name
+        assert family.documentation
+
+
+def test_the_dashboard_holds_together() -> None:
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(taken)) == len(taken)
+    assert max(x for x, _ in taken) < 24
+    # No database of anybody's: which one, the reader chooses.
+    assert all(panel["datasource"]["uid"] == "${datasource}" for panel in panels)
+
+
+def promtool(*arguments: str | Path, stdin: str = "") -> None:
+    done = subprocess.run(
+        [PROMTOOL, *arguments], input=stdin, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not done.stderr, done.stderr
+
+
+@needs_promtool
+def test_promtool_is_content_with_the_metrics(exposition: str) -> None:
+    promtool("check", "metrics", stdin=exposition)
+    promtool("check", "metrics", stdin=scrape(NOON + timedelta(days=1)).decode())
+
+
+@needs_promtool
+def test_promtool_is_content_with_the_rules() -> None:
+    promtool("check", "rules", DOCS / "importmonitor.rules.yml")
+    promtool("test", "rules", DOCS / "importmonitor.rules.test.yml")
+
+
+@needs_promtool
+def test_promtool_can_read_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"panel:{number}", "expr": expression}
+        for number, expression in enumerate(expressions(DASHBOARD))
+    ]
+    # JSON is YAML too.
+    path = tmp_path / "dashboard.yml"
+    path.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", path)
