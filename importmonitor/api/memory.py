@@ -1,8 +1,8 @@
 """A moment's memory of who may have which answer, so that one that is asked for often is cheap.
 
-It lives in the process. After a change that another process makes (a new look, a revoked token or
-permission) an answer is at most `REMEMBER_FOR` old, a second or less; after one that this process
-makes, not at all. Measured: `python -m benchmarks.endpoint`.
+It lives in the process. After a change (a new look, a revoked token or permission) an answer is at
+most `REMEMBER_FOR` old, a second or less; after most that this process makes itself, not at all.
+Measured: `python -m benchmarks.endpoint`.
 """
 
 import time
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from importmonitor import conf
@@ -30,59 +31,76 @@ class Key(NamedTuple):
     token: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Answer:
-    """A good answer; `calls` is how often it was given, `left` how often it may yet be.
+    """A good answer, and by what `caller` its calls are counted.
 
     `body` is None where nobody has asked for it yet, but for whether it has changed.
     """
 
     expires_at: float
+    caller: str
     etag: str
     last_modified: int
     headers: dict[str, str]
     body: bytes | None
-    left: float
-    calls: int = 0
 
 
 _answers: dict[Key, Answer] = {}
+_generation = 0
+
+
+def generation() -> int:
+    """Return what changes whenever everything is forgotten."""
+    return _generation
 
 
 def recall(key: Key) -> Answer | None:
-    """Return what is remembered and may be given once more."""
+    """Return what is remembered and still good."""
     answer = _answers.get(key)
-    if answer is None or answer.left < 1 or time.monotonic() >= answer.expires_at:
-        return None
-    return answer
+    return answer if answer and time.monotonic() < answer.expires_at else None
 
 
-def forget(key: Key) -> int:
-    """Forget an answer; return how often it was given."""
-    answer = _answers.pop(key, None)
-    return answer.calls if answer else 0
+def remember(key: Key, made_in: int, **answer: Any) -> None:
+    """Remember an answer for as long as the settings say.
 
-
-def remember(key: Key, **answer: Any) -> None:
-    """Remember an answer for as long as the settings say."""
+    Unless something has changed since the generation in which it began to be made: it may tell of
+    what was before.
+    """
     lasting = conf.options().remember_for.total_seconds()
-    if not lasting:
+    if not lasting or made_in != _generation:
         return
     now = time.monotonic()
     if len(_answers) >= _MANY:
-        for each in [each for each, found in _answers.items() if found.expires_at <= now]:
-            _answers.pop(each, None)
+        for each, found in list(_answers.items()):
+            if found.expires_at <= now:
+                _answers.pop(each, None)
     if len(_answers) < _MANY:
         _answers[key] = Answer(expires_at=now + lasting, **answer)
 
 
-def forget_all(**_signal: Any) -> None:
+def forget_all(*, using: str | None = None, **_signal: Any) -> None:
     """Forget everything: something has changed of what answers are made of."""
+    _forget()
+    # Once more when others can see it: until then they go on remembering what was before.
+    transaction.on_commit(_forget, using=using)
+
+
+def _forget() -> None:
+    global _generation  # noqa: PLW0603 - the memory is the module's
+    _generation += 1
     _answers.clear()
 
 
 def _forget_what_changes() -> None:
-    for sender in (ImportOperation, SyncPeriod, ApiToken, Group, settings.AUTH_USER_MODEL):
+    for sender in (
+        ImportOperation,
+        SyncPeriod,
+        ApiToken,
+        Group,
+        Permission,
+        settings.AUTH_USER_MODEL,
+    ):
         for signal in (post_save, post_delete):
             signal.connect(forget_all, sender=sender)
     # Of a user's permissions and groups, and of a group's permissions.

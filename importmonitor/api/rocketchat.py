@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from django.core.exceptions import PermissionDenied
+from django.db import DataError
 from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -25,9 +26,10 @@ import importmonitor
 from importmonitor import conf
 from importmonitor.api import memory, wire
 from importmonitor.api.authentication import RocketChatTokenAuthentication
-from importmonitor.api.throttling import CallThrottle
+from importmonitor.api.permissions import may
+from importmonitor.api.throttling import CallThrottle, caller
 from importmonitor.health import freshness
-from importmonitor.models import ImportOperation, SyncPeriod
+from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
 
 #: As many operations as Rocket.Chat lists.
 LATEST = 20
@@ -69,8 +71,6 @@ class RocketChatView(APIView):
     permission: ClassVar[str] = "run-import"
     takes_parameters: ClassVar[bool] = False
     http_method_names = ["get", "head", "options"]
-    #: How often this answer was given from memory since it was counted last.
-    uncounted = 0
 
     def seen(self, alias: str, good: SyncPeriod) -> Seen:
         """Return what is stored; `good` is the period of the last look that went well."""
@@ -96,26 +96,41 @@ class RocketChatView(APIView):
         if request.method == "OPTIONS":
             return wire.options(request)
         self.throttle = CallThrottle()
+        self.generation = memory.generation()
         self.key = _key(request, type(self).__name__, kwargs["alias"])
-        if self.key is not None:
-            answer = memory.recall(self.key)
-            if answer is not None and (found := _again(answer, request)) is not None:
-                return found
-            self.uncounted = memory.forget(self.key)
-        response = super().dispatch(request, *args, **kwargs)
+        known = memory.recall(self.key) if self.key else None
+        response: HttpResponseBase | None = self._again(request, known) if known else None
+        if response is None:
+            response = super().dispatch(request, *args, **kwargs)
         if self.throttle.window is not None:
             wire.add_headers(response, wire.limits(self.throttle.window))
         return response
 
+    def _again(self, request: HttpRequest, known: memory.Answer) -> HttpResponse | None:
+        """Give a remembered answer once more, or None if its body is not known yet."""
+        response = _unchanged(request, known.etag, known.last_modified)
+        if response is None:
+            if known.body is None:
+                return None
+            response = wire.response(HTTPStatus.OK, known.body)
+        if not self.throttle.allow(known.caller):
+            return wire.refusal(exceptions.Throttled(wait=self.throttle.wait()))
+        wire.add_headers(response, known.headers)
+        return response
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.perform_authentication(request)
-        if not request.user.is_authenticated:
+        try:
+            self.perform_authentication(request)
+        except DataError:
+            # A name that no database can look for, as in Basic credentials with a NUL in them.
+            raise exceptions.AuthenticationFailed from None
+        if not getattr(request.user, "is_authenticated", False):
             raise exceptions.NotAuthenticated
         self.check_throttles(request)
         # Not parsed: Django refuses to, with a page of its own, where there are too many.
         if request.META.get("QUERY_STRING") and not self.takes_parameters:
             raise exceptions.ParseError
-        if not request.user.has_perm(f"importmonitor.{self.permission}"):
+        if not may(request.user, f"importmonitor.{self.permission}"):
             raise exceptions.PermissionDenied
         if kwargs["alias"] not in conf.aliases():
             raise Http404
@@ -129,33 +144,32 @@ class RocketChatView(APIView):
         good = health if health is None or health.is_good else SyncPeriod.objects.last_good(alias)
         if health is None or good is None:
             raise wire.NotSynced
-        seen = self.seen(alias, good)
-        etag, modified = seen.etag, int(seen.modified_at.timestamp())
+        seen, now = self.seen(alias, good), timezone.now()
+        # A second ago at most: what changes twice in a second would have one time for both.
+        modified = min(int(seen.modified_at.timestamp()), int(now.timestamp()) - 1)
         headers = self.default_response_headers | {
-            "ETag": etag,
+            "ETag": seen.etag,
             "Last-Modified": http_date(modified),
             "X-Import-Synced-At": wire.time(good.last_at),
             # Its plain value: WSGI takes nothing for a header but str itself (PEP 3333).
-            "X-Import-Sync": freshness(health, timezone.now()).value,
+            "X-Import-Sync": freshness(health, now).value,
         }
-        body = None
-        found = _unchanged(self.request, etag, modified)
-        if found is None:
+        body, response = None, _unchanged(self.request, seen.etag, modified)
+        if response is None:
             body = wire.encode(self.body([json.loads(each) for each in seen.documents]))
-            found = wire.response(HTTPStatus.OK, body)
-        wire.add_headers(found, headers)
+            response = wire.response(HTTPStatus.OK, body)
+        wire.add_headers(response, headers)
         if self.key is not None:
-            window = self.throttle.window
-            headers |= wire.limits(window) if window else {}
             memory.remember(
                 self.key,
-                etag=etag,
+                self.generation,
+                caller=caller(request, self),
+                etag=seen.etag,
                 last_modified=modified,
                 headers=headers,
                 body=body,
-                left=window.remaining if window else float("inf"),
             )
-        return found
+        return response
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override] # not rendered by DRF
         """Answer every error in Rocket.Chat's words; what is no error of the caller's is raised."""
@@ -228,7 +242,8 @@ class GetLatestImportOperations(RocketChatView):
             # Last, and asked for by themselves: no index sorts NULLs alike in all databases.
             others = rows.filter(remote_updated_at=None).newest_first()
             found += _documents(others[: LATEST - len(found)])
-        return _seen(found, good)
+        pruned = SyncLease.objects.filter(workspace=alias).values_list("pruned_at", flat=True)
+        return _seen(found, good, *filter(None, pruned))
 
     def body(self, documents: list[dict[str, Any]]) -> Any:
         return wire.latest(documents)
@@ -239,9 +254,9 @@ def _documents(rows: Any) -> list[tuple[str, datetime]]:
     return list(rows.values_list(Cast("payload", TextField()), "modified_at"))
 
 
-def _seen(found: list[tuple[str, datetime]], good: SyncPeriod) -> Seen:
-    modified_at = max((at for _text, at in found), default=good.first_at)
-    return Seen([text for text, _at in found], max(modified_at, good.first_at))
+def _seen(found: list[tuple[str, datetime]], good: SyncPeriod, *changed_at: datetime) -> Seen:
+    modified_at = max([good.first_at, *changed_at, *(at for _text, at in found)])
+    return Seen([text for text, _at in found], modified_at)
 
 
 def _key(request: HttpRequest, endpoint: str, alias: str) -> memory.Key | None:
@@ -250,21 +265,6 @@ def _key(request: HttpRequest, endpoint: str, alias: str) -> memory.Key | None:
     if user_id is None or token is None or request.META.get("QUERY_STRING"):
         return None
     return memory.Key(endpoint, alias, user_id, token)
-
-
-def _again(answer: memory.Answer, request: HttpRequest) -> HttpResponse | None:
-    """Give a remembered answer once more, or None if its body is not known yet."""
-    found = _unchanged(request, answer.etag, answer.last_modified)
-    if found is None:
-        if answer.body is None:
-            return None
-        found = wire.response(HTTPStatus.OK, answer.body)
-    answer.calls += 1
-    answer.left -= 1
-    wire.add_headers(found, answer.headers)
-    if "X-RateLimit-Remaining" in answer.headers:
-        found["X-RateLimit-Remaining"] = str(int(answer.left))
-    return found
 
 
 def _unchanged(request: HttpRequest, etag: str, modified: int) -> HttpResponse | None:

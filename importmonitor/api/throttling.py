@@ -12,6 +12,7 @@ A host sets the rates in DRF's own way, by scope; None is no limit:
 import hashlib
 import math
 import time
+from contextlib import suppress
 from typing import NamedTuple, cast
 
 from django.core.cache import cache
@@ -39,6 +40,10 @@ class Window(NamedTuple):
         return max(0, self.limit - self.used)
 
     @property
+    def is_over_limit(self) -> bool:
+        return self.used > self.limit
+
+    @property
     def wait(self) -> float:
         """In how many seconds one may ask again."""
         return max(0.0, self.resets_at - time.time())
@@ -55,8 +60,8 @@ class WindowThrottle(SimpleRateThrottle):
         scope = self.scope or ""
         return cast("str | None", rates.get(scope, RATES[scope]))
 
-    def count(self, ident: str, calls: int = 1) -> Window | None:
-        """Count calls; return how the window stands with them, or None without a limit."""
+    def count(self, ident: str) -> Window | None:
+        """Count a call; return how the window stands with it, or None without a limit."""
         # DRF's own parse_rate has None for both where there is no rate.
         if not self.duration or self.num_requests is None:
             return None
@@ -64,13 +69,20 @@ class WindowThrottle(SimpleRateThrottle):
         # Hashed: what came in a URL can be longer than a cache's keys, and have spaces.
         who = hashlib.blake2s(ident.encode(), digest_size=16).hexdigest()
         key = f"importmonitor:{self.scope}:{number}:{who}"
-        cache.add(key, 0, timeout=self.duration + 1)
         try:
-            used = cache.incr(key, calls)
+            used = cache.incr(key)
         except ValueError:
-            # A cache that keeps nothing, or has just thrown this away.
-            used = calls
+            used = 1
+            if not cache.add(key, used, timeout=self.duration + 1):
+                # Somebody else was first; or the cache keeps nothing.
+                with suppress(ValueError):
+                    used = cache.incr(key)
         return Window(limit, used, (number + 1) * self.duration)
+
+
+def caller(request: Request, view: APIView) -> str:
+    """Return by what a user's calls of an endpoint are counted."""
+    return f"{request.user.pk}:{view.kwargs.get('alias', '')}:{type(view).__name__}"
 
 
 class CallThrottle(WindowThrottle):
@@ -80,12 +92,12 @@ class CallThrottle(WindowThrottle):
     window: Window | None = None
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        # What the view has answered from memory has not been counted yet.
-        calls = 1 + getattr(view, "uncounted", 0)
-        alias = view.kwargs.get("alias", "")
-        ident = f"{request.user.pk}:{alias}:{type(view).__name__}"
-        self.window = self.count(ident, calls)
-        return self.window is None or self.window.used <= self.window.limit
+        return self.allow(caller(request, view))
+
+    def allow(self, ident: str) -> bool:
+        """Count a call of a caller; tell if it is allowed."""
+        self.window = self.count(ident)
+        return self.window is None or not self.window.is_over_limit
 
     def wait(self) -> float | None:
         return self.window.wait if self.window else None
@@ -102,7 +114,13 @@ class WrongTokenThrottle(WindowThrottle):
 
     def refuse(self, request: Request) -> None:
         """Raise AuthenticationFailed, or Throttled where there have been too many."""
-        window = self.count(self.get_ident(request))
-        if window is not None and window.used > window.limit:
+        window = self.count(self._address(request))
+        if window is not None and window.is_over_limit:
             raise Throttled(wait=math.ceil(window.wait))
         raise AuthenticationFailed
+
+    def _address(self, request: Request) -> str:
+        # Unless it is told how many proxies there are, DRF takes an address from anybody's header.
+        if api_settings.NUM_PROXIES is None:
+            return request.META.get("REMOTE_ADDR") or ""
+        return self.get_ident(request) or ""

@@ -104,11 +104,11 @@ def time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
-def limits(window: Window, used: int = 0) -> dict[str, str]:
-    """Return the headers of a limit, of which so many more calls have been used."""
+def limits(window: Window) -> dict[str, str]:
+    """Return the headers of a limit."""
     return {
         "X-RateLimit-Limit": str(window.limit),
-        "X-RateLimit-Remaining": str(max(0, window.remaining - used)),
+        "X-RateLimit-Remaining": str(window.remaining),
         # In milliseconds, and without Retry-After: so Rocket.Chat has it.
         "X-RateLimit-Reset": str(window.resets_at * 1000),
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Case, Exists, F, Q, Subquery, Value, When
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.alerts import Alert
@@ -169,7 +170,7 @@ class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
         """
         # What was pruned once stays so, whatever is asked for later: Greatest, but for NULLs.
         later = Case(When(pruned_before__gt=before, then=F("pruned_before")), default=Value(before))
-        self.filter(workspace=workspace).update(pruned_before=later)
+        self.filter(workspace=workspace).update(pruned_before=later, pruned_at=timezone.now())
 
     def release_all(self, workspaces: list[str], holders: str) -> None:
         """Give back these workspaces' leases, of all holders whose names begin so."""
@@ -194,6 +195,8 @@ class SyncLease(models.Model):
         null=True,
         help_text=_("What began before this and is over was deleted, and is not taken in again."),
     )
+
+    pruned_at = models.DateTimeField(_("pruned"), null=True)
 
     objects = SyncLeaseQuerySet.as_manager()
 

@@ -272,7 +272,6 @@ class TestFromMemory:
         assert [each.status_code for each in found] == [200, 200, 200, 429, 429]
         assert [remaining(each) for each in found] == ["2", "1", "0", "0", "0"]
 
-    @pytest.mark.xfail(strict=True, reason="calls of one window are counted in the next")
     def test_a_new_window_is_a_whole_one(
         self, clock: Clock, ask: Any, settings: Any, traveller: time_machine.Traveller
     ) -> None:
@@ -284,7 +283,6 @@ class TestFromMemory:
         clock.now += 0.7
         assert [remaining(ask()) for _ in range(5)] == ["4", "3", "2", "1", "0"]
 
-    @pytest.mark.xfail(strict=True, reason="what is remembered outlives its window")
     def test_no_answer_tells_of_a_window_that_is_over(
         self, clock: Clock, ask: Any, settings: Any, traveller: time_machine.Traveller
     ) -> None:
@@ -295,7 +293,6 @@ class TestFromMemory:
         clock.now += 0.7
         assert limits(ask()) == ("5", "4", milliseconds(NOON + timedelta(minutes=2)))
 
-    @pytest.mark.xfail(strict=True, reason="forget_all() forgets how often answers were given")
     def test_what_is_forgotten_was_counted(self, clock: Clock, ask: Any, settings: Any) -> None:
         """Any user's login makes the memory forget."""
         set_rates(settings, "9/min")
@@ -303,12 +300,13 @@ class TestFromMemory:
         make_user("somebody")
         assert remaining(ask()) == "4"
 
-    @pytest.mark.xfail(strict=True, reason="what is swept out is not counted")
     def test_what_is_swept_out_was_counted(self, clock: Clock, ask: Any, settings: Any) -> None:
         set_rates(settings, "9/min")
         assert [remaining(ask()) for _ in range(4)] == ["8", "7", "6", "5"]
         clock.now += 1
         for number in range(1_000):
             key = memory.Key("Endpoint", "default", str(number), "token")
-            memory.remember(key, etag="", last_modified=0, headers={}, body=b"", left=1)
+            memory.remember(
+                key, memory.generation(), caller="", etag="", last_modified=0, headers={}, body=b""
+            )
         assert remaining(ask()) == "4"

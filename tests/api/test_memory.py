@@ -50,11 +50,11 @@ class Clock:
 def remembering(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """Let answers be remembered for a second, of the clock that is given."""
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"REMEMBER_FOR": timedelta(seconds=1)}
-    memory.forget_all()
+    memory._forget()
     clock = Clock()
     monkeypatch.setattr(memory, "time", clock)
     yield clock
-    memory.forget_all()
+    memory._forget()
 
 
 @pytest.fixture
