@@ -2,5 +2,6 @@
 
 from importmonitor.admin.alerts import AlertAdmin
 from importmonitor.admin.operations import ImportOperationAdmin
+from importmonitor.admin.periods import SyncPeriodAdmin
 
-__all__ = ["AlertAdmin", "ImportOperationAdmin"]
+__all__ = ["AlertAdmin", "ImportOperationAdmin", "SyncPeriodAdmin"]

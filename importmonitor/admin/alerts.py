@@ -2,13 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from importmonitor.admin import display
+from importmonitor.admin import display, filters
 from importmonitor.admin.operations import RUN_IMPORT
+from importmonitor.admin.paging import CappedPaginator
+from importmonitor.alerts import outbox
 from importmonitor.models import Alert
 
 if TYPE_CHECKING:
@@ -32,8 +36,11 @@ class AlertAdmin(_ModelAdmin):
     sortable_by = ()
     list_per_page = 50
     show_full_result_count = False
+    paginator = CappedPaginator
     show_facets = admin.ShowFacets.NEVER
-    actions = None
+    list_filter = (filters.WorkspaceFilter, filters.EventFilter, filters.DeliveryFilter)
+    ordering = ("-pk",)
+    actions = ("try_again",)
     fields = (
         "event",
         "workspace",
@@ -67,6 +74,26 @@ class AlertAdmin(_ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    @admin.action(description=_("Try again to deliver"), permissions=["try_again"])
+    def try_again(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
+        """Deliver now what was not, or begin anew with what was given up."""
+        wanted = list(alerts.filter(delivered_at=None).values_list("pk", flat=True))
+        outbox.try_again(wanted)
+        delivered = Alert.objects.filter(pk__in=wanted).exclude(delivered_at=None).count()
+        if not wanted:
+            messages.info(request, _("All of these had been delivered."))
+        elif delivered == len(wanted):
+            told = ngettext(
+                "%(count)d alert was delivered.", "%(count)d alerts were delivered.", delivered
+            )
+            messages.success(request, told % {"count": delivered})
+        else:
+            some = _("%(count)d of %(all)d were delivered. Beside the others stands why not.")
+            messages.warning(request, some % {"count": delivered, "all": len(wanted)})
+
+    def has_try_again_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(RUN_IMPORT)
 
     @admin.display(description=_("delivery"))
     def state(self, alert: Alert) -> SafeString:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from importmonitor import outcomes
-from importmonitor.models import ImportOperation, Outcome
+from importmonitor.models import ImportOperation, Outcome, SyncPeriod
 from importmonitor.rocketchat.states import ImportState
 from importmonitor.wording import lasting
 
@@ -48,6 +48,8 @@ OUTCOMES = {
     Outcome.CANCELED: Badge(Outcome.CANCELED.label, "⊘", "quiet"),
 }
 
+GOOD_LOOK = Badge(gettext_lazy("well"), "✓", "good")
+EMPTY_LOOK = Badge(gettext_lazy("well: nothing was ever imported"), "✓", "good")
 STALLED = Badge(gettext_lazy("stalled"), "■", "bad")
 
 
@@ -88,6 +90,13 @@ def state_badge(state: str) -> Badge:
         return STATES[ImportState.UNKNOWN]
 
 
+def look_badge(period: SyncPeriod) -> Badge:
+    """Return the badge of a period of polls."""
+    if period.is_good:
+        return EMPTY_LOOK if period.outcome == SyncPeriod.EMPTY else GOOD_LOOK
+    return Badge(period.outcome, "✕", "bad")
+
+
 def progress(operation: ImportOperation) -> SafeString:
     """Show the counters with a bar, where there is something to show."""
     completed, total = operation.count_completed, operation.count_total
@@ -118,6 +127,17 @@ def progress(operation: ImportOperation) -> SafeString:
     return format_html(
         '<span class="im-counts">{}<span class="im-quiet">{}</span>{}</span>', bar, counted, errors
     )
+
+
+def counters(operation: ImportOperation) -> dict[str, str]:
+    """Name the counters that Rocket.Chat gave, less those that the progress shows."""
+    counts = {
+        _("Users"): operation.count_users,
+        _("Channels"): operation.count_channels,
+        _("Messages"): operation.count_messages,
+        _("Contacts"): operation.count_contacts,
+    }
+    return {name: number(count) for name, count in counts.items() if count is not None}
 
 
 def number(value: int | None) -> str:

@@ -3,37 +3,23 @@
 Django's own would read their values from the table by DISTINCT, at every page, over every row.
 """
 
+from collections import Counter
 from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor import conf
 from importmonitor.admin.display import STATES
-from importmonitor.models import EndReason, ImportOperation, Outcome
+from importmonitor.events import Event
+from importmonitor.models import ImportOperation, Outcome
+from importmonitor.rocketchat import errors
 from importmonitor.rocketchat.operation import IMPORTERS
 
-_ERRORS = Q(count_error__gt=0)
-# `completed` and `total` can both be unknown, and a comparison with NULL is neither true nor false.
-_SHORT = Q(count_completed__isnull=False, count_total__isnull=False) & Q(
-    count_completed__lt=F("count_total")
-)
-#: `outcomes.outcome` as conditions; a test holds the two together.
-OUTCOMES = {
-    Outcome.DONE: Q(end_reason=EndReason.DONE)
-    & (Q(count_error=None) | Q(count_error__lte=0))
-    & (Q(count_completed=None) | Q(count_total=None) | Q(count_completed__gte=F("count_total"))),
-    Outcome.DONE_WITH_ERRORS: Q(end_reason=EndReason.DONE) & _ERRORS,
-    Outcome.DONE_SHORT: Q(end_reason=EndReason.DONE)
-    & (Q(count_error=None) | Q(count_error__lte=0))
-    & _SHORT,
-    Outcome.FAILED: Q(end_reason=EndReason.FAILED),
-    Outcome.INTERRUPTED: Q(end_reason=EndReason.INTERRUPTED),
-    Outcome.SUPERSEDED: Q(end_reason=EndReason.SUPERSEDED),
-    Outcome.CANCELED: Q(end_reason=EndReason.CANCELED),
-}
+#: The kinds of errors that a look can end in.
+LOOK_KINDS = tuple(kind.__name__ for kind in errors.KINDS)
 
 
 class KnownValuesFilter(SimpleListFilter):
@@ -64,7 +50,7 @@ class OutcomeFilter(KnownValuesFilter):
     parameter_name = "outcome"
 
     def offered(self) -> list[tuple[str, Any, Q]]:
-        ended = [(each.value, each.label, condition) for each, condition in OUTCOMES.items()]
+        ended = [(each.value, each.label, Q(outcome=each.value)) for each in Outcome]
         return [("open", _("under way"), Q(finished_at=None)), *ended]
 
 
@@ -94,3 +80,63 @@ class ImporterFilter(KnownValuesFilter):
     def offered(self) -> list[tuple[str, Any, Q]]:
         known = [(key, title, Q(importer_key=key)) for key, title in IMPORTERS.items()]
         return [*known, ("other", _("other"), ~Q(importer_key__in=IMPORTERS))]
+
+
+class ErrorsFilter(KnownValuesFilter):
+    title = _("errors")
+    parameter_name = "errors"
+
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        return [
+            ("yes", _("with errors"), Q(has_errors=1)),
+            ("no", _("without errors"), Q(has_errors=0)),
+        ]
+
+
+class StartedByFilter(KnownValuesFilter):
+    """Offers those who have started imports lately; takes anybody's id from a URL."""
+
+    title = _("started by")
+    parameter_name = "started_by"
+
+    #: Of so many operations the starters are offered.
+    LATELY = 500
+    #: As many as can be read.
+    MOST = 20
+
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        newest = ImportOperation.objects.newest_first()
+        lately = newest.values_list("remote_user_id", flat=True)[: self.LATELY]
+        known = Counter(each for each in lately if each)
+        users = [user for user, _count in known.most_common(self.MOST)]
+        if (asked := self.value()) and asked not in users:
+            users.append(asked)
+        return [(user, user, Q(remote_user_id=user)) for user in users]
+
+
+class LookFilter(KnownValuesFilter):
+    title = _("how looks went")
+    parameter_name = "look"
+
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        kinds = [(kind, kind, Q(outcome=kind)) for kind in LOOK_KINDS]
+        return [("failing", _("failing"), Q(outcome__in=LOOK_KINDS)), *kinds]
+
+
+class DeliveryFilter(KnownValuesFilter):
+    title = _("delivery")
+    parameter_name = "delivery"
+
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        return [
+            ("due", _("on its way"), Q(next_attempt_at__isnull=False)),
+            ("given-up", _("given up"), Q(given_up_at__isnull=False)),
+        ]
+
+
+class EventFilter(KnownValuesFilter):
+    title = _("event")
+    parameter_name = "event"
+
+    def offered(self) -> list[tuple[str, Any, Q]]:
+        return [(event.value, event.value, Q(event=event.value)) for event in Event]

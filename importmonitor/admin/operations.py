@@ -2,23 +2,30 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.utils import flatten_fieldsets
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf, health, outcomes, wording
-from importmonitor.admin import display, filters
-from importmonitor.looking import LEASED
+from importmonitor import outcomes, wording
+from importmonitor.admin import dashboard, display, exporting, filters, pages, syncing
+from importmonitor.admin.paging import CappedPaginator
 from importmonitor.models import ImportOperation
-from importmonitor.sync import SyncResult, sync_workspace
 
+NAME = "importmonitor_importoperation"
 RUN_IMPORT = "importmonitor.run-import"
 
 if TYPE_CHECKING:
@@ -28,17 +35,26 @@ else:
     _ModelAdmin = admin.ModelAdmin
 
 
+class HistoryList(ChangeList):
+    """The change list, less the documents: no column shows them, and they can be large."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        return super().get_queryset(request, *args, **kwargs).defer("payload")
+
+
 @admin.register(ImportOperation)
 class ImportOperationAdmin(_ModelAdmin):
     """View-only, but for the note: operations are Rocket.Chat's, not ours to edit."""
 
-    list_display = ("badge", "what", "progress", "workspace", "started", "changed")
+    list_display = ("badge", "what", "progress", "workspace", "started", "took", "changed")
     list_display_links = ("what",)
     list_filter = (
         filters.WorkspaceFilter,
         filters.OutcomeFilter,
         filters.StateFilter,
+        filters.ErrorsFilter,
         filters.ImporterFilter,
+        filters.StartedByFilter,
         # Ranges of time: `date_hierarchy` would truncate the date of every row to find its values.
         ("started_at", admin.DateFieldListFilter),
     )
@@ -47,13 +63,16 @@ class ImportOperationAdmin(_ModelAdmin):
     search_fields = ("remote_id", "file", "type")
     search_help_text = _("Search by file, type or Rocket.Chat's id")
     list_per_page = 50
+    paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     actions = None
 
     fieldsets = (
         (None, {"fields": ("summary",)}),
+        (_("Progress over time"), {"fields": ("chart",)}),
         (_("Timeline"), {"fields": ("timeline",)}),
+        (_("In the server's log"), {"fields": ("server_log",)}),
         (_("Note"), {"fields": ("note",)}),
         (
             _("In Rocket.Chat"),
@@ -90,7 +109,7 @@ class ImportOperationAdmin(_ModelAdmin):
     )
 
     class Media:
-        css = {"all": ("importmonitor/admin.css",)}
+        css = {"all": ("importmonitor/admin.css", "importmonitor/charts.css")}
         js = ("importmonitor/refresh.js",)
 
     def get_readonly_fields(
@@ -121,24 +140,29 @@ class ImportOperationAdmin(_ModelAdmin):
             return exact, False
         return super().get_search_results(request, queryset, search_term)
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return HistoryList
+
     def get_urls(self) -> list[URLPattern]:
-        sync_now = path(
-            "sync/",
-            self.admin_site.admin_view(self.sync_now),
-            name="importmonitor_importoperation_sync",
-        )
-        return [sync_now, *super().get_urls()]
+        view = self.admin_site.admin_view
+        own = [
+            path("sync/", view(self.sync_now), name=f"{NAME}_sync"),
+            path("export/<str:kind>/", view(self.export), name=f"{NAME}_export"),
+        ]
+        return [*own, *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        now = timezone.now()
-        workspaces = health.workspaces(now) if self.has_view_permission(request) else []
-        context = {
-            "title": _("Import history"),
-            "cards": [card(each) for each in workspaces],
-            "can_sync": request.user.has_perm(RUN_IMPORT),
-        }
+        context: dict[str, Any] = {"title": _("Import history")}
+        if self.has_view_permission(request):
+            workspace = request.GET.get("workspace", "")
+            context |= dashboard.context(timezone.now(), workspace)
+            context |= {
+                "weeks": dashboard.weeks_panel(workspace),
+                "can_sync": request.user.has_perm(RUN_IMPORT),
+                "asked": request.GET.urlencode(),
+            }
         return super().changelist_view(request, context | (extra_context or {}))
 
     def change_view(
@@ -148,8 +172,12 @@ class ImportOperationAdmin(_ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        context = {"title": _("Import operation")} | (extra_context or {})
-        return super().change_view(request, object_id, form_url, context)
+        context: dict[str, Any] = {"title": _("Import operation")}
+        operation = self.get_object(request, unquote(object_id))
+        if operation is not None and self.has_view_permission(request, operation):
+            older, newer = ImportOperation.objects.neighbours(operation)
+            context |= {"older": older, "newer": newer}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def sync_now(self, request: HttpRequest) -> HttpResponse:
         """Look at every workspace now, and say how it went."""
@@ -157,17 +185,12 @@ class ImportOperationAdmin(_ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         if not request.user.has_perm(RUN_IMPORT):
             raise PermissionDenied
-        try:
-            configured = conf.config().workspaces
-        except ImproperlyConfigured as error:
-            messages.error(request, str(error))
-            configured = {}
-        else:
-            if not configured:
-                messages.warning(request, _("No Rocket.Chat workspace is configured."))
-        for workspace in configured.values():
-            tell(request, sync_workspace(workspace))
-        return HttpResponseRedirect(reverse("admin:importmonitor_importoperation_changelist"))
+        syncing.sync_now(request)
+        return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist"))
+
+    def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
+        """Answer with what the list shows, on all of its pages, as a file."""
+        return exporting.export(request, self, kind)
 
     @admin.display(description=_("state"))
     def badge(self, operation: ImportOperation) -> SafeString:
@@ -189,51 +212,25 @@ class ImportOperationAdmin(_ModelAdmin):
     def progress(self, operation: ImportOperation) -> SafeString:
         return display.progress(operation)
 
+    @admin.display(description=_("took"))
+    def took(self, operation: ImportOperation) -> str:
+        return wording.lasting(outcomes.duration(operation, timezone.now()))
+
     @admin.display(description=_("how it stands"))
     def summary(self, operation: ImportOperation) -> str:
-        now = timezone.now()
-        counts = {
-            _("Users"): operation.count_users,
-            _("Channels"): operation.count_channels,
-            _("Messages"): operation.count_messages,
-            _("Contacts"): operation.count_contacts,
-            _("Errors"): operation.count_error,
-        }
-        return render_to_string(
-            "importmonitor/summary.html",
-            {
-                "operation": operation,
-                "active": outcomes.is_active(operation),
-                "badge": display.badge(operation),
-                "progress": display.progress(operation),
-                "pace": display.pace(operation),
-                "file_name": outcomes.file_name(operation),
-                "started": display.at(operation.started_at),
-                "finished": display.at(operation.finished_at),
-                "duration": wording.lasting(outcomes.duration(operation, now)),
-                "counters": {
-                    name: display.number(count)
-                    for name, count in counts.items()
-                    if count is not None
-                },
-            },
-        )
+        return render_to_string("importmonitor/summary.html", pages.summary(operation))
+
+    @admin.display(description=_("records over time"))
+    def chart(self, operation: ImportOperation) -> str:
+        return render_to_string("importmonitor/chart.html", pages.chart(operation))
 
     @admin.display(description=_("what was seen, and when"))
     def timeline(self, operation: ImportOperation) -> str:
-        transitions = list(operation.transitions.all())
-        entries = [
-            {
-                "transition": transition,
-                "at": display.at(transition.observed_at),
-                "badge": display.state_badge(transition.to_state),
-                "after": wording.lasting(transition.observed_at - before.observed_at)
-                if before
-                else None,
-            }
-            for before, transition in zip([None, *transitions], transitions, strict=False)
-        ]
-        return render_to_string("importmonitor/timeline.html", {"entries": entries})
+        return render_to_string("importmonitor/timeline.html", pages.timeline(operation))
+
+    @admin.display(description=_("where to look"))
+    def server_log(self, operation: ImportOperation) -> str:
+        return render_to_string("importmonitor/server_log.html", pages.server_log(operation))
 
     @admin.display(description=_("could not be read"))
     def not_readable(self, operation: ImportOperation) -> str:
@@ -242,40 +239,3 @@ class ImportOperationAdmin(_ModelAdmin):
     @admin.display(description=_("payload"))
     def pretty_payload(self, operation: ImportOperation) -> SafeString:
         return display.pretty(operation.payload)
-
-
-def card(workspace: health.WorkspaceHealth) -> dict[str, Any]:
-    """Prepare a workspace's card on the history page."""
-    operation, period = workspace.operation, workspace.period
-    return {
-        "workspace": workspace,
-        "looked": display.ago(period.last_at) if period else None,
-        "since": wording.lasting(period.last_at - period.first_at) if period else None,
-        "badge": display.badge(operation) if operation else None,
-        "progress": display.progress(operation) if operation else None,
-        "pace": display.pace(operation) if operation else "",
-        "file_name": outcomes.file_name(operation) if operation else None,
-        "started": display.at(operation.started_at) if operation else None,
-        "duration": wording.lasting(outcomes.duration(operation, timezone.now()))
-        if operation
-        else None,
-        "active": operation is not None and outcomes.is_active(operation),
-    }
-
-
-def tell(request: HttpRequest, result: SyncResult) -> None:
-    """Tell in a message how a poll went."""
-    # No message begins with an alias: the admin's template would give it a capital letter.
-    words = {"workspace": result.workspace, "reason": result.skipped}
-    if result.error is not None:
-        messages.error(request, f"{result.error.kind}: {result.error}")
-    elif result.skipped == LEASED:
-        told = _("The workspace %(workspace)s is being synced by another process.")
-        messages.info(request, told % words)
-    elif result.skipped is not None:
-        told = _("Rocket.Chat asked to leave %(workspace)s alone for a moment (%(reason)s).")
-        messages.warning(request, told % words)
-    elif result.changes:
-        messages.success(request, _("Synced %(workspace)s.") % words)
-    else:
-        messages.success(request, _("Synced %(workspace)s: nothing new.") % words)

@@ -93,6 +93,16 @@ def deliver(*, now: Callable[[], datetime] = timezone.now, key: str | None = Non
     return delivered
 
 
+def try_again(keys: Sequence[int], *, now: Callable[[], datetime] = timezone.now) -> int:
+    """Try once more to deliver these alerts, also what was given up, and whatever else is due.
+
+    Returns how many were delivered.
+    """
+    again = Alert.objects.filter(pk__in=keys, delivered_at=None)
+    again.update(next_attempt_at=now(), given_up_at=None)
+    return deliver(now=now)
+
+
 def _attempt(alert: Alert) -> str:
     """Try to deliver an alert; return why that failed, or ""."""
     channel = conf.options().channels.get(alert.channel)

@@ -62,7 +62,12 @@ class Alert(models.Model):
             # Nothing is told twice, whoever tries.
             models.UniqueConstraint(fields=("key", "channel"), name="importmonitor_alert_once"),
         )
-        indexes = (models.Index(fields=("next_attempt_at", "id"), name="importmonitor_alert_due"),)
+        indexes = (
+            models.Index(fields=("next_attempt_at", "id"), name="importmonitor_alert_due"),
+            models.Index(fields=("given_up_at", "id"), name="importmonitor_alert_given_up"),
+            models.Index(fields=("workspace", "-id"), name="importmonitor_alert_workspace"),
+            models.Index(fields=("event", "-id"), name="importmonitor_alert_event"),
+        )
 
     def __str__(self) -> str:
         return f"{self.event} → {self.channel}"

@@ -6,6 +6,7 @@ from typing import Self
 
 from django.db import connections, models
 from django.db.models import Case, Count, F, Value, When
+from django.db.models.functions import Mod
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -47,6 +48,16 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
     def current(self, workspace: str) -> "ImportOperation | None":
         """Return what Rocket.Chat calls current: the newest operation, running or not."""
         return self.filter(workspace=workspace).newest_first().first()
+
+    def neighbours(
+        self, operation: "ImportOperation"
+    ) -> tuple["ImportOperation | None", "ImportOperation | None"]:
+        """Return the operations of the same workspace before and after one, where there are."""
+        rows = self.filter(workspace=operation.workspace).defer("payload")
+        at, key = operation.started_at, operation.pk
+        before = rows.filter(started_at__lte=at).exclude(started_at=at, pk__gte=key)
+        after = rows.filter(started_at__gte=at).exclude(started_at=at, pk__lte=key)
+        return before.newest_first().first(), after.order_by("started_at", "pk").first()
 
     def save_all(
         self,
@@ -273,6 +284,15 @@ class StatusTransition(models.Model):
 
 
 class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
+    def spread(self, operation: "ImportOperation", most: int) -> list["ProgressSample"]:
+        """Return an operation's samples, oldest first; of many, about so many from all along."""
+        rows = self.filter(operation=operation).order_by("observed_at", "pk")
+        count = rows.count()
+        if count <= most:
+            return list(rows)
+        some = rows.annotate(place=Mod("pk", Value(-(-count // most)))).filter(place=0)
+        return [*some, *rows.reverse()[:1]]
+
     def thin(self, operations: list["ImportOperation"]) -> None:
         """Keep at most ProgressSample.MOST samples of each operation, evenly, and its last."""
         if not operations:

@@ -1,11 +1,12 @@
 """How the polls of a workspace went, and whose turn it is."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Case, Exists, F, Q, Subquery, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -67,6 +68,20 @@ class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
         first = bad.order_by("pk").first()
         return first.first_at if first else None
 
+    def touching(self, workspaces: Collection[str], start: datetime, end: datetime) -> list[Any]:
+        """Return these workspaces' periods that touch a time, oldest first; in one query.
+
+        Of very many, the newest ones. The first of each may have been over before the time: what
+        it tells holds until the next look.
+        """
+        before = self.filter(workspace=OuterRef("workspace"), first_at__lt=start)
+        keys = SyncLease.objects.filter(workspace__in=workspaces).annotate(
+            before=Subquery(before.order_by("-first_at").values("pk")[:1])
+        )
+        within = Q(workspace__in=workspaces, first_at__gte=start, first_at__lte=end)
+        rows = self.filter(within | Q(pk__in=keys.values("before"))).order_by("-pk")
+        return list(rows[: SyncPeriod.MOST])[::-1]
+
     def begin(self, workspace: str, outcome: str, *, at: datetime, **values: Any) -> "SyncPeriod":
         """Begin a period with a poll that went otherwise than the one before."""
         return self.create(workspace=workspace, outcome=outcome, first_at=at, last_at=at, **values)
@@ -88,6 +103,9 @@ class SyncPeriod(models.Model):
     OK = "ok"
     EMPTY = "empty"
     GOOD = (OK, EMPTY)
+
+    #: As many as a page reads at once.
+    MOST = 4000
 
     workspace = models.CharField(_("workspace"), max_length=ALIAS_MAX_LENGTH)
     outcome = models.CharField(_("outcome"), max_length=40)
@@ -111,7 +129,11 @@ class SyncPeriod(models.Model):
         verbose_name_plural = _("sync periods")
         ordering = ("-last_at", "-pk")
         default_permissions = ("view",)
-        indexes = (models.Index(fields=("workspace", "-id"), name="importmonitor_period_newest"),)
+        indexes = (
+            models.Index(fields=("workspace", "-id"), name="importmonitor_period_newest"),
+            models.Index(fields=("workspace", "first_at"), name="importmonitor_period_first"),
+            models.Index(fields=("outcome", "-id"), name="importmonitor_period_outcome"),
+        )
 
     def __str__(self) -> str:
         return f"{self.workspace}: {self.outcome}"

@@ -56,3 +56,14 @@ class BadAnswer(RocketChatError):
     """Not an answer to the question: not JSON, the wrong shape, too large, too deep."""
 
     transient = True
+
+
+KINDS: tuple[type[RocketChatError], ...] = (
+    Unreachable,
+    RateLimited,
+    Unauthenticated,
+    PermissionMissing,
+    TwoFactorRequired,
+    NotRocketChat,
+    BadAnswer,
+)

@@ -5,7 +5,22 @@
     const INTERVAL = 5000;
     const PARTS = "[data-im-live], #result_list tbody";
 
-    const busy = (part) => part.contains(document.activeElement);
+    /* What somebody is at, by keyboard or with the mouse, is left alone until they have done. */
+    const busy = (part) => {
+        const selection = document.getSelection();
+        return part.contains(document.activeElement)
+            || (selection && !selection.isCollapsed && selection.containsNode(part, true));
+    };
+
+    const put = (fresh, part) => {
+        const opened = [...part.querySelectorAll("details")].map((each) => each.open);
+        fresh.querySelectorAll("details").forEach((each, index) => {
+            each.open = opened[index] ?? each.open;
+        });
+        if (part.innerHTML !== fresh.innerHTML || part.className !== fresh.className) {
+            part.replaceWith(fresh);
+        }
+    };
 
     const failed = (message) => {
         let notice = document.querySelector(".im-refresh");
@@ -36,8 +51,8 @@
             const now = [...document.querySelectorAll(PARTS)];
             const then = [...fresh.querySelectorAll(PARTS)];
             now.forEach((part, index) => {
-                if (then[index] && !busy(part) && part.innerHTML !== then[index].innerHTML) {
-                    part.replaceWith(then[index]);
+                if (then[index] && !busy(part)) {
+                    put(then[index], part);
                 }
             });
             failed("");

@@ -1,0 +1,96 @@
+"""Sync health: how well each workspace could be looked at."""
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from importmonitor import conf, wording
+from importmonitor.admin import display, filters
+from importmonitor.admin.operations import RUN_IMPORT
+from importmonitor.admin.paging import CappedPaginator
+from importmonitor.charts import availability_strip
+from importmonitor.models import SyncPeriod
+
+if TYPE_CHECKING:
+    # Generic in the stubs alone.
+    _ModelAdmin = admin.ModelAdmin[SyncPeriod]
+else:
+    _ModelAdmin = admin.ModelAdmin
+
+#: As far back as the strips go, and as many of them as are on a page.
+SPAN = timedelta(days=7)
+MOST_STRIPS = 20
+
+
+@admin.register(SyncPeriod)
+class SyncPeriodAdmin(_ModelAdmin):
+    """View-only: what the polls came to, in a row for as long as they went alike."""
+
+    list_display = ("result", "workspace", "began", "lasted", "polls", "message")
+    list_display_links = None
+    list_filter = (filters.WorkspaceFilter, filters.LookFilter)
+    sortable_by = ()
+    ordering = ("-pk",)
+    list_per_page = 50
+    paginator = CappedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+
+    class Media:
+        css = {"all": ("importmonitor/admin.css", "importmonitor/charts.css")}
+
+    def has_view_permission(self, request: HttpRequest, obj: SyncPeriod | None = None) -> bool:
+        return super().has_view_permission(request, obj) or request.user.has_perm(RUN_IMPORT)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context: dict[str, Any] = {"title": _("Sync health")}
+        if self.has_view_permission(request):
+            asked = request.GET.get("workspace", "")
+            context |= strips([asked] if asked in conf.aliases() else conf.aliases())
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    @admin.display(description=_("looks went"))
+    def result(self, period: SyncPeriod) -> SafeString:
+        return display.as_badge(display.look_badge(period))
+
+    @admin.display(description=_("from"))
+    def began(self, period: SyncPeriod) -> SafeString:
+        return display.at(period.first_at)
+
+    @admin.display(description=_("for"))
+    def lasted(self, period: SyncPeriod) -> str:
+        return wording.lasting(period.last_at - period.first_at)
+
+
+def strips(aliases: list[str]) -> dict[str, Any]:
+    """Draw how well the first of these workspaces could be looked at lately."""
+    now = timezone.now()
+    since = now - SPAN
+    shown = aliases[:MOST_STRIPS]
+    periods = defaultdict(list)
+    for period in SyncPeriod.objects.touching(shown, since, now):
+        periods[period.workspace].append(period)
+    return {
+        "strips": [
+            (alias, availability_strip(periods[alias], since, now, name=alias)) for alias in shown
+        ],
+        "more": len(aliases) - len(shown),
+    }
