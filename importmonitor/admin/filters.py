@@ -21,25 +21,29 @@ from importmonitor.rocketchat.operation import IMPORTERS
 #: The kinds of errors that a look can end in.
 LOOK_KINDS = tuple(kind.__name__ for kind in errors.KINDS)
 
+#: Of so many operations the importers and starters are offered, and so many of each at most.
+LATELY = 500
+MOST_OFFERED = 20
+
 
 class KnownValuesFilter(SimpleListFilter):
     """Offers values, each with its title and its condition, and takes no other from a URL."""
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         """Return what there is to choose from; nothing, unless a filter says more."""
         return []
 
     def lookups(
         self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
     ) -> list[tuple[str, Any]]:
-        return [(value, title) for value, title, _condition in self.offered()]
+        return [(value, title) for value, title, _condition in self.offered(request)]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[ImportOperation]
     ) -> QuerySet[ImportOperation]:
         if not self.value():
             return queryset
-        for value, _title, condition in self.offered():
+        for value, _title, condition in self.offered(request):
             if value == self.value():
                 return queryset.filter(condition)
         return queryset.none()
@@ -49,7 +53,7 @@ class OutcomeFilter(KnownValuesFilter):
     title = _("outcome")
     parameter_name = "outcome"
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         ended = [(each.value, each.label, Q(outcome=each.value)) for each in Outcome]
         return [("open", _("under way"), Q(finished_at=None)), *ended]
 
@@ -58,7 +62,7 @@ class StateFilter(KnownValuesFilter):
     title = _("state in Rocket.Chat")
     parameter_name = "state"
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         return [(state.value, badge.word, Q(state=state)) for state, badge in STATES.items()]
 
 
@@ -66,7 +70,7 @@ class WorkspaceFilter(KnownValuesFilter):
     title = _("workspace")
     parameter_name = "workspace"
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         aliases = conf.aliases()
         if len(aliases) == 1:
             return []
@@ -74,19 +78,24 @@ class WorkspaceFilter(KnownValuesFilter):
 
 
 class ImporterFilter(KnownValuesFilter):
+    """Offers Rocket.Chat's own importers, and what apps have brought lately."""
+
     title = _("importer")
     parameter_name = "importer"
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
-        known = [(key, title, Q(importer_key=key)) for key, title in IMPORTERS.items()]
-        return [*known, ("other", _("other"), ~Q(importer_key__in=IMPORTERS))]
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
+        seen = [importer for importer, _user in lately(request)]
+        others = set(most_common(seen, self.value())) - {*IMPORTERS, "none"}
+        titles = IMPORTERS | {key: key for key in sorted(others)}
+        found = [(key, title, Q(importer_key=key)) for key, title in titles.items()]
+        return [*found, ("none", _("not told"), Q(importer_key=""))]
 
 
 class ErrorsFilter(KnownValuesFilter):
     title = _("errors")
     parameter_name = "errors"
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         return [
             ("yes", _("with errors"), Q(has_errors=1)),
             ("no", _("without errors"), Q(has_errors=0)),
@@ -94,31 +103,38 @@ class ErrorsFilter(KnownValuesFilter):
 
 
 class StartedByFilter(KnownValuesFilter):
-    """Offers those who have started imports lately; takes anybody's id from a URL."""
+    """Offers those who have started imports lately."""
 
     title = _("started by")
     parameter_name = "started_by"
 
-    #: Of so many operations the starters are offered.
-    LATELY = 500
-    #: As many as can be read.
-    MOST = 20
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
+        seen = [user for _importer, user in lately(request)]
+        return [(user, user, Q(remote_user_id=user)) for user in most_common(seen, self.value())]
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+
+def lately(request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the importers and starters of the newest operations, read once for a page."""
+    known: list[tuple[str, str]] | None = vars(request).get("importmonitor_lately")
+    if known is None:
         newest = ImportOperation.objects.newest_first()
-        lately = newest.values_list("remote_user_id", flat=True)[: self.LATELY]
-        known = Counter(each for each in lately if each)
-        users = [user for user, _count in known.most_common(self.MOST)]
-        if (asked := self.value()) and asked not in users:
-            users.append(asked)
-        return [(user, user, Q(remote_user_id=user)) for user in users]
+        known = list(newest.values_list("importer_key", "remote_user_id")[:LATELY])
+        vars(request)["importmonitor_lately"] = known
+    return known
+
+
+def most_common(values: list[str], asked: str | None) -> list[str]:
+    """Return the values that are there most often, and the one that is asked for."""
+    found = [value for value, _count in Counter(filter(None, values)).most_common(MOST_OFFERED)]
+    # No database looks for a NUL, and PostgreSQL refuses to.
+    return [*found, asked] if asked and asked not in found and "\0" not in asked else found
 
 
 class LookFilter(KnownValuesFilter):
     title = _("how looks went")
     parameter_name = "look"
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         kinds = [(kind, kind, Q(outcome=kind)) for kind in LOOK_KINDS]
         return [("failing", _("failing"), Q(outcome__in=LOOK_KINDS)), *kinds]
 
@@ -127,7 +143,7 @@ class DeliveryFilter(KnownValuesFilter):
     title = _("delivery")
     parameter_name = "delivery"
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         return [
             ("due", _("on its way"), Q(next_attempt_at__isnull=False)),
             ("given-up", _("given up"), Q(given_up_at__isnull=False)),
@@ -138,5 +154,5 @@ class EventFilter(KnownValuesFilter):
     title = _("event")
     parameter_name = "event"
 
-    def offered(self) -> list[tuple[str, Any, Q]]:
+    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         return [(event.value, event.value, Q(event=event.value)) for event in Event]

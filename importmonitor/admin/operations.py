@@ -1,5 +1,6 @@
 """The history page and the operation page."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -27,6 +28,10 @@ from importmonitor.models import ImportOperation
 
 NAME = "importmonitor_importoperation"
 RUN_IMPORT = "importmonitor.run-import"
+#: What may be an operation's id: 17 letters and digits, 24 hex digits, or one of ours.
+REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
+#: Of so many operations, the newest, the files and types are searched.
+SEARCHED = 10_000
 
 if TYPE_CHECKING:
     # Generic in the stubs alone.
@@ -39,7 +44,13 @@ class HistoryList(ChangeList):
     """The change list, less the documents: no column shows them, and they can be large."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        return super().get_queryset(request, *args, **kwargs).defer("payload")
+        rows = super().get_queryset(request, *args, **kwargs)
+        return rows.defer("payload", "unreadable", "note")
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        ordering = list(super().get_ordering(request, queryset))
+        # As the index has it, so that it serves both ways.
+        return ["started_at", "pk"] if ordering[:1] == ["started_at"] else ordering
 
 
 @admin.register(ImportOperation)
@@ -61,7 +72,9 @@ class ImportOperationAdmin(_ModelAdmin):
     # Only what an index serves in both directions.
     sortable_by = ("started",)
     search_fields = ("remote_id", "file", "type")
-    search_help_text = _("Search by file, type or Rocket.Chat's id")
+    search_help_text = _(
+        "Search by Rocket.Chat's id, or the newest 10,000 operations by file and type"
+    )
     list_per_page = 50
     paginator = CappedPaginator
     show_full_result_count = False
@@ -135,9 +148,16 @@ class ImportOperationAdmin(_ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ImportOperation], search_term: str
     ) -> tuple[QuerySet[ImportOperation], bool]:
-        exact = queryset.filter(remote_id=search_term.strip())
-        if search_term.strip() and exact.exists():
-            return exact, False
+        term = search_term.strip()
+        if REMOTE_ID.fullmatch(term):
+            exact = queryset.filter(remote_id=term)
+            if exact.exists():
+                return exact, False
+        if term:
+            # No index finds a word in a name: so the search has to end somewhere.
+            newest = ImportOperation.objects.newest_first().values_list("started_at", flat=True)
+            if oldest := newest[SEARCHED : SEARCHED + 1].first():
+                queryset = queryset.filter(started_at__gt=oldest)
         return super().get_search_results(request, queryset, search_term)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

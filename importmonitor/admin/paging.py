@@ -21,7 +21,8 @@ class CappedPaginator(_Paginator):
     @cached_property
     def _counted(self) -> int:
         rows: Any = self.object_list
-        return int(rows.order_by()[: MOST + 1].count())
+        # In its order: without one, SQLite may go through the whole table by another index.
+        return int(rows[: MOST + 1].count())
 
     @cached_property
     def count(self) -> int:

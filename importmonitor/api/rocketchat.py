@@ -12,7 +12,13 @@ from django.core.exceptions import PermissionDenied
 from django.db import DataError
 from django.db.models import TextField
 from django.db.models.functions import Cast
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotModified,
+)
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date
@@ -269,8 +275,12 @@ def _key(request: HttpRequest, endpoint: str, alias: str) -> memory.Key | None:
 
 def _unchanged(request: HttpRequest, etag: str, modified: int) -> HttpResponse | None:
     """Return a 304 if the client has what it asks for, or a 412 (RFC 9110, section 13)."""
-    if not any(name in request.META for name in CONDITIONS):
+    asked = [name for name in CONDITIONS if name in request.META]
+    if not asked:
         return None
+    if asked == ["HTTP_IF_NONE_MATCH"] and request.META["HTTP_IF_NONE_MATCH"] == etag:
+        # What nearly every client asks, without a parser of all that might be asked.
+        return HttpResponseNotModified()
     found = get_conditional_response(request, etag=etag, last_modified=modified)
     assert found is None or isinstance(found, HttpResponse)
     return found

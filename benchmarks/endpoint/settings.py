@@ -1,0 +1,9 @@
+"""The host project's settings, with what the endpoint is measured against."""
+
+from project.settings import *  # noqa: F403 - all of them, and a few more
+from project.settings import INSTALLED_APPS as HOST_APPS
+
+INSTALLED_APPS = [*HOST_APPS, "rest_framework", "rest_framework.authtoken"]
+ROOT_URLCONF = "benchmarks.endpoint.urls"
+# As costly as any other limit, and never reached.
+REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"importmonitor": "100000000/min"}}

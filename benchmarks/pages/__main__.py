@@ -1,0 +1,260 @@
+"""Whether the admin's pages stay as fast among a million operations as among a thousand.
+
+    python -m benchmarks.pages [--rows 1000 1000000] [--postgres URL] [--only WORD] [--explain]
+
+For each database two processes are filled, with few operations and with many, and visited by
+turns, so that a noisy minute hits both. Visits go through Django's test client, as a superuser.
+A list that is longer among many (*) is held against the same list's first page among few, which
+is full: half a page of rows takes half the time.
+
+Exit status: 0 the goals hold; 1 they do not.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.hosts import BASE_DIR, migrated
+from benchmarks.pages.databases import throw_away
+
+#: How much longer a page may take among many, and how many queries it may need.
+GOAL = 1.5
+QUERIES = 12
+#: How many KiB an export may need on top of what the process has.
+EXPORT_GOAL = 32 * 1024
+#: Milliseconds after which a page is not visited any more.
+ENOUGH = 6000.0
+FIRST = "first page"
+ALIASES = ("headquarters", "sales", "support", "archive")
+
+
+def main() -> int:
+    """Measure and print; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.pages", description="Measure the admin's pages."
+    )
+    parser.add_argument("--rows", type=int, nargs=2, default=(1000, 1_000_000), metavar="COUNT")
+    parser.add_argument("--times", type=int, default=9, help="visits of a page (default: 9)")
+    parser.add_argument("--only", default="", metavar="WORD", help="pages named so, and no others")
+    parser.add_argument("--explain", action="store_true", help="show what the slow pages ask for")
+    parser.add_argument("--sqlite", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--postgres",
+        default=os.environ.get("POSTGRES_URL", ""),
+        metavar="URL",
+        help="a database in whose server others can be made (default: POSTGRES_URL)",
+    )
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve is not None:
+        serve(options.serve)
+        return 0
+    print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
+    holds = True
+    if options.sqlite:
+        holds = measure("SQLite", "", options) and holds
+    if options.postgres:
+        holds = measure("PostgreSQL", options.postgres, options) and holds
+    else:
+        print("\nPostgreSQL left out: name a server by --postgres or POSTGRES_URL.")
+    return 0 if holds else 1
+
+
+def measure(database: str, server: str, options: argparse.Namespace) -> bool:
+    """Print every page's figures on one kind of database; tell whether all goals hold."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        sites = [
+            stack.enter_context(running(count, server, folder)) for count in sorted(options.rows)
+        ]
+        few, many = sites
+        print(
+            f"\n{database}: {few.rows:,} and {many.rows:,} operations (filled in "
+            f"{few.seconds:.0f} and {many.seconds:.0f} s); medians of {options.times}\n\n"
+            f"{'page':<52}{'ms':>9}{'ms':>9}{'ratio':>8}{'queries':>10}"
+        )
+        slow = []
+        for name, path in few.pages.items():
+            if options.only in name:
+                first = few.pages.get(f"{name.partition(': ')[0]}: {FIRST}", path)
+                visits = [(few, path), (many, many.pages[name]), (few, first)]
+                if not judge(name, *take(visits, options.times)):
+                    slow.append(many.pages[name])
+        print(
+            f"goal: ratio at most {GOAL}, at most {QUERIES} queries, as many among many: "
+            f"{f'MISSED by {len(slow)} pages' if slow else 'holds'}"
+        )
+        exports = options.only in "export" and not compare_exports(few, many)
+        if options.explain:
+            explain(many, slow)
+    return not slow and not exports
+
+
+class Site:
+    """A process with the project, a database and a browser; asked by lines of JSON."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        told = self.hear()
+        self.rows: int = told["rows"]
+        self.seconds: float = told["seconds"]
+        self.pages: dict[str, str] = told["pages"]
+
+    def ask(self, what: str, path: str = "") -> Any:
+        """Have something done, and return what came of it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([what, path]) + "\n")
+        self.process.stdin.flush()
+        return self.hear()
+
+    def hear(self) -> Any:
+        """Return the next thing that it says."""
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+
+@contextmanager
+def running(count: int, server: str, folder: Path) -> Iterator[Site]:
+    """Run a site with so many operations on a database of its own."""
+    urls = dict.fromkeys(ALIASES, "http://127.0.0.1:9")
+    with migrated(urls) as environment, throw_away(server, folder) as url:
+        environment |= {
+            "DATABASE_URL": url,
+            "ALLOWED_HOSTS": "testserver",
+            "SECURE_SSL_REDIRECT": "off",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.pages", "--serve", str(count)],
+            cwd=BASE_DIR,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield Site(process)
+        finally:
+            process.communicate()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a page answered and took: its status, the rows in its tables, queries, the median."""
+
+    status: int
+    rows: int
+    queries: int
+    ms: float
+
+
+def take(visits: list[tuple[Site, str]], times: int) -> list[Taken]:
+    """Visit pages by turns, so often; return what each took."""
+    told: list[list[dict[str, Any]]] = [[] for _ in visits]
+    for _ in range(times + 1):
+        for (site, path), heard in zip(visits, told, strict=True):
+            heard.append(site.ask("visit", path))
+        # One that takes long tells enough all the same.
+        if len(told[0]) > 1 and sum(each["ms"] for heard in told for each in heard) > ENOUGH:
+            break
+    return [
+        # The first finds everything cold.
+        Taken(**heard[-1] | {"ms": statistics.median(each["ms"] for each in heard[1:])})
+        for heard in told
+    ]
+
+
+def judge(name: str, few: Taken, many: Taken, full: Taken) -> bool:
+    """Print a page's figures; tell whether the goals hold. `full` is a full page among few."""
+    longer = many.rows > few.rows
+    ratio = many.ms / (max(few.ms, full.ms) if longer else few.ms)
+    good = few.status == many.status == 200
+    holds = good and ratio <= GOAL and few.queries == many.queries <= QUERIES
+    asked = f"{few.queries}" if few.queries == many.queries else f"{few.queries} → {many.queries}"
+    answered = "" if good else f"   answers {few.status}, {many.status}"
+    print(
+        f"{name:<52}{few.ms:>9.1f}{many.ms:>9.1f}{ratio:>8.2f}{'*' if longer else ' '}{asked:>9}"
+        f"{answered}{'' if holds else '   MISSED'}",
+        flush=True,
+    )
+    return holds
+
+
+def compare_exports(few: Site, many: Site) -> bool:
+    """Print what the export of all operations takes; tell whether the goals hold."""
+    told = [site.ask("export") for site in (few, many)]
+    if any(each["status"] != 200 for each in told):
+        print(f"export: answers {', '.join(str(each['status']) for each in told)}   MISSED")
+        return False
+    per_row = [each["seconds"] / each["rows"] * 1e6 for each in told]
+    complete = all(each["rows"] == site.rows for each, site in zip(told, (few, many), strict=True))
+    holds = complete and per_row[1] / per_row[0] <= GOAL and told[1]["kib"] <= EXPORT_GOAL
+    print(
+        f"export: {per_row[0]:.1f} and {per_row[1]:.1f} µs a row (goal: ratio at most {GOAL}), "
+        f"{told[1]['kib']:,} KiB of memory (goal: at most {EXPORT_GOAL:,}), "
+        f"{'complete' if complete else 'NOT complete'}: {'holds' if holds else 'MISSED'}"
+    )
+    return holds
+
+
+def explain(site: Site, paths: list[str]) -> None:
+    """Print what takes the time of pages, and how the database goes about it."""
+    seen = set()
+    for path in paths:
+        sql, plan, ms = site.ask("explain", path)
+        print(f"\n{path}\n  {ms:.0f} ms: {shortened(sql)}")
+        if sql not in seen:
+            print("    " + plan.replace("\n", "\n    "))
+        seen.add(sql)
+
+
+def shortened(sql: str) -> str:
+    """Return a statement without the list of its columns."""
+    columns, found, rest = sql.partition(" FROM ")
+    return sql if len(columns) < 100 else f"SELECT …{found}{rest}"
+
+
+def serve(count: int) -> None:
+    """Fill a database, and do what is asked until stdin ends."""
+    import time
+
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from benchmarks.pages.filling import fill
+    from benchmarks.pages.visits import Browser
+
+    call_command("migrate", verbosity=0)
+    began = time.perf_counter()
+    rows = fill(count)
+    seconds = time.perf_counter() - began
+    browser = Browser()
+    say({"rows": rows, "seconds": seconds, "pages": browser.pages()})
+    for line in sys.stdin:
+        what, path = json.loads(line)
+        if what == "visit":
+            say(browser.visit(path).told())
+        elif what == "explain":
+            say(browser.explained(path))
+        else:
+            say(browser.exported())
+
+
+def say(what: object) -> None:
+    """Write a line of JSON at once."""
+    print(json.dumps(what), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
