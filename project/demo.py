@@ -161,6 +161,8 @@ def announce(port: int, simulator_url: str, user_id: str, token: str) -> None:
          -H 'X-Auth-Token: {token}' \\
          {base}/api/v1/getCurrentImportOperation
 
+  Try the API:   {base}/api/docs/
+
   The simulated workspace itself: {simulator_url}
   Stop all of it with Ctrl-C.
 ────────────────────────────────────────────────────────────────────────────
