@@ -200,8 +200,8 @@ class CurrentOperationView(RocketChatView):
     def seen(self, alias: str, good: SyncPeriod) -> Seen:
         if good.outcome == SyncPeriod.EMPTY:
             return Seen((), good.first_at)
-        rows = ImportOperation.objects.filter(workspace=alias).newest_first()
-        return _seen(_documents(rows[:1]), good)
+        found = ImportOperation.objects.current_document(alias)
+        return _seen([found] if found else [], good)
 
     def body(self, documents: list[dict[str, Any]]) -> Any:
         return type(self).make(documents[0] if documents else None)

@@ -6,11 +6,12 @@ from typing import Self
 
 from django.db import connections, models
 from django.db.models import Case, Count, F, Value, When
-from django.db.models.functions import Mod
+from django.db.models.functions import Cast, Mod
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.fields import ExactCharField
+from importmonitor.models.prepared import Prepared
 from importmonitor.rocketchat.operation import FILE_LENGTH, ID_LENGTH
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
@@ -48,6 +49,11 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
     def current(self, workspace: str) -> "ImportOperation | None":
         """Return what Rocket.Chat calls current: the newest operation, running or not."""
         return self.filter(workspace=workspace).newest_first().first()
+
+    def current_document(self, workspace: str) -> tuple[str, datetime] | None:
+        """Return the current operation's payload as text, and when it was modified."""
+        row = _current_document.first(workspace, self.db)
+        return (vars(row)["document"], row.modified_at) if row else None
 
     def neighbours(
         self, operation: "ImportOperation"
@@ -224,6 +230,16 @@ class ImportOperation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type or self.importer_key or _('import')} {self.remote_id}"
+
+
+_current_document = Prepared(
+    lambda workspace: (
+        ImportOperation.objects.filter(workspace=workspace)
+        .newest_first()
+        .annotate(document=Cast("payload", models.TextField()))
+        .only("pk", "modified_at")[:1]
+    )
+)
 
 
 class StatusTransitionQuerySet(models.QuerySet["StatusTransition"]):

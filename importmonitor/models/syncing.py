@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.alerts import Alert
+from importmonitor.models.prepared import Prepared
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
 
 
@@ -31,7 +32,7 @@ class Known:
 class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
     def newest(self, workspace: str) -> "SyncPeriod | None":
         """Return the workspace's health: the period that its last poll belongs to."""
-        return self.filter(workspace=workspace).order_by("-pk").first()
+        return _newest.first(workspace, self.db)
 
     def known(self, workspace: str, now: datetime) -> Known:
         """Return what a poll of the workspace starts from."""
@@ -141,6 +142,11 @@ class SyncPeriod(models.Model):
     @property
     def is_good(self) -> bool:
         return self.outcome in self.GOOD
+
+
+_newest = Prepared(
+    lambda workspace: SyncPeriod.objects.filter(workspace=workspace).order_by("-pk")[:1]
+)
 
 
 class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):

@@ -3,23 +3,53 @@
 "use strict";
 {
     const INTERVAL = 5000;
+    /* How long an answer is waited for, before the page says that it may be old. */
+    const PATIENCE = 15000;
     const PARTS = "[data-im-live], #result_list tbody";
+    const USED = "a, button, input, select, summary, textarea, [tabindex]";
 
-    /* What somebody is at, by keyboard or with the mouse, is left alone until they have done. */
-    const busy = (part) => {
+    /* What somebody has marked is left alone until they have done. So is what has the focus, if
+       it would lead elsewhere: a new row moves all others down. */
+    const busy = (part, fresh) => {
         const selection = document.getSelection();
-        return part.contains(document.activeElement)
-            || (selection && !selection.isCollapsed && selection.containsNode(part, true));
+        if (selection && !selection.isCollapsed && selection.containsNode(part, true)) {
+            return true;
+        }
+        if (!part.contains(document.activeElement)) {
+            return false;
+        }
+        const place = [...part.querySelectorAll(USED)].indexOf(document.activeElement);
+        const there = fresh.querySelectorAll(USED)[place];
+        return there?.nodeName !== document.activeElement.nodeName
+            || there.getAttribute("href") !== document.activeElement.getAttribute("href");
     };
 
-    const put = (fresh, part) => {
-        const opened = [...part.querySelectorAll("details")].map((each) => each.open);
-        fresh.querySelectorAll("details").forEach((each, index) => {
-            each.open = opened[index] ?? each.open;
-        });
-        if (part.innerHTML !== fresh.innerHTML || part.className !== fresh.className) {
-            part.replaceWith(fresh);
+    /* Change what differs and nothing else: what is the same keeps its focus. */
+    const put = (fresh, old) => {
+        if (old.nodeName !== fresh.nodeName) {
+            old.replaceWith(fresh);
+            return;
         }
+        if (old.nodeType !== Node.ELEMENT_NODE) {
+            if (old.nodeValue !== fresh.nodeValue) {
+                old.nodeValue = fresh.nodeValue;
+            }
+            return;
+        }
+        const names = new Set([...old.getAttributeNames(), ...fresh.getAttributeNames()]);
+        /* Whether a table is opened is for who reads it to say. */
+        names.delete("open");
+        for (const name of names) {
+            const value = fresh.getAttribute(name);
+            if (value === null) {
+                old.removeAttribute(name);
+            } else if (old.getAttribute(name) !== value) {
+                old.setAttribute(name, value);
+            }
+        }
+        const [now, then] = [[...old.childNodes], [...fresh.childNodes]];
+        then.forEach((each, index) => now[index] ? put(each, now[index]) : old.append(each));
+        now.slice(then.length).forEach((each) => each.remove());
     };
 
     const failed = (message) => {
@@ -34,16 +64,24 @@
             notice.setAttribute("role", "status");
             document.querySelector("[data-im-live]").before(notice);
         }
-        notice.textContent = message;
+        if (notice.textContent !== message) {
+            notice.textContent = message;
+        }
     };
 
+    let asking = false;
+
     const refresh = async () => {
-        if (document.hidden || !document.querySelector("[data-im-active]")) {
+        if (asking || document.hidden || !document.querySelector("[data-im-active]")) {
             return;
         }
-        const live = document.querySelector("[data-im-live]");
+        asking = true;
+        const message = document.querySelector("[data-im-live]").dataset.imFailed;
+        const patience = new AbortController();
+        const timer = setTimeout(() => patience.abort(), PATIENCE);
         try {
-            const response = await fetch(location.href, {redirect: "error"});
+            const response = await fetch(
+                location.href, {redirect: "error", signal: patience.signal});
             if (!response.ok) {
                 throw new Error(response.status);
             }
@@ -51,13 +89,16 @@
             const now = [...document.querySelectorAll(PARTS)];
             const then = [...fresh.querySelectorAll(PARTS)];
             now.forEach((part, index) => {
-                if (then[index] && !busy(part)) {
+                if (then[index] && !busy(part, then[index])) {
                     put(then[index], part);
                 }
             });
             failed("");
         } catch {
-            failed(live.dataset.imFailed);
+            failed(message);
+        } finally {
+            clearTimeout(timer);
+            asking = false;
         }
     };
 
