@@ -110,7 +110,7 @@ def weeks(rows: ImportOperationQuerySet, today: date) -> list[Week]:
         .values_list("week", "outcome", "count")
         for number, start in enumerate(starts)
     ]
-    found = by_week[0].union(*by_week[1:], all=True)
+    found = by_week[0].union(*by_week[1:], all=True).order_by()
     counted = {(week, outcome): count for week, outcome, count in found}
     return [
         Week(start, {each: counted.get((number, each.value), 0) for each in Outcome})
