@@ -3,5 +3,6 @@
 from importmonitor.admin.alerts import AlertAdmin
 from importmonitor.admin.operations import ImportOperationAdmin
 from importmonitor.admin.periods import SyncPeriodAdmin
+from importmonitor.admin.tokens import ApiTokenAdmin
 
-__all__ = ["AlertAdmin", "ImportOperationAdmin", "SyncPeriodAdmin"]
+__all__ = ["AlertAdmin", "ApiTokenAdmin", "ImportOperationAdmin", "SyncPeriodAdmin"]

@@ -5,7 +5,11 @@ from django.urls import path, re_path
 from importmonitor.api import rocketchat, wire
 
 urlpatterns = [
-    path("getCurrentImportOperation", rocketchat.GetCurrentImportOperation.as_view()),
+    path(
+        "getCurrentImportOperation",
+        rocketchat.GetCurrentImportOperation.as_view(),
+        name="getCurrentImportOperation",
+    ),
     path("getLatestImportOperations", rocketchat.GetLatestImportOperations.as_view()),
     path("getImportProgress", rocketchat.GetImportProgress.as_view()),
     path("import.status", rocketchat.ImportStatus.as_view()),

@@ -135,13 +135,31 @@ def test_too_long_a_name(run: Run) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_user_without_the_permission_is_pointed_out(run: Run, form: str) -> None:
-    make_user("stranger", "view_importoperation")
+def test_a_user_who_may_not_see_imports_is_pointed_out(run: Run, form: str) -> None:
+    make_user("stranger", "change_importoperation")
     out, err = run("stranger", "--format", form)
+    assert "may not see imports" in err
     assert "importmonitor.run-import" in err
-    assert "lacks" in err
-    assert "lacks" not in out
-    assert "lacks" not in run("tool", "--format", form)[1]
+    assert "importmonitor.view_importoperation" in err
+    assert "may not" not in out
+    assert "may not" not in run("tool", "--format", form)[1]
+
+
+@pytest.mark.parametrize(
+    ("codename", "opens"),
+    [
+        ("view_importoperation", "It opens the REST API."),
+        ("view-import-operations", "It opens the REST API and getLatestImportOperations."),
+    ],
+)
+def test_what_another_permission_opens_is_no_trouble(run: Run, codename: str, opens: str) -> None:
+    make_user("reader", codename)
+    _, err = run("reader")
+    assert "may not" not in err
+    assert opens in err
+    assert "would need importmonitor.run-import" in err
+    assert run("reader", "--format", "json")[1] == ""
+    assert "would need" not in run("tool")[1]
 
 
 def test_an_inactive_user_is_pointed_out(run: Run) -> None:

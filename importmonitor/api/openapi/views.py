@@ -64,6 +64,7 @@ class DocsView(SpectacularSwaggerSplitView):
     permission_classes = [AllowAny]
     throttle_classes: list[Any] = []
     title = "importmonitor"
+    template_name = "importmonitor/api_docs.html"
 
     @staticmethod
     def _swagger_ui_resource(filename: str) -> str:

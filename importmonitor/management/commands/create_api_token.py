@@ -11,6 +11,7 @@ from django.core.management import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
+from importmonitor.api.permissions import RUN_IMPORT, VIEW, VIEW_LATEST, may, may_see_imports
 from importmonitor.conf import MOST_DAYS
 from importmonitor.models import ApiToken
 
@@ -25,7 +26,8 @@ def days(text: str) -> int:
 class Command(BaseCommand):
     help = (
         "Make an API token for a user and show it, once: only a digest of it is stored. The user "
-        "needs the permission importmonitor.run-import."
+        "needs importmonitor.run-import for Rocket.Chat's endpoints and the REST API, or "
+        "importmonitor.view_importoperation for the REST API alone."
     )
     requires_system_checks = ()
 
@@ -66,7 +68,18 @@ class Command(BaseCommand):
             notes.append(f"It is shown this once, and good {until}.")
         if not user.is_active:
             notes.append("The user is not active, so it is of no use yet.")
-        elif not user.has_perm("importmonitor.run-import"):
-            notes.append("The user lacks the permission importmonitor.run-import: give it to them.")
+        elif not may_see_imports(user):
+            notes.append(
+                "The user may not see imports, so every answer will be a refusal (403): give them "
+                f"{RUN_IMPORT} for Rocket.Chat's endpoints and the REST API, or {VIEW} for the "
+                "REST API alone."
+            )
+        elif options["format"] == "text" and not may(user, RUN_IMPORT):
+            # No trouble where nothing else is wanted, so a script that reads JSON is not told.
+            both = " and getLatestImportOperations" if may(user, VIEW_LATEST) else ""
+            notes.append(
+                f"It opens the REST API{both}. For Rocket.Chat's other endpoints the user would "
+                f"need {RUN_IMPORT}."
+            )
         for note in notes:
             self.stderr.write(note, style_func=str)
