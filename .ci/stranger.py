@@ -20,11 +20,16 @@ from project.simulator.workspace import Workspace
 REPOSITORY = Path(__file__).resolve().parent.parent
 WANTED = (
     "importmonitor/py.typed",
-    "importmonitor/migrations/0001_initial.py",
+    "importmonitor/migrations/0003_faces.py",
+    "importmonitor/locale/de/LC_MESSAGES/django.mo",
+    "importmonitor/locale/pt_BR/LC_MESSAGES/django.mo",
     "importmonitor/static/importmonitor/admin.css",
+    "importmonitor/static/importmonitor/charts.css",
     "importmonitor/static/importmonitor/refresh.js",
     "importmonitor/templates/importmonitor/cards.html",
     "importmonitor/templates/admin/importmonitor/importoperation/change_list.html",
+    "importmonitor/templates/admin/importmonitor/apitoken/made.html",
+    "importmonitor/templatetags/importmonitor.py",
 )
 SETTINGS = """
 INSTALLED_APPS += ["importmonitor"]

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy
 
 from importmonitor import outcomes
 from importmonitor.models import ImportOperation, Outcome, SyncPeriod
@@ -17,6 +17,15 @@ from importmonitor.rocketchat.states import ImportState
 from importmonitor.wording import lasting
 
 EMPTY = "–"
+# Django's own units are in the nominative, which no "ago" of German goes with.
+UNITS: dict[str, Any] = {
+    "year": npgettext_lazy("how long ago", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("how long ago", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("how long ago", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("how long ago", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("how long ago", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("how long ago", "%(num)d minute", "%(num)d minutes", "num"),
+}
 
 
 class Badge(NamedTuple):
@@ -153,7 +162,7 @@ def ago(moment: datetime | None) -> SafeString:
     if now - moment < timedelta(minutes=1):
         told = _("just now")
     else:
-        told = _("%(time)s ago") % {"time": timesince(moment, now, depth=1)}
+        told = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
     return _time(moment, told)
 
 

@@ -201,4 +201,6 @@ def in_words(weeks: Sequence[Week], totals: Mapping[Outcome, int], badges: Badge
 
 
 def _counted(count: int, outcome: Outcome, badges: Badges) -> str:
-    return f"{grouped(count)} {badges[outcome][0]}"
+    # Said as a whole: in some languages a word after a number is in the plural.
+    words = {"count": grouped(count), "outcome": badges[outcome][0]}
+    return _("%(count)s %(outcome)s") % words

@@ -229,7 +229,9 @@ class ImportOperation(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.type or self.importer_key or _('import')} {self.remote_id}"
+        # Not inside of the f-string, where gettext does not find it.
+        kind = self.type or self.importer_key or _("import")
+        return f"{kind} {self.remote_id}"
 
 
 _current_document = Prepared(
