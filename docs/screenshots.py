@@ -8,11 +8,17 @@ Needs playwright (requirements/ci.txt).
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 FOLDER = Path(__file__).resolve().parent
-HISTORY = "/admin/importmonitor/importoperation/"
+ADMIN = "/admin/importmonitor/"
+HISTORY = f"{ADMIN}importoperation/"
+
+WIDE = ViewportSize(width=1360, height=860)
+PHONE = ViewportSize(width=360, height=780)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def main() -> None:
@@ -22,26 +28,44 @@ def main() -> None:
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
-        for scheme in ("light", "dark"):
-            context = browser.new_context(
-                color_scheme="dark" if scheme == "dark" else "light",
-                viewport=ViewportSize(width=1360, height=860),
-            )
-            page = context.new_page()
-            page.goto(f"{base}/admin/login/?next={HISTORY}")
-            page.fill("#id_username", "demo")
-            page.fill("#id_password", "demo")
-            page.click("[type=submit]")
-            page.wait_for_selector("#result_list")
-            # The list of apps at the side says nothing about this one.
-            page.evaluate("document.querySelector('#main').classList.remove('shifted')")
-            page.screenshot(path=FOLDER / f"history-{scheme}.png")
+        for scheme in SCHEMES:
+            page = log_in(browser, base, scheme, WIDE)
+            take(page, f"history-{scheme}")
             page.locator("#result_list .field-what a").first.click()
             page.wait_for_selector(".im-timeline")
-            page.evaluate("document.querySelector('#main').classList.remove('shifted')")
-            page.screenshot(path=FOLDER / f"operation-{scheme}.png")
-            context.close()
+            take(page, f"operation-{scheme}")
+            page.goto(f"{base}{ADMIN}syncperiod/")
+            take(page, f"sync-health-{scheme}")
+            page.context.close()
+        page = log_in(browser, base, "light", WIDE)
+        page.goto(f"{base}{ADMIN}apitoken/")
+        take(page, "tokens")
+        page.context.close()
+        page = log_in(browser, base, "dark", PHONE)
+        take(page, "phone")
         browser.close()
+
+
+def log_in(
+    browser: Browser, base: str, scheme: Literal["light", "dark"], size: ViewportSize
+) -> Page:
+    """Return a page that shows the history to the demo's user."""
+    # Twice as many dots as on an old screen: the words are to be read when the picture is shrunk.
+    context = browser.new_context(color_scheme=scheme, viewport=size, device_scale_factor=2)
+    page = context.new_page()
+    page.goto(f"{base}/admin/login/?next={HISTORY}")
+    page.fill("#id_username", "demo")
+    page.fill("#id_password", "demo")
+    page.click("[type=submit]")
+    page.wait_for_selector("#result_list")
+    return page
+
+
+def take(page: Page, name: str) -> None:
+    """Take a picture of what can be seen of a page."""
+    # The list of apps at the side says nothing about this one.
+    page.evaluate("document.querySelector('#main').classList.remove('shifted')")
+    page.screenshot(path=FOLDER / f"{name}.png", animations="disabled")
 
 
 if __name__ == "__main__":

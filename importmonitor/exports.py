@@ -118,7 +118,8 @@ def csv_lines(rows: Iterable[ImportOperation], now: datetime) -> Iterator[str]:
     so that they stay numbers. What is not known is an empty cell.
 
     If the rows break off with an error, one more line of a single cell says that they did, before
-    the error is raised: a file that merely ended would look complete.
+    the error is raised: a file that merely ended would look complete, and there are servers that
+    end an answer that failed like one that did not (granian under WSGI).
     """
     broken_off = _("INCOMPLETE: an error broke this export off.")
     writer = csv.writer(_Line(), quoting=csv.QUOTE_NONNUMERIC)

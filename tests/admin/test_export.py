@@ -15,10 +15,9 @@ import time_machine
 from asgiref.sync import async_to_sync
 from django.contrib import admin
 from django.db import OperationalError, connection
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import include, path
 
 from importmonitor.admin import exporting
 from importmonitor.models import EndReason, ImportOperation, Outcome
@@ -30,17 +29,6 @@ if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
 
 EXPORT = f"{HISTORY}export/"
-
-
-def view(request: HttpRequest, kind: str) -> HttpResponseBase:
-    return exporting.export(request, admin.site.get_model_admin(ImportOperation), kind)
-
-
-urlpatterns = [
-    path(f"{EXPORT[1:]}<str:kind>/", admin.site.admin_view(view)),
-    path("", include("project.urls")),
-]
-pytestmark = pytest.mark.urls(__name__)
 
 
 def streamed(response: "Response") -> StreamingHttpResponse:
@@ -96,7 +84,9 @@ QUERIES: list[dict[str, str]] = [
     {},
     *({"outcome": each} for each in ("open", *Outcome.values)),
     *({"state": each} for each in ("new", "ready", "importing", "done", "error")),
-    *({"importer": each} for each in ("csv", "slack", "other")),
+    *({"importer": each} for each in ("csv", "slack", "an-apps-own")),
+    {"errors": "yes"},
+    {"started_by": "u2"},
     {"workspace": "acme"},
     {"started_at__gte": "2026-03-25 11:50:00+00:00", "started_at__lt": "2026-03-25 11:55:00+00:00"},
     {"q": "people"},
@@ -136,6 +126,7 @@ def test_the_same_as_the_list(
             number,
             state=states[number % 5],
             importer_key=importers[number % 3],
+            remote_user_id=("u1", "u2")[number // 2 % 2],
             workspace=("default", "acme")[number % 7 == 0],
             file=("people.csv", "rooms.zip")[number // 3 % 2],
             end_reason=ends[number % 6],
@@ -315,11 +306,10 @@ def test_memory_does_not_grow(db: None, monkeypatch: pytest.MonkeyPatch, kind: s
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["csv", "json"])
-def test_a_hundred_thousand_rows(db: None, kind: str) -> None:
+def test_a_hundred_thousand_rows(db: None) -> None:
     save_many(100_000)
-    sent, most = peak(kind)
-    assert sent > 80_000_000
+    sent, most = peak("csv")
+    assert sent > 50_000_000
     assert most < 32_000_000
 
 

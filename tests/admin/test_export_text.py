@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import translation
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -267,7 +268,8 @@ def until_it_breaks(lines: Iterator[str]) -> str:
 @pytest.mark.parametrize("count", [0, 1, 198, 199, 200, 201, 399])
 def test_what_breaks_off_does_not_look_complete(count: int) -> None:
     rows = [make_row(number, pk=number) for number in range(count)]
-    told = until_it_breaks(exports.csv_lines(breaking(rows), NOON))
+    with translation.override("en"):
+        told = until_it_breaks(exports.csv_lines(breaking(rows), NOON))
     *lines, last, rest = told.split("\r\n")
     assert len(lines) == count + 1
     assert (last, rest) == ('"INCOMPLETE: an error broke this export off."', "")
@@ -275,3 +277,8 @@ def test_what_breaks_off_does_not_look_complete(count: int) -> None:
     assert told.count('"id"') == count
     with pytest.raises(json.JSONDecodeError):
         json.loads(told)
+
+
+def test_what_json_has_no_word_for_is_an_error() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        as_json(make_row(pk=1, rate=float("nan")))

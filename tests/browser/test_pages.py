@@ -1,163 +1,117 @@
-"""The pages in Chromium: light, dark, on a phone, without a script, and refreshed by theirs."""
+"""The pages in Chromium: dark, on a phone, without a script, and in three languages."""
 
-import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from importmonitor.models import ImportOperation
-from importmonitor.sync import sync_workspace
 from project.simulator.workspace import Workspace
+from tests.browser.conftest import Visit
+from tests.browser.visitor import ADMIN, ALERTS, HEALTH, HISTORY, IN_CHROMIUM, PHONE, expect
 
-if TYPE_CHECKING:
-    from project.simulator.writes import Ending
-
-CHROMIUM = os.environ.get("CHROMIUM", "")
-HISTORY = "/admin/importmonitor/importoperation/"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="CHROMIUM names no executable"),
-    pytest.mark.django_db(transaction=True),
-]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    # Playwright's synchronous calls run an event loop in this thread, and Django, seeing one,
-    # would refuse to touch the database.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield browser
-        browser.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-
-
-@pytest.fixture
-def history(rocketchat: Workspace, admin_user: User) -> Workspace:
-    """A few imports that ended in different ways, and one half-way through."""
-    endings: tuple[Ending, ...] = ("done", "failed", "done-with-errors")
-    for ending in endings:
-        rocketchat.start_import("csv", ending, seconds=600, file_name="people.csv")
-        rocketchat.clock.advance(700)
-        sync_workspace("default", now=rocketchat.clock.now)
-    rocketchat.start_import("slack", seconds=3600, file_name="acme.zip")
-    rocketchat.clock.advance(2000)
-    sync_workspace("default")
-    return rocketchat
-
-
-class Visitor:
-    """A page of somebody who is logged in, and what went wrong in it."""
-
-    def __init__(self, chromium: Any, server: Any, client: Any, **options: Any) -> None:
-        self.context = chromium.new_context(**options)
-        self.context.add_cookies(
-            [
-                {
-                    "name": "sessionid",
-                    "value": client.cookies["sessionid"].value,
-                    "url": server.url,
-                }
-            ]
-        )
-        self.page = self.context.new_page()
-        self.troubles: list[str] = []
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on(
-            "console",
-            lambda told: self.troubles.append(told.text) if told.type == "error" else None,
-        )
-        self.server = server
-
-    def open(self, path: str) -> Any:
-        answer = self.page.goto(self.server.url + path)
-        assert answer.status == 200
-        return self.page
-
-    def close(self) -> None:
-        self.context.close()
-        assert self.troubles == []
-
+pytestmark = IN_CHROMIUM
 
 LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
-    "phone": {"viewport": {"width": 360, "height": 740}},
+    "phone": PHONE,
     "without a script": {"java_script_enabled": False},
 }
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_the_pages_hold_in_every_look(
-    chromium: Any, live_server: Any, admin_client: Any, history: Workspace, look: str
-) -> None:
-    visitor = Visitor(chromium, live_server, admin_client, **LOOKS[look])
+def test_the_pages_hold_in_every_look(visit: Visit, history: Workspace, look: str) -> None:
+    visitor = visit(**LOOKS[look])
     page = visitor.open(HISTORY)
     card = page.locator(".im-card")
     assert card.locator(".im-badge").inner_text().split() == ["▶", "importing"]
-    assert "looked just now" in card.inner_text()
-    assert card.locator("progress").is_visible()
+    expect(card).to_contain_text("looked just now")
+    expect(card.locator("progress")).to_be_visible()
+    expect(page.locator(".im-weeks svg:visible").last).to_be_visible()
     rows = page.locator("#result_list tbody tr")
-    assert [row.split()[1] for row in rows.locator(".im-badge").all_inner_texts()] == [
+    assert [row.split(None, 1)[1] for row in rows.locator(".im-badge").all_inner_texts()] == [
         "importing",
-        "done",
+        "done with errors",
         "failed",
         "done",
     ]
-    if look == "phone":
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= 360
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(18, 18, 18)") == (look == "dark")
+    if look == "phone":
+        assert visitor.overflow() == 0
     rows.locator("a").first.click()
-    page.wait_for_selector(".im-timeline")
-    assert "acme.zip" in page.locator(".im-summary").inner_text()
-    assert page.locator(".im-timeline li").count() == 1
-    visitor.close()
+    expect(page.locator(".im-summary")).to_contain_text("acme.zip")
+    assert page.locator(".im-timeline li").count() > 5
+    drawing = ".im-narrow" if look == "phone" else ".im-wide"
+    expect(page.locator(f".im-chart {drawing}").first).to_be_visible()
+    if look == "phone":
+        assert visitor.overflow() == 0
+    page.get_by_role("link", name="Older import").click()
+    expect(page.locator(".im-summary .im-badge")).to_contain_text("done with errors")
+    for path in (HEALTH, ALERTS, ADMIN):
+        page = visitor.open(path)
+        if look == "phone":
+            assert visitor.overflow() == 0
+        expect(page.locator("h1")).to_be_visible()
+    expect(page.locator(".im-status")).to_contain_text("1 under way")
 
 
-def test_an_import_is_watched_without_reloading(
-    chromium: Any, live_server: Any, admin_client: Any, history: Workspace
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_what_one_does_there(visit: Visit, history: Workspace, scripts: bool) -> None:
+    """Filter, search, export, sync, and write a note, with the mouse."""
+    page = visit(java_script_enabled=scripts).open(HISTORY)
+    filters = page.locator("#changelist-filter")
+    filters.get_by_role("link", name="failed", exact=True).click()
+    rows = page.locator("#result_list tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("people.csv")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export CSV").click()
+    lines = download.value.path().read_text("utf-8-sig").splitlines()
+    assert len(lines) == 2
+    assert "failed" in lines[1]
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export JSON").click()
+    [row] = json.loads(download.value.path().read_text())
+    assert row["outcome"] == "failed"
+    page.get_by_role("link", name="Clear all filters").click()
+    expect(rows).to_have_count(4)
+    page.locator("#searchbar").fill("acme")
+    page.locator("#changelist-search [type=submit]").click()
+    expect(rows).to_have_count(1)
+    page.locator("#searchbar").fill("nothing like it")
+    page.locator("#changelist-search [type=submit]").click()
+    expect(rows).to_have_count(0)
+    page.get_by_role("link", name="Show all operations").click()
+    expect(rows).to_have_count(4)
+    history.clock.advance(9000)
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.locator(".messagelist")).to_contain_text("Synced default.")
+    expect(rows.first).to_contain_text("done")
+    rows.locator("a").first.click()
+    page.locator("#id_note").fill("moved to Sunday <b>")
+    page.locator("[name=_save]").click()
+    expect(page.locator(".messagelist")).to_contain_text("changed successfully")
+    assert ImportOperation.objects.newest_first()[0].note == "moved to Sunday <b>"
+
+
+def test_a_week_leads_to_its_imports(visit: Visit, history: Workspace) -> None:
+    page = visit().open(HISTORY)
+    part = page.locator(".im-weeks .im-wide a", has_text="1 failed").first
+    part.click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    expect(page.locator("#result_list tbody tr")).to_contain_text("failed")
+
+
+@pytest.mark.parametrize(("locale", "language"), [("de-DE", "de"), ("pt-BR", "pt-br")])
+def test_in_the_visitors_language(
+    visit: Visit, history: Workspace, locale: str, language: str
 ) -> None:
-    visitor = Visitor(chromium, live_server, admin_client)
+    visitor = visit(locale=locale, **PHONE)
+    found = ImportOperation.objects.newest_first()[0]
+    for path in (HISTORY, f"{HISTORY}{found.pk}/change/", HEALTH):
+        page = visitor.open(path)
+        assert page.locator("html").get_attribute("lang") == language
+        assert visitor.overflow() == 0
     page = visitor.open(HISTORY)
-    page.evaluate("window.notReloaded = true")
-    before = page.locator(".im-card .im-counts").inner_text()
-    history.clock.advance(1600)
-    sync_workspace("default")
-    page.wait_for_function(
-        "document.querySelector('.im-card .im-badge').innerText.includes('done')", timeout=15_000
-    )
-    assert page.locator(".im-card .im-counts").inner_text() != before
-    assert page.locator("#result_list .im-badge").first.inner_text().split() == ["✓", "done"]
-    assert page.evaluate("window.notReloaded")
-    visitor.close()
-
-
-def test_sync_now_and_a_note_by_keyboard(
-    chromium: Any, live_server: Any, admin_client: Any, history: Workspace
-) -> None:
-    visitor = Visitor(chromium, live_server, admin_client)
-    page = visitor.open(HISTORY)
-    page.get_by_role("button", name="Sync now").focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".messagelist")
-    assert "Synced default" in page.locator(".messagelist").inner_text()
-    page.locator("#result_list .field-what a").first.focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#id_note")
-    page.fill("#id_note", "moved to Sunday")
-    page.locator("input[name=_save]").focus()
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#result_list")
-    assert ImportOperation.objects.newest_first()[0].note == "moved to Sunday"
-    visitor.close()
+    expect(page.locator(".im-card progress")).to_be_visible()

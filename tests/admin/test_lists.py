@@ -1,0 +1,102 @@
+"""The lists below: pages that are counted up to some, filters, and the health of the sync."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from importmonitor.admin import paging
+from importmonitor.admin.paging import CappedPaginator
+from importmonitor.models import ImportOperation, SyncPeriod
+from tests.admin.helpers import HISTORY, make_row, page, save_rows
+from tests.admin.standing import HEALTH, configure, looked_at
+
+# Pages of the list.
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("rows", "count", "capped"), [(9, 9, False), (10, 10, False), (11, 10, True)]
+)
+def test_rows_are_counted_up_to_some(
+    monkeypatch: pytest.MonkeyPatch, rows: int, count: int, capped: bool
+) -> None:
+    monkeypatch.setattr(paging, "MOST", 10)
+    save_rows(rows)
+    paginator = CappedPaginator(ImportOperation.objects.newest_first(), 4)
+    assert (paginator.count, paginator.is_capped, paginator.num_pages) == (count, capped, 3)
+    assert len(paginator.page(3).object_list) == (1 if rows == 9 else 2)
+
+
+def test_that_there_are_more_is_told(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_rows(61)
+    told = "There are more: rows are counted up to here"
+    assert told not in page(root.get(HISTORY)).words
+    monkeypatch.setattr(paging, "MOST", 60)
+    found = page(root.get(f"{HISTORY}?p=2"))
+    assert told in found.words
+    assert len(found.rows) == 10
+
+
+# Filters.
+
+
+@pytest.mark.parametrize(("value", "counts"), [("yes", {1, 7}), ("no", {None, 0, -1})])
+def test_the_filter_by_errors(root: Client, value: str, counts: set[int | None]) -> None:
+    for number, count in enumerate((None, 0, -1, 1, 7)):
+        make_row(number, count_error=count).save()
+    rows = root.get(f"{HISTORY}?errors={value}").context["cl"].queryset
+    assert set(rows.values_list("count_error", flat=True)) == counts
+
+
+def test_the_filter_by_who_started_them(root: Client) -> None:
+    """The busiest of late are offered; who has not started any of late is still found."""
+    now = 0
+    for number in range(30):
+        for _ in range(30 - number):
+            now += 1
+            make_row(now, remote_user_id=f"user{number:02d}").save()
+    make_row(999, remote_user_id="").save()
+    offered = [each for each in page(root.get(HISTORY)).links if each.startswith("?started_by=")]
+    assert offered == [f"?started_by=user{number:02d}" for number in range(20)]
+    response = root.get(f"{HISTORY}?started_by=user29")
+    assert response.context["cl"].result_count == 1
+    assert "?started_by=user29" in page(response).links
+    assert root.get(f"{HISTORY}?started_by=nobody").context["cl"].result_count == 0
+
+
+# Sync health.
+
+
+def test_a_strip_for_each_workspace(root: Client, settings: Any) -> None:
+    aliases = [f"w{number:02d}" for number in range(23)]
+    configure(settings, *aliases)
+    looked_at("w01", at=timezone.now())
+    looked_at("w02", "Unreachable", at=timezone.now())
+    response = root.get(HEALTH)
+    assert [alias for alias, _ in response.context["strips"]] == aliases[:20]
+    found = page(response)
+    assert "and 3 more workspaces: choose one in the filter" in found.words
+    assert len(found.rows) == 2
+    strips = {alias: str(strip) for alias, strip in response.context["strips"]}
+    assert "100 %" in strips["w01"]
+    assert "100 %" not in strips["w02"]
+    [(alias, _)] = root.get(f"{HEALTH}?workspace=w22").context["strips"]
+    assert alias == "w22"
+
+
+def test_how_looks_went_can_be_filtered(root: Client, settings: Any) -> None:
+    configure(settings, "a", "b")
+    for alias, outcome in (("a", SyncPeriod.OK), ("b", "Unreachable"), ("c", "BadAnswer")):
+        looked_at(alias, outcome)
+
+    def rows(query: str) -> set[str]:
+        found = root.get(f"{HEALTH}?{query}").context["cl"].queryset
+        return set(found.values_list("outcome", flat=True))
+
+    assert rows("look=failing") == {"Unreachable", "BadAnswer"}
+    assert rows("look=BadAnswer") == {"BadAnswer"}
+    assert rows("look=nonsense") == set()
+    assert rows("workspace=b") == {"Unreachable"}
+    assert rows("") == {SyncPeriod.OK, "Unreachable", "BadAnswer"}
