@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from importmonitor.admin import display, filters
+from importmonitor.admin.asking import AsksFirst
 from importmonitor.admin.operations import RUN_IMPORT
 from importmonitor.admin.paging import CappedPaginator
 from importmonitor.alerts import outbox
@@ -28,7 +29,7 @@ DUE = display.Badge(_("on its way"), "○", "busy")
 
 
 @admin.register(Alert)
-class AlertAdmin(_ModelAdmin):
+class AlertAdmin(AsksFirst, _ModelAdmin):
     """View-only: the outbox is the sync's."""
 
     list_display = ("state", "event", "workspace", "channel", "created", "attempts", "last_error")

@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor import outcomes, wording
 from importmonitor.admin import dashboard, display, exporting, filters, pages, syncing
+from importmonitor.admin.asking import AsksFirst
 from importmonitor.admin.paging import CappedPaginator
 from importmonitor.models import ImportOperation
 
@@ -54,7 +55,7 @@ class HistoryList(ChangeList):
 
 
 @admin.register(ImportOperation)
-class ImportOperationAdmin(_ModelAdmin):
+class ImportOperationAdmin(AsksFirst, _ModelAdmin):
     """View-only, but for the note: operations are Rocket.Chat's, not ours to edit."""
 
     list_display = ("badge", "what", "progress", "workspace", "started", "took", "changed")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor import conf, wording
 from importmonitor.admin import display, filters
+from importmonitor.admin.asking import AsksFirst
 from importmonitor.admin.operations import RUN_IMPORT
 from importmonitor.admin.paging import CappedPaginator
 from importmonitor.charts import availability_strip
@@ -29,7 +30,7 @@ MOST_STRIPS = 20
 
 
 @admin.register(SyncPeriod)
-class SyncPeriodAdmin(_ModelAdmin):
+class SyncPeriodAdmin(AsksFirst, _ModelAdmin):
     """View-only: what the polls came to, in a row for as long as they went alike."""
 
     list_display = ("result", "workspace", "began", "lasted", "polls", "message")

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_variables
 
 from importmonitor.admin import display, token_forms, token_words
+from importmonitor.admin.asking import AsksFirst
 from importmonitor.models import ApiToken
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _FOLDER = "admin/importmonitor/apitoken/"
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(_ModelAdmin):
+class ApiTokenAdmin(AsksFirst, _ModelAdmin):
     """Everybody's tokens for superusers, one's own for everybody else."""
 
     list_display = ("named", "user", "state", "used", "created")

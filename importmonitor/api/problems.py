@@ -6,7 +6,10 @@ Both say in `detail` what was wrong. What was wrong with which parameter is in `
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.exceptions import ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -15,6 +18,9 @@ MEDIA_TYPE = "application/problem+json"
 
 def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an exception as DRF does, told as a problem; None for what is none of the caller's."""
+    if isinstance(exc, SuspiciousOperation):
+        # Such as more parameters than Django reads.
+        exc = ParseError()
     response = exception_handler(exc, context)
     if response is None:
         return None
@@ -33,6 +39,7 @@ def problem(status: int, detail: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": title, "status": status, "detail": detail}
 
 
+@csrf_exempt
 def not_found(_request: HttpRequest, **_kwargs: Any) -> JsonResponse:
     """Answer an address of the REST face that there is not."""
     body = problem(HTTPStatus.NOT_FOUND, "There is nothing at this address.")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from importmonitor.api import views
+from importmonitor.api import problems, views
 
 app_name = "importmonitor-rest"
 urlpatterns = [
@@ -14,5 +14,7 @@ urlpatterns = [
         name="transition-list",
     ),
     path("import-operations/<int:pk>/samples/", views.SampleList.as_view(), name="sample-list"),
+    # Else a program would get the site's own page.
+    path("import-operations/<path:rest>/", problems.not_found),
     path("workspaces/", views.WorkspaceList.as_view(), name="workspace-list"),
 ]

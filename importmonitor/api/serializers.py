@@ -36,10 +36,9 @@ class CountersSerializer(serializers.Serializer[ImportOperation]):
 
 
 class SyncSerializer(serializers.Serializer[Any]):
-    """How old the data of an operation or a workspace is, and whether looking still goes well.
+    """How old the data of an operation or a workspace is, and whether looking still goes well."""
 
-    Its context holds `now` and, by workspace, `looks`.
-    """
+    # The docstring is told to the public. The context holds `now` and, by workspace, `looks`.
 
     state = serializers.SerializerMethodField(
         help_text="`ok`, `stale` (nobody has looked for long) or `failing` (the last look failed)."
@@ -90,6 +89,11 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
     )
     duration_seconds = serializers.SerializerMethodField(
         help_text="How long it took, or has been taking."
+    )
+    unreadable = serializers.ListField(
+        child=serializers.CharField(),
+        read_only=True,
+        help_text="The fields of Rocket.Chat's document that could not be read.",
     )
     sync = SyncSerializer(source="*", read_only=True)
 
@@ -154,6 +158,10 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
 
 class OperationDetailSerializer(OperationSerializer):
     """An import operation with the document that Rocket.Chat sent of it."""
+
+    payload = serializers.DictField(
+        read_only=True, help_text="The document as Rocket.Chat sent it, less `fileData`."
+    )
 
     class Meta(OperationSerializer.Meta):
         fields = (*OperationSerializer.Meta.fields, "payload")

@@ -46,6 +46,8 @@ class RestView(generics.GenericAPIView[Any]):
     permission_classes = [MaySeeImports]
     throttle_classes = [CallThrottle]
     renderer_classes = [JSONRenderer]
+    # No method takes a body.
+    parser_classes: list[Any] = []
     filter_backends: list[Any] = []
     #: The parameters that are understood. Any other is an error: it was meant to do something.
     parameters: frozenset[str] = frozenset()
@@ -66,11 +68,15 @@ class RestView(generics.GenericAPIView[Any]):
         told = f"Unknown parameter. Known: {', '.join(sorted(self.parameters)) or 'none'}."
         if unknown := sorted(set(request.query_params) - known):
             raise ValidationError({name: [told] for name in unknown})
+        given = request.query_params.lists()
+        if wrong := sorted(name for name, values in given if len(values) > 1 or not values[0]):
+            raise ValidationError({name: ["Give one value, or leave it out."] for name in wrong})
 
     @property
     def default_response_headers(self) -> dict[str, str]:
         # To be asked again each time: what is on its way is old soon.
         return {
+            "Allow": ", ".join(self.allowed_methods),
             "Cache-Control": "private, no-cache",
             "Vary": "Accept, Authorization, Cookie, X-User-Id, X-Auth-Token",
         }
@@ -197,7 +203,8 @@ class WorkspaceList(RestView):
     def get(self, request: Request) -> HttpResponseBase:
         """Answer with one page."""
         now = timezone.now()
-        aliases, place = self.page(conf.aliases())
+        configured = conf.aliases()
+        aliases, place = self.page(configured)
         found = health.workspaces(now, aliases)
         looks = {each.alias: each.looks for each in found if each.looks}
         context = {"now": now, "looks": looks}
@@ -205,7 +212,7 @@ class WorkspaceList(RestView):
         return self.answer(
             operations,
             lambda: self.in_pages(WorkspaceSerializer(found, many=True, context=context).data),
-            (*place, *aliases, *map(_version, operations), *_looks_version(looks)),
+            (len(configured), *place, *aliases, *map(_version, operations), *_looks_version(looks)),
         )
 
 

@@ -282,7 +282,9 @@ def add_alert(channel: str = "ops", **fields: Any) -> None:
 
 def test_alerts(settings: Any) -> None:
     backend = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
-    settings.IMPORTMONITOR |= {"CHANNELS": {"ops": backend, "idle": backend}}
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
+        "CHANNELS": {"ops": backend, "idle": backend}
+    }
     hour = timedelta(hours=1)
     add_alert(next_attempt_at=NOON, created_at=NOON - MINUTE)
     add_alert(next_attempt_at=NOON + hour, created_at=NOON - 5 * MINUTE, attempts=3)

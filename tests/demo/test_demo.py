@@ -98,7 +98,7 @@ def shows_the_history(session: requests.Session, demo: Demo) -> None:
     form = {"username": demo.login, "password": demo.password, "csrfmiddlewaretoken": token[1]}
     history = session.post(page.url, data=form, timeout=10)
     assert (history.status_code, history.url) == (200, demo.watch)
-    rows = re.search(r"<tbody>(.*?)</tbody>", history.text, re.DOTALL)
+    rows = re.search(r"result_list.*?<tbody>(.*?)</tbody>", history.text, re.DOTALL)
     assert rows
     assert len(set(re.findall(r"/importoperation/(\d+)/change/", rows[1]))) >= 20
     cells = re.findall(r'<td class="field-badge[^>]*>(.*?)</td>', rows[1], re.DOTALL)

@@ -427,7 +427,7 @@ SCENES: tuple[tuple[Callable[[Life], None], set[Event]], ...] = (
 @pytest.fixture(autouse=True)
 def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(settings, "http://127.0.0.1:9")
-    settings.IMPORTMONITOR |= {
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
         "UNREACHABLE_AFTER": GRACE,
         "CHANNELS": {
             name: {"BACKEND": f"{__name__}.Telling", "EVENTS": events, "NAME": name}

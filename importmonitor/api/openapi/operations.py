@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiViewExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from importmonitor.api.openapi import examples
 from importmonitor.api.openapi.schema import as_described
 from importmonitor.api.pagination import MOST, NewestFirst
 from importmonitor.api.problems import MEDIA_TYPE, problem
@@ -46,16 +47,38 @@ ERRORS: dict[Any, Any] = {
     (403, MEDIA_TYPE): error(
         403, "The permission is missing.", "You do not have permission to perform this action."
     ),
+    (404, MEDIA_TYPE): error(404, "There is none.", "No ImportOperation matches the given query."),
+    (406, MEDIA_TYPE): error(
+        406, "No JSON is wanted.", "Could not satisfy the request Accept header."
+    ),
     (429, MEDIA_TYPE): error(
         429, "Asked too often.", "Request was throttled. Expected available in 7 seconds."
     ),
 }
-MISSING: dict[Any, Any] = {
-    (404, MEDIA_TYPE): error(404, "There is none.", "No ImportOperation matches the given query.")
-}
 UNCHANGED: dict[Any, Any] = {304: OpenApiResponse(description="The client has it already.")}
 ETAG = OpenApiParameter(
     "ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Stands for the body."
+)
+MODIFIED = OpenApiParameter(
+    "Last-Modified",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200, 304],
+    description="When a sync last wrote anything of this; absent where there is nothing.",
+)
+RETRY_AFTER = OpenApiParameter(
+    "Retry-After",
+    int,
+    OpenApiParameter.HEADER,
+    response=[429],
+    description="In how many seconds one may ask again.",
+)
+ID = OpenApiParameter(
+    "id",
+    {"type": "integer", "minimum": 1},
+    OpenApiParameter.PATH,
+    description="The operation's id here, and not Rocket.Chat's.",
+    examples=[OpenApiExample("first", value=1)],
 )
 PAGE_SIZE = OpenApiParameter(
     "page_size", {"type": "integer", "minimum": 1, "maximum": MOST}, description="Rows on a page."
@@ -63,11 +86,13 @@ PAGE_SIZE = OpenApiParameter(
 ORDERING = OpenApiParameter(
     "ordering", str, enum=list(NewestFirst.orderings), description="The newest first, or last."
 )
+YES_NO = [
+    OpenApiParameter("has_errors", bool, description="Whether it counts any errors."),
+    OpenApiParameter("stalled", bool, description="Whether it should be moving and is not."),
+]
 
 
-def describe(
-    view: Any, name: str, errors: dict[Any, Any], *more: OpenApiParameter, many: bool = True
-) -> Any:
+def describe(view: Any, name: str, example: Any, *more: OpenApiParameter, many: bool = True) -> Any:
     """Return a view's class with its GET described."""
     answer = view.serializer_class(many=True) if many else view.serializer_class
     return as_described(
@@ -75,9 +100,10 @@ def describe(
         name=name,
         description=view.__doc__,
         tags=["REST"],
-        parameters=[ETAG, *([PAGE_SIZE] if many else []), *more],
+        parameters=[ETAG, RETRY_AFTER, *([PAGE_SIZE] if many else []), *more],
         # By its media type too: drf-spectacular takes the least of them for the view's own.
-        responses={(200, "application/json"): answer} | UNCHANGED | errors,
+        responses={(200, "application/json"): answer} | UNCHANGED | ERRORS,
+        examples=[OpenApiExample("example", value=example)],
     )
 
 
@@ -85,32 +111,34 @@ class OperationList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # re
     target_class = "importmonitor.api.views.OperationList"
 
     def view_replacement(self) -> Any:
-        return describe(self.target, "listOperations", ERRORS | MISSING, ORDERING)
+        return describe(
+            self.target, "listOperations", examples.OPERATION, MODIFIED, ORDERING, *YES_NO
+        )
 
 
 class OperationDetail(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
     target_class = "importmonitor.api.views.OperationDetail"
 
     def view_replacement(self) -> Any:
-        return describe(self.target, "getOperation", ERRORS | MISSING, many=False)
+        return describe(self.target, "getOperation", examples.DETAIL, MODIFIED, ID, many=False)
 
 
 class TransitionList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
     target_class = "importmonitor.api.views.TransitionList"
 
     def view_replacement(self) -> Any:
-        return describe(self.target, "listTransitions", ERRORS | MISSING)
+        return describe(self.target, "listTransitions", examples.TRANSITION, ID)
 
 
 class SampleList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
     target_class = "importmonitor.api.views.SampleList"
 
     def view_replacement(self) -> Any:
-        return describe(self.target, "listSamples", ERRORS | MISSING)
+        return describe(self.target, "listSamples", examples.SAMPLE, ID)
 
 
 class WorkspaceList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
     target_class = "importmonitor.api.views.WorkspaceList"
 
     def view_replacement(self) -> Any:
-        return describe(self.target, "listWorkspaces", ERRORS | MISSING)
+        return describe(self.target, "listWorkspaces", examples.WORKSPACE, MODIFIED)

@@ -1,11 +1,13 @@
 """How the document tells of Rocket.Chat's endpoints."""
 
+from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiViewExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from importmonitor.api import wire
+from importmonitor.api.openapi.examples import DOCUMENT
 from importmonitor.api.openapi.schema import as_described
 from importmonitor.rocketchat.states import STEPS, ImportState
 
@@ -37,18 +39,6 @@ OPERATION = {
         "contentType": {"type": "string"},
     },
     "additionalProperties": True,
-}
-EXAMPLE: dict[str, Any] = {
-    "_id": "65f8a1c2e4b0d9a7c3f1e205",
-    "type": "CSV",
-    "importerKey": "csv",
-    "ts": "2026-03-25T11:00:00.000Z",
-    "status": "importer_importing_users",
-    "valid": True,
-    "user": "d26x6zSkaPSe5gCyy",
-    "_updatedAt": "2026-03-25T11:30:00.000Z",
-    "file": "people.csv",
-    "count": {"total": 10, "completed": 5},
 }
 SUCCESS = {"type": "boolean", "const": True}
 HEADERS = [
@@ -128,7 +118,7 @@ ERRORS: dict[Any, Any] = {
     (429, wire.JSON): failure(wire.TOO_MANY.format(7), "Asked too often."),
     (503, wire.JSON): failure(wire.NOT_SYNCED, "Nobody has looked at the workspace yet."),
 }
-NO_OPERATION = {
+NO_OPERATION = ERRORS | {
     (400, wire.JSON): failure(
         wire.NO_OPERATION,
         "Nothing was ever imported, or a parameter was given, and there are none.",
@@ -142,14 +132,23 @@ def described(
     schema: dict[str, Any],
     example: Any,
     description: str,
-    errors: dict[Any, Any] | None = None,
+    errors: dict[Any, Any] = ERRORS,
 ) -> Any:
     """Return an endpoint's class with its GET described."""
     answer = OpenApiResponse(
         schema, description="As last seen.", examples=[OpenApiExample("example", value=example)]
     )
-    unchanged = OpenApiResponse(description="The client has it already.")
-    alias = OpenApiParameter("alias", str, OpenApiParameter.PATH, description="The workspace.")
+    conditions: dict[Any, Any] = {
+        304: OpenApiResponse(description="The client has it already."),
+        412: OpenApiResponse(description="It is no longer what `If-Match` asks for."),
+    }
+    alias = OpenApiParameter(
+        "alias",
+        str,
+        OpenApiParameter.PATH,
+        description="The workspace.",
+        examples=[OpenApiExample("acme", value="acme")],
+    )
     headers = [
         OpenApiParameter(name, str, OpenApiParameter.HEADER, response=[200, 304], description=told)
         for name, told in HEADERS
@@ -161,7 +160,7 @@ def described(
         description=description,
         tags=["Rocket.Chat"],
         parameters=[alias, *headers],
-        responses={(200, wire.JSON): answer, 304: unchanged} | ERRORS | (errors or {}),
+        responses={(200, wire.JSON): answer} | conditions | errors,
     )
 
 
@@ -172,7 +171,7 @@ class Current(OpenApiViewExtension):  # type: ignore[no-untyped-call] # register
         return described(
             self.target,
             CURRENT,
-            {"operation": EXAMPLE, "success": True},
+            {"operation": DOCUMENT, "success": True},
             "The newest operation of a workspace, running or not. `operation` is absent where "
             "nothing was ever imported.",
         )
@@ -185,7 +184,7 @@ class Latest(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers
         return described(
             self.target,
             LATEST,
-            [EXAMPLE],
+            [DOCUMENT],
             "The operations that were touched last, for those with "
             "`importmonitor.view-import-operations`.",
         )
@@ -217,7 +216,8 @@ class Status(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers
         return described(
             self.target,
             STATUS,
-            {"state": "importing", "operation": EXAMPLE, "success": True},
+            {"state": "importing", "operation": DOCUMENT, "success": True},
             "The newest operation with Rocket.Chat's coarse state of it; `none` where nothing was "
             "ever imported. Alone among these, it ignores parameters.",
+            {each: told for each, told in ERRORS.items() if each[0] != HTTPStatus.BAD_REQUEST},
         )

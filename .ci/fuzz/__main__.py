@@ -1,0 +1,176 @@
+"""Serve the host project, and let schemathesis ask it everything that its own document allows.
+
+And what it does not. Run from the repository, with it on PYTHONPATH, by an interpreter that
+has `gunicorn` and `schemathesis`; arguments go to schemathesis. The store is a throw-away SQLite
+database with imports of two simulated workspaces. Ends with schemathesis's status, which is not
+zero if anything was answered otherwise than the document says.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import django
+
+from project.simulator.clock import Clock
+from project.simulator.server import Server
+from project.simulator.workspace import Workspace
+
+if TYPE_CHECKING:
+    from project.simulator.writes import Ending
+
+HERE = Path(__file__).resolve().parent
+CREDENTIALS = ("simulatedUser0001", "t" * 43)
+#: The same questions in each run: what fails here, fails again.
+SEED = "4"
+EXAMPLES = "40"
+_STARTS_WITHIN = 30.0
+_STOPS_WITHIN = 10.0
+
+
+def main() -> int:
+    """Return the exit status."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clock = Clock(datetime.now(UTC) - timedelta(minutes=102))
+        workspaces = {
+            prefix: Workspace(clock, seed=seed, rate_limit=None)
+            for seed, prefix in enumerate(("", "/acme"))
+        }
+        for workspace in workspaces.values():
+            workspace.add_user(*CREDENTIALS)
+        with Server(workspaces) as simulator:
+            prepare_environment(folder, simulator.url)
+            django.setup()
+            headers = prepare_database()
+            live_through(workspaces, clock)
+        log = folder / "server.log"
+        with web_server(log) as url:
+            status = attack(url, headers, folder)
+        if status != 0:
+            sys.stdout.write(log.read_text())
+        return status
+
+
+def prepare_environment(folder: Path, url: str) -> None:
+    """Set what the settings read, so that nothing of the caller's own leaks into them."""
+    for name in list(os.environ):
+        if name.startswith(("ROCKETCHAT_", "IMPORTMONITOR_")):
+            del os.environ[name]
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="fuzz_settings",
+        PYTHONPATH=os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
+        ENV_FILE=os.devnull,
+        SECRET_KEY="only for fuzzing",
+        DEBUG="off",
+        SECURE_SSL_REDIRECT="off",
+        ALLOWED_HOSTS="127.0.0.1",
+        DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}",
+        ROCKETCHAT_WORKSPACES="acme",
+    )
+    for alias, prefix in (("", ""), ("ACME_", "/acme")):
+        user_id, token = CREDENTIALS
+        os.environ[f"ROCKETCHAT_{alias}URL"] = url + prefix
+        os.environ[f"ROCKETCHAT_{alias}USER_ID"] = user_id
+        os.environ[f"ROCKETCHAT_{alias}AUTH_TOKEN"] = token
+
+
+def prepare_database() -> dict[str, str]:
+    """Migrate, and make somebody who may see everything; return the credentials as headers."""
+    from django.contrib.auth.models import User
+    from django.core.management import call_command
+
+    from importmonitor.models import ApiToken
+
+    call_command("migrate", verbosity=0)
+    user = User.objects.create_superuser("fuzz", "", None)
+    _token, text = ApiToken.objects.issue(user, name="fuzz")
+    return {"X-User-Id": str(user.pk), "X-Auth-Token": text}
+
+
+def live_through(workspaces: dict[str, Workspace], clock: Clock) -> None:
+    """Import with several endings, and look each minute; the last imports are still under way."""
+    from importmonitor.sync import sync_workspace
+
+    first, second = workspaces.values()
+    courses: list[tuple[Ending, float]] = [
+        ("done", 900),
+        ("done-with-errors", 900),
+        ("failed", 900),
+        ("overshoot", 900),
+        ("done", 3000),
+    ]
+    for ending, seconds in courses:
+        first.start_import("csv", ending, seconds)
+        second.start_import("slack", "done", seconds)
+        for _ in range(20):
+            clock.advance(60)
+            for alias in ("default", "acme"):
+                result = sync_workspace(alias, now=clock.now)
+                assert result.ok, result.error
+
+
+@contextmanager
+def web_server(log: Path) -> Iterator[str]:
+    """Serve the project on loopback until the block ends; yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, log.open("wb") as output:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        bind = f"fd://{listening.fileno()}"
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "project.wsgi", "--bind", bind),
+                *("--workers", "2", "--no-control-socket", "--log-level", "warning"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,
+        )
+        try:
+            wait_for(url, process, log)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOPS_WITHIN)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return as soon as the server answers; exits, with its log, if it does not."""
+    until = time.monotonic() + _STARTS_WITHIN
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/healthz", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    sys.exit(f"The web server did not start:\n{log.read_text()}")
+
+
+def attack(url: str, headers: dict[str, str], folder: Path) -> int:
+    """Run schemathesis, which leaves what it notes in a folder; return its exit status."""
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli"),
+        *("--config-file", str(HERE / "schemathesis.toml"), "run", f"{url}/api/schema/"),
+        *("--seed", SEED, "--max-examples", EXAMPLES, "--generation-database", "none"),
+        *(word for name, value in headers.items() for word in ("-H", f"{name}: {value}")),
+        *sys.argv[1:],
+    ]
+    return subprocess.run(command, check=False, cwd=folder).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
