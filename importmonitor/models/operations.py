@@ -113,7 +113,7 @@ class ImportOperation(models.Model):
     status = models.CharField(_("status"), max_length=TEXT_LENGTH, blank=True)
     valid = models.BooleanField(_("valid"), null=True)
     state = models.CharField(_("state"), max_length=20)
-    remote_user_id = models.CharField(_("started by"), max_length=ID_LENGTH, blank=True)
+    remote_user_id = ExactCharField(_("started by"), max_length=ID_LENGTH, blank=True)
     file = models.CharField(_("file"), max_length=FILE_LENGTH, blank=True)
     content_type = models.CharField(_("content type"), max_length=TEXT_LENGTH, blank=True)
     remote_started_at = models.DateTimeField(_("created in Rocket.Chat"), null=True)
