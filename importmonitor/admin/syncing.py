@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from importmonitor import conf
 from importmonitor.looking import LEASED
 from importmonitor.sync import SyncResult, Trouble, database_errors, sync_workspace
-from importmonitor.watching import Pool, poll_once
 from importmonitor.workspaces import Workspace
 
 #: More workspaces than these are told in one sentence.
@@ -45,6 +44,9 @@ def sync_now(request: HttpRequest) -> None:
 def _polled(workspaces: Sequence[Workspace]) -> Iterator[SyncResult | Trouble]:
     # In a transaction of the host's (ATOMIC_REQUESTS), other threads would wait for its end.
     if len(workspaces) > 1 and not connection.in_atomic_block:
+        # Imported here: every command loads the admin, and this brings requests.
+        from importmonitor.watching import Pool, poll_once
+
         yield from poll_once(
             workspaces, Pool(lambda workspace, client: sync_workspace(workspace, client=client))
         )
