@@ -306,10 +306,10 @@ def test_memory_does_not_grow(db: None, monkeypatch: pytest.MonkeyPatch, kind: s
 
 
 @pytest.mark.long
-def test_a_hundred_thousand_rows(db: None) -> None:
+def test_forty_thousand_rows(db: None) -> None:
     save_many(40_000)
     sent, most = peak("csv")
-    assert sent > 50_000_000
+    assert sent > 20_000_000
     assert most < 32_000_000
 
 
