@@ -53,7 +53,7 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
     def current_document(self, workspace: str) -> tuple[str, datetime] | None:
         """Return the current operation's payload as text, and when it was modified."""
         row = _current_document.first(workspace, self.db)
-        return (vars(row)["document"], row.modified_at) if row else None
+        return (row[0], row[1]) if row else None
 
     def neighbours(
         self, operation: "ImportOperation"
@@ -238,8 +238,7 @@ _current_document = Prepared(
     lambda workspace: (
         ImportOperation.objects.filter(workspace=workspace)
         .newest_first()
-        .annotate(document=Cast("payload", models.TextField()))
-        .only("pk", "modified_at")[:1]
+        .values_list(Cast("payload", models.TextField()), "modified_at")
     )
 )
 

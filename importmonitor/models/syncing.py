@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.alerts import Alert
-from importmonitor.models.prepared import Prepared
+from importmonitor.models.prepared import Prepared, columns
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
 
 
@@ -32,7 +32,8 @@ class Known:
 class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
     def newest(self, workspace: str) -> "SyncPeriod | None":
         """Return the workspace's health: the period that its last poll belongs to."""
-        return _newest.first(workspace, self.db)
+        row = _newest.first(workspace, self.db)
+        return SyncPeriod.from_db(self.db, columns(SyncPeriod), row) if row else None
 
     def known(self, workspace: str, now: datetime) -> Known:
         """Return what a poll of the workspace starts from."""
@@ -145,7 +146,11 @@ class SyncPeriod(models.Model):
 
 
 _newest = Prepared(
-    lambda workspace: SyncPeriod.objects.filter(workspace=workspace).order_by("-pk")[:1]
+    lambda workspace: (
+        SyncPeriod.objects.filter(workspace=workspace)
+        .order_by("-pk")
+        .values_list(*columns(SyncPeriod))
+    )
 )
 
 
@@ -223,7 +228,6 @@ class SyncLease(models.Model):
         null=True,
         help_text=_("What began before this and is over was deleted, and is not taken in again."),
     )
-
     pruned_at = models.DateTimeField(_("pruned"), null=True)
 
     objects = SyncLeaseQuerySet.as_manager()

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.fields import ExactCharField
+from importmonitor.models.prepared import Prepared, columns
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -38,11 +40,8 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
         One query.
         """
-        token = (
-            self.filter(prefix=text[: ApiToken.PREFIX_LENGTH]).select_related("user").first()
-            if text.isascii() and text.isprintable()
-            else None
-        )
+        asked_for = text.isascii() and text.isprintable()
+        token = self._by_prefix(text[: ApiToken.PREFIX_LENGTH]) if asked_for else None
         # Compared even where there is none, so that time does not tell which prefixes exist.
         same = hmac.compare_digest(_digest(text), token.digest if token else _digest(""))
         if token is None or not same:
@@ -51,6 +50,16 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
             return None
         if token.is_expired or not token.user.is_active:
             return None
+        return token
+
+    def _by_prefix(self, prefix: str) -> "ApiToken | None":
+        """Return the token of that prefix, its user read with it."""
+        row = _token_and_user.first(prefix, self.db)
+        if row is None:
+            return None
+        names, user = columns(ApiToken), get_user_model()
+        token = ApiToken.from_db(self.db, names, row[: len(names)])
+        token.user = user.from_db(self.db, columns(user), row[len(names) :])
         return token
 
 
@@ -102,6 +111,13 @@ class ApiToken(models.Model):
         this_one = ApiToken.objects.filter(pk=self.pk, last_used_at=self.last_used_at)
         with suppress(DatabaseError), transaction.atomic():
             this_one.update(last_used_at=now)
+
+
+_token_and_user = Prepared(
+    lambda prefix: ApiToken.objects.filter(prefix=prefix).values_list(
+        *columns(ApiToken), *(f"user__{name}" for name in columns(get_user_model()))
+    )
+)
 
 
 def _digest(text: str) -> str:
