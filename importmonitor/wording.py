@@ -2,7 +2,60 @@
 
 from datetime import timedelta
 
+from django.utils import formats
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from importmonitor.events import Event
+
+#: How a look can go wrong, by the kind of the error.
+TROUBLES = {
+    "Unreachable": gettext_lazy("unreachable"),
+    "RateLimited": gettext_lazy("rate limited"),
+    "Unauthenticated": gettext_lazy("credentials refused"),
+    "PermissionMissing": gettext_lazy("permission missing"),
+    "TwoFactorRequired": gettext_lazy("asked for a second factor"),
+    "NotRocketChat": gettext_lazy("not Rocket.Chat"),
+    "BadAnswer": gettext_lazy("unreadable answer"),
+}
+EVENTS = {
+    Event.STARTED: gettext_lazy("import started"),
+    Event.WAITING: gettext_lazy("import waits for somebody"),
+    Event.FINISHED: gettext_lazy("import finished"),
+    Event.FAILED: gettext_lazy("import failed"),
+    Event.INTERRUPTED: gettext_lazy("import was interrupted"),
+    Event.STALLED: gettext_lazy("import has stalled"),
+    Event.RESUMED: gettext_lazy("import moves again"),
+    Event.UNREACHABLE: gettext_lazy("imports cannot be looked at"),
+    Event.RECOVERED: gettext_lazy("imports can be looked at again"),
+}
+
+#: Rocket.Chat's own importers, those of them whose names are words.
+IMPORTERS = {
+    "slack-users": gettext_lazy("Slack users"),
+    "pending-files": gettext_lazy("Pending files"),
+    "pending-avatars": gettext_lazy("Pending avatars"),
+    "omnichannel_contact": gettext_lazy("Omnichannel contacts"),
+}
+
+
+def trouble(kind: str) -> str:
+    """Name a kind of error; one of another version has its own name."""
+    return str(TROUBLES.get(kind, kind))
+
+
+def event(name: str) -> str:
+    """Name an event; one of another version, or a test, has its own name."""
+    try:
+        return str(EVENTS[Event(name)])
+    except ValueError:
+        return name
+
+
+def number(value: float, digits: int = 0) -> str:
+    """Write a number with so many decimals, grouped as people of the active language do."""
+    # Rounded first: Django cuts off what it does not show.
+    return formats.number_format(round(value, digits or None), digits, force_grouping=True)
 
 
 def lasting(length: timedelta) -> str:

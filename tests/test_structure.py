@@ -18,6 +18,7 @@ ORDER = (
     "channels",
     "conf",
     "signals",
+    "permissions",
     "rocketchat",
     "models",
     "wording",

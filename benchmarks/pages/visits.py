@@ -97,7 +97,7 @@ class Browser:
         return Visit(response.status_code, response.content.count(b"<tr"), ms, statements)
 
     def pages(self) -> dict[str, str]:
-        """Return the paths of all pages by their names: the same names in every database."""
+        """Return the paths of all pages by their names."""
         operations = ImportOperation.objects.order_by("started_at")
         middle = operations[operations.count() // 2]
         known = {

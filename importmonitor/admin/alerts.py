@@ -1,20 +1,21 @@
 """The alerts, and whether they arrived."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from importmonitor import wording
 from importmonitor.admin import display, filters
-from importmonitor.admin.asking import AsksFirst
-from importmonitor.admin.operations import RUN_IMPORT
-from importmonitor.admin.paging import CappedPaginator
+from importmonitor.admin.asking import Synced
 from importmonitor.alerts import outbox
 from importmonitor.models import Alert
+from importmonitor.permissions import RUN_IMPORT, may
 
 if TYPE_CHECKING:
     # Generic in the stubs alone.
@@ -29,21 +30,17 @@ DUE = display.Badge(_("on its way"), "○", "busy")
 
 
 @admin.register(Alert)
-class AlertAdmin(AsksFirst, _ModelAdmin):
+class AlertAdmin(Synced, _ModelAdmin):
     """View-only: the outbox is the sync's."""
 
-    list_display = ("state", "event", "workspace", "channel", "created", "attempts", "last_error")
-    list_display_links = ("event",)
+    list_display = ("state", "told", "workspace", "channel", "created", "attempts", "last_error")
+    list_display_links = ("told",)
     sortable_by = ()
-    list_per_page = 50
-    show_full_result_count = False
-    paginator = CappedPaginator
-    show_facets = admin.ShowFacets.NEVER
     list_filter = (filters.WorkspaceFilter, filters.EventFilter, filters.DeliveryFilter)
     ordering = ("-pk",)
     actions = ("try_again",)
     fields = (
-        "event",
+        "told",
         "workspace",
         "operation",
         "channel",
@@ -64,18 +61,6 @@ class AlertAdmin(AsksFirst, _ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Alert | None = None) -> list[str]:
         return list(self.fields)
 
-    def has_view_permission(self, request: HttpRequest, obj: Alert | None = None) -> bool:
-        return super().has_view_permission(request, obj) or request.user.has_perm(RUN_IMPORT)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     @admin.action(description=_("Try again to deliver"), permissions=["try_again"])
     def try_again(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
         """Deliver now what was not, or begin anew with what was given up."""
@@ -94,7 +79,7 @@ class AlertAdmin(AsksFirst, _ModelAdmin):
             messages.warning(request, some % {"count": delivered, "all": len(wanted)})
 
     def has_try_again_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RUN_IMPORT)
+        return may(request.user, RUN_IMPORT)
 
     @admin.display(description=_("delivery"))
     def state(self, alert: Alert) -> SafeString:
@@ -103,6 +88,10 @@ class AlertAdmin(AsksFirst, _ModelAdmin):
         if alert.given_up_at:
             return display.as_badge(GIVEN_UP)
         return display.as_badge(TRYING if alert.attempts else DUE)
+
+    @admin.display(description=_("event"))
+    def told(self, alert: Alert) -> SafeString:
+        return format_html('<span title="{}">{}</span>', alert.event, wording.event(alert.event))
 
     @admin.display(description=_("created"))
     def created(self, alert: Alert) -> SafeString:

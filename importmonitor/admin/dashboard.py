@@ -1,27 +1,19 @@
-"""What stands above the history: a card for each workspace, and the imports of each week."""
+"""What stands above the history: a card for each workspace."""
 
 from collections import Counter
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from django.db.models import Count, Value
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import number_format as number
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from importmonitor import conf, health, outcomes, wording
 from importmonitor.admin import display
-from importmonitor.charts import Week, weeks_chart
-from importmonitor.models import ImportOperation, Outcome
-from importmonitor.models.operations import ImportOperationQuerySet
+from importmonitor.models import Outcome
 
 #: As many cards as one page shows; those that want to be looked at come first.
 MOST_CARDS = 12
-WEEKS = 12
 HISTORY = "admin:importmonitor_importoperation_changelist"
 
 
@@ -71,6 +63,7 @@ def card(workspace: health.WorkspaceHealth, now: datetime) -> dict[str, Any]:
         "workspace": workspace,
         "looked": display.ago(period.last_at) if period else None,
         "since": wording.lasting(period.last_at - period.first_at) if period else None,
+        "trouble": wording.trouble(period.outcome) if period else None,
     }
     if operation is None:
         return found
@@ -91,60 +84,6 @@ def card(workspace: health.WorkspaceHealth, now: datetime) -> dict[str, Any]:
     }
 
 
-def weeks(rows: ImportOperationQuerySet, today: date) -> list[Week]:
-    """Count how the operations of the last weeks ended, by the week in which they began.
-
-    In one query, which reads the index by outcome and time and nothing else.
-    """
-    monday = today - timedelta(days=today.weekday())
-    starts = [monday - timedelta(weeks=n) for n in reversed(range(WEEKS))]
-    by_week = [
-        rows.filter(
-            outcome__in=Outcome.values,
-            started_at__gte=_midnight(start),
-            started_at__lt=_midnight(start + timedelta(weeks=1)),
-        )
-        .order_by()
-        .values("outcome")
-        .annotate(week=Value(number), count=Count("*"))
-        .values_list("week", "outcome", "count")
-        for number, start in enumerate(starts)
-    ]
-    found = by_week[0].union(*by_week[1:], all=True).order_by()
-    counted = {(week, outcome): count for week, outcome, count in found}
-    return [
-        Week(start, {each: counted.get((number, each.value), 0) for each in Outcome})
-        for number, start in enumerate(starts)
-    ]
-
-
-def weeks_panel(workspace: str = "") -> SafeString:
-    """Draw the weeks, each part a link into the list below."""
-    rows = ImportOperation.objects.all()
-    if workspace:
-        rows = rows.filter(workspace=workspace)
-    return weeks_chart(
-        weeks(rows, timezone.localdate()),
-        lambda week, outcome: _week_link(week, outcome, workspace),
-        display.OUTCOMES,
-    )
-
-
-def _week_link(week: Week, outcome: Outcome, workspace: str) -> str:
-    asked = {
-        "outcome": outcome.value,
-        "started_at__gte": _midnight(week.start).isoformat(sep=" "),
-        "started_at__lt": _midnight(week.start + timedelta(weeks=1)).isoformat(sep=" "),
-    }
-    if workspace:
-        asked["workspace"] = workspace
-    return f"{reverse(HISTORY)}?{urlencode(asked)}"
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
-
-
 def status_line(now: datetime) -> dict[str, Any]:
     """Say in one line how the imports of all workspaces stand."""
     found = health.workspaces(now)
@@ -153,7 +92,7 @@ def status_line(now: datetime) -> dict[str, Any]:
         each.operation is not None and outcomes.is_active(each.operation) for each in found
     )
     told = [
-        words % {"count": number(count, force_grouping=True)}
+        words % {"count": wording.number(count)}
         for words, count in (
             (_("%(count)s in trouble"), urgencies[_ALARMING]),
             (_("%(count)s not seen of late"), urgencies[_UNSEEN]),

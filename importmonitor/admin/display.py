@@ -11,10 +11,9 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy
 
-from importmonitor import outcomes
+from importmonitor import outcomes, wording
 from importmonitor.models import ImportOperation, Outcome, SyncPeriod
 from importmonitor.rocketchat.states import ImportState
-from importmonitor.wording import lasting
 
 EMPTY = "–"
 # Django's own units are in the nominative, which no "ago" of German goes with.
@@ -103,7 +102,7 @@ def look_badge(period: SyncPeriod) -> Badge:
     """Return the badge of a period of polls."""
     if period.is_good:
         return EMPTY_LOOK if period.outcome == SyncPeriod.EMPTY else GOOD_LOOK
-    return Badge(period.outcome, "✕", "bad")
+    return Badge(wording.trouble(period.outcome), "✕", "bad")
 
 
 def progress(operation: ImportOperation) -> SafeString:
@@ -151,7 +150,7 @@ def counters(operation: ImportOperation) -> dict[str, str]:
 
 def number(value: int | None) -> str:
     """Write a counter with separators, or what stands for one that Rocket.Chat did not give."""
-    return EMPTY if value is None else formats.number_format(value, force_grouping=True)
+    return EMPTY if value is None else wording.number(value)
 
 
 def ago(moment: datetime | None) -> SafeString:
@@ -159,8 +158,10 @@ def ago(moment: datetime | None) -> SafeString:
     if moment is None:
         return SafeString(EMPTY)
     now = timezone.now()
-    if now - moment < timedelta(minutes=1):
+    if now - moment < timedelta(seconds=2):
         told = _("just now")
+    elif now - moment < timedelta(minutes=1):
+        told = _("%(time)s ago") % {"time": wording.lasting(now - moment)}
     else:
         told = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
     return _time(moment, told)
@@ -189,10 +190,13 @@ def pace(operation: ImportOperation) -> str:
     """Say how fast an operation goes and how long it will yet take, or that it has stalled."""
     now = timezone.now()
     if operation.stalled_since:
-        return _("no progress for %(time)s") % {"time": lasting(now - operation.stalled_since)}
+        return _("no progress for %(time)s") % {
+            "time": wording.lasting(now - operation.stalled_since)
+        }
     left = outcomes.time_left(operation, now)
     if operation.rate is None or left is None:
         return ""
     rate = operation.rate * 60
-    told = {"rate": number(round(rate)) if rate >= 10 else f"{rate:.1f}", "time": lasting(left)}
+    shown = wording.number(rate, digits=0 if rate >= 10 else 1)
+    told = {"rate": shown, "time": wording.lasting(left)}
     return _("%(rate)s a minute, about %(time)s left") % told

@@ -11,9 +11,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf
+from importmonitor import conf, wording
 from importmonitor.admin.display import STATES
-from importmonitor.events import Event
 from importmonitor.models import ImportOperation, Outcome
 from importmonitor.rocketchat import errors
 from importmonitor.rocketchat.operation import IMPORTERS
@@ -86,7 +85,7 @@ class ImporterFilter(KnownValuesFilter):
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         seen = [importer for importer, _user in lately(request)]
         others = set(most_common(seen, self.value())) - {*IMPORTERS, "none"}
-        titles = IMPORTERS | {key: key for key in sorted(others)}
+        titles = IMPORTERS | wording.IMPORTERS | {key: key for key in sorted(others)}
         found = [(key, title, Q(importer_key=key)) for key, title in titles.items()]
         return [*found, ("none", _("not told"), Q(importer_key=""))]
 
@@ -135,7 +134,7 @@ class LookFilter(KnownValuesFilter):
     parameter_name = "look"
 
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        kinds = [(kind, kind, Q(outcome=kind)) for kind in LOOK_KINDS]
+        kinds = [(kind, wording.trouble(kind), Q(outcome=kind)) for kind in LOOK_KINDS]
         return [("failing", _("failing"), Q(outcome__in=LOOK_KINDS)), *kinds]
 
 
@@ -155,4 +154,6 @@ class EventFilter(KnownValuesFilter):
     parameter_name = "event"
 
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        return [(event.value, event.value, Q(event=event.value)) for event in Event]
+        return [
+            (event.value, words, Q(event=event.value)) for event, words in wording.EVENTS.items()
+        ]

@@ -21,14 +21,13 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import outcomes, wording
-from importmonitor.admin import dashboard, display, exporting, filters, pages, syncing
-from importmonitor.admin.asking import AsksFirst
-from importmonitor.admin.paging import CappedPaginator
+from importmonitor import conf, outcomes, wording
+from importmonitor.admin import dashboard, display, exporting, filters, pages, syncing, weekly
+from importmonitor.admin.asking import Synced
 from importmonitor.models import ImportOperation
+from importmonitor.permissions import RUN_IMPORT, may
 
 NAME = "importmonitor_importoperation"
-RUN_IMPORT = "importmonitor.run-import"
 #: What may be an operation's id: 17 letters and digits, 24 hex digits, or one of ours.
 REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
 #: Of so many operations, the newest, the files and types are searched.
@@ -55,7 +54,7 @@ class HistoryList(ChangeList):
 
 
 @admin.register(ImportOperation)
-class ImportOperationAdmin(AsksFirst, _ModelAdmin):
+class ImportOperationAdmin(Synced, _ModelAdmin):
     """View-only, but for the note: operations are Rocket.Chat's, not ours to edit."""
 
     list_display = ("badge", "what", "progress", "workspace", "started", "took", "changed")
@@ -76,10 +75,6 @@ class ImportOperationAdmin(AsksFirst, _ModelAdmin):
     search_help_text = _(
         "Search by Rocket.Chat's id, or the newest 10,000 operations by file and type"
     )
-    list_per_page = 50
-    paginator = CappedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     actions = None
 
     fieldsets = (
@@ -131,14 +126,10 @@ class ImportOperationAdmin(AsksFirst, _ModelAdmin):
     ) -> list[str]:
         return [name for name in flatten_fieldsets(self.fieldsets) if name != "note"]
 
-    def has_view_permission(self, request: HttpRequest, obj: ImportOperation | None = None) -> bool:
-        return super().has_view_permission(request, obj) or request.user.has_perm(RUN_IMPORT)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def has_change_permission(
+        self, request: HttpRequest, obj: ImportOperation | None = None
+    ) -> bool:
+        return admin.ModelAdmin.has_change_permission(self, request, obj)
 
     def save_model(
         self, request: HttpRequest, obj: ImportOperation, form: Any, change: bool
@@ -177,11 +168,12 @@ class ImportOperationAdmin(AsksFirst, _ModelAdmin):
     ) -> HttpResponse:
         context: dict[str, Any] = {"title": _("Import history")}
         if self.has_view_permission(request):
-            workspace = request.GET.get("workspace", "")
+            asked = request.GET.get("workspace", "")
+            workspace = asked if asked in conf.aliases() else ""
             context |= dashboard.context(timezone.now(), workspace)
             context |= {
-                "weeks": dashboard.weeks_panel(workspace),
-                "can_sync": request.user.has_perm(RUN_IMPORT),
+                "weeks": weekly.panel(workspace),
+                "can_sync": may(request.user, RUN_IMPORT),
                 "asked": request.GET.urlencode(),
             }
         return super().changelist_view(request, context | (extra_context or {}))
@@ -204,7 +196,7 @@ class ImportOperationAdmin(AsksFirst, _ModelAdmin):
         """Look at every workspace now, and say how it went."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if not request.user.has_perm(RUN_IMPORT):
+        if not may(request.user, RUN_IMPORT):
             raise PermissionDenied
         syncing.sync_now(request)
         return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist"))

@@ -12,9 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor import conf, wording
 from importmonitor.admin import display, filters
-from importmonitor.admin.asking import AsksFirst
-from importmonitor.admin.operations import RUN_IMPORT
-from importmonitor.admin.paging import CappedPaginator
+from importmonitor.admin.asking import Synced
 from importmonitor.charts import availability_strip
 from importmonitor.models import SyncPeriod
 
@@ -30,7 +28,7 @@ MOST_STRIPS = 20
 
 
 @admin.register(SyncPeriod)
-class SyncPeriodAdmin(AsksFirst, _ModelAdmin):
+class SyncPeriodAdmin(Synced, _ModelAdmin):
     """View-only: what the polls came to, in a row for as long as they went alike."""
 
     list_display = ("result", "workspace", "began", "lasted", "polls", "message")
@@ -38,26 +36,10 @@ class SyncPeriodAdmin(AsksFirst, _ModelAdmin):
     list_filter = (filters.WorkspaceFilter, filters.LookFilter)
     sortable_by = ()
     ordering = ("-pk",)
-    list_per_page = 50
-    paginator = CappedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     actions = None
 
     class Media:
         css = {"all": ("importmonitor/admin.css", "importmonitor/charts.css")}
-
-    def has_view_permission(self, request: HttpRequest, obj: SyncPeriod | None = None) -> bool:
-        return super().has_view_permission(request, obj) or request.user.has_perm(RUN_IMPORT)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from importmonitor import conf
+from importmonitor import conf, permissions
 from importmonitor.admin import display
 from importmonitor.models import ApiToken
 
@@ -60,9 +60,6 @@ def row(token: ApiToken) -> dict[str, Any]:
 
 def told(user: "User") -> tuple[str, str] | None:
     """Say what keeps a new token from its answers: the kind of message, and its text."""
-    # Not above: a command that loads the admin is not to load DRF along with it.
-    from importmonitor.api import permissions
-
     if not user.is_active:
         return "warning", _("Its user is not active: until they are, it is of no use.")
     words = {"run": permissions.RUN_IMPORT, "view": permissions.VIEW}
@@ -84,8 +81,6 @@ def told(user: "User") -> tuple[str, str] | None:
 
 def curl(request: HttpRequest, token: ApiToken, text: str) -> str | None:
     """Return a command that tries the token, or None where no endpoint for it is mounted."""
-    from importmonitor.api import permissions
-
     pages = ["importmonitor-rest:workspace-list"]
     if permissions.may(token.user, permissions.RUN_IMPORT):
         pages.insert(0, "importmonitor:getCurrentImportOperation")

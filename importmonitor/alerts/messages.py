@@ -7,12 +7,13 @@ from typing import Any
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from importmonitor import conf, outcomes
+from importmonitor import conf, outcomes, wording
 from importmonitor.events import Event
 from importmonitor.models import ImportOperation, Outcome
 from importmonitor.rocketchat.operation import COUNTS
-from importmonitor.wording import lasting
+from importmonitor.wording import lasting, number
 
 #: Counts up when a key of the JSON form changes its meaning or goes; new keys may come any time.
 SCHEMA_VERSION = 1
@@ -25,10 +26,10 @@ TEST = "test"
 
 #: Rocket.Chat opens these while it imports; a server that is killed in between leaves them so.
 OPENED_SETTINGS = (
-    ("Accounts_AllowUsernameChange", "on"),
+    ("Accounts_AllowUsernameChange", gettext_lazy("on")),
     ("FileUpload_MaxFileSize", "-1"),
     ("FileUpload_MediaTypeWhiteList", "*"),
-    ("FileUpload_MediaTypeBlackList", "empty"),
+    ("FileUpload_MediaTypeBlackList", gettext_lazy("empty")),
 )
 
 
@@ -142,17 +143,7 @@ def message(body: dict[str, Any]) -> Message:
 
 
 def _title(body: dict[str, Any], operation: dict[str, Any] | None) -> str:
-    what = {
-        Event.STARTED: _("import started"),
-        Event.WAITING: _("import waits for somebody"),
-        Event.FINISHED: _("import finished"),
-        Event.FAILED: _("import failed"),
-        Event.INTERRUPTED: _("import was interrupted"),
-        Event.STALLED: _("import has stalled"),
-        Event.RESUMED: _("import moves again"),
-        Event.UNREACHABLE: _("imports cannot be looked at"),
-        Event.RECOVERED: _("imports can be looked at again"),
-    }[Event(body["event"])]
+    what = wording.event(body["event"])
     if operation is None:
         return f"{body['workspace']}: {what}"
     if body["event"] == Event.FINISHED and operation["outcome"]:
@@ -188,7 +179,7 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
         (_("In Rocket.Chat"), f"{operation['state']}, {operation['status']}"),
         (_("Counted"), _counted(operation)),
         *(
-            (name, f"{counters[key]:,}")
+            (name, number(counters[key]))
             for key, name in (
                 ("users", _("Users")),
                 ("channels", _("Channels")),
@@ -214,10 +205,10 @@ def _kind(operation: dict[str, Any]) -> str:
 def _counted(operation: dict[str, Any]) -> str:
     total, completed = operation["counters"]["total"], operation["counters"]["completed"]
     if completed is None or total is None:
-        return "" if completed is None else f"{completed:,}"
+        return "" if completed is None else number(completed)
     counted = _("%(completed)s of %(total)s") % {
-        "completed": f"{completed:,}",
-        "total": f"{total:,}",
+        "completed": number(completed),
+        "total": number(total),
     }
     return counted if operation["percent"] is None else f"{counted} ({operation['percent']} %)"
 

@@ -1,25 +1,10 @@
-"""Who may see imports."""
+"""Who may see imports, as DRF asks it."""
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-RUN_IMPORT = "importmonitor.run-import"
-VIEW_LATEST = "importmonitor.view-import-operations"
-VIEW = "importmonitor.view_importoperation"
-
-
-def may(user: AbstractBaseUser | AnonymousUser | None, permission: str) -> bool:
-    """Tell whether somebody has a permission; a user model of the host's may know of none."""
-    has_perm = getattr(user, "has_perm", None)
-    return has_perm is not None and bool(has_perm(permission))
-
-
-def may_see_imports(user: AbstractBaseUser | AnonymousUser | None) -> bool:
-    """Tell whether somebody may see imports, by one of the permissions that allow it."""
-    return any(may(user, each) for each in (RUN_IMPORT, VIEW, VIEW_LATEST))
+from importmonitor.permissions import may_see_imports
 
 
 class MaySeeImports(BasePermission):

@@ -32,10 +32,10 @@ import importmonitor
 from importmonitor import conf
 from importmonitor.api import memory, wire
 from importmonitor.api.authentication import RocketChatTokenAuthentication
-from importmonitor.api.permissions import may
 from importmonitor.api.throttling import CallThrottle, caller
 from importmonitor.health import freshness
 from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
+from importmonitor.permissions import may
 
 #: As many operations as Rocket.Chat lists.
 LATEST = 20

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor import wording
 from importmonitor.charts.scales import seconds
 from importmonitor.models import SyncPeriod
 
@@ -19,18 +20,11 @@ GAP = "gap"
 #: What a chart tells together.
 OTHER = "other"
 
-#: The kinds in words; an error that is not here has its own name.
+#: The kinds in words, besides those of an error.
 WORDS = {
     GOOD: _("could be looked at"),
     GAP: _("not looked at"),
     OTHER: _("in other trouble"),
-    "Unreachable": _("unreachable"),
-    "RateLimited": _("rate limited"),
-    "Unauthenticated": _("credentials refused"),
-    "PermissionMissing": _("permission missing"),
-    "TwoFactorRequired": _("asked for a second factor"),
-    "NotRocketChat": _("not Rocket.Chat"),
-    "BadAnswer": _("unreadable answer"),
 }
 _LONGEST = 40
 
@@ -53,7 +47,7 @@ class Stretch(NamedTuple):
 
 def word(kind: str) -> str:
     """Return a kind in words."""
-    return str(WORDS.get(kind, kind[:_LONGEST]))
+    return str(WORDS.get(kind) or wording.trouble(kind)[:_LONGEST])
 
 
 def stretches(

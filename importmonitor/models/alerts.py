@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor.channels import NAME_MAX_LENGTH
 from importmonitor.models.fields import ExactCharField
-from importmonitor.models.operations import ImportOperation, StatusTransition
+from importmonitor.models.operations import ImportOperation
+from importmonitor.models.transitions import StatusTransition
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
 
 

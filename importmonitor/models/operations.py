@@ -1,12 +1,12 @@
-"""Import operations and what became of them."""
+"""Import operations."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import connections, models
-from django.db.models import Case, Count, F, Value, When
-from django.db.models.functions import Cast, Mod
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -15,9 +15,6 @@ from importmonitor.models.prepared import Prepared
 from importmonitor.rocketchat.operation import FILE_LENGTH, ID_LENGTH
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
-
-#: Rows that one statement deletes by their keys: SQLite takes no more variables than some.
-_AT_ONCE = 500
 
 
 class EndReason(models.TextChoices):
@@ -241,121 +238,3 @@ _current_document = Prepared(
         .values_list(Cast("payload", models.TextField()), "modified_at")
     )
 )
-
-
-class StatusTransitionQuerySet(models.QuerySet["StatusTransition"]):
-    def add_all(self, transitions: list["StatusTransition"]) -> None:
-        """Save new rows and learn their keys, in two queries at most."""
-        self.bulk_create(transitions)
-        if transitions and not connections[self.db].features.can_return_rows_from_bulk_insert:
-            newest = self.order_by("-pk").values_list("pk", flat=True)
-            operations = {each.operation_id for each in transitions}
-            keys = newest.filter(operation__in=operations)[: len(transitions)]
-            for transition, key in zip(transitions, reversed(keys), strict=True):
-                transition.pk = key
-
-
-class StatusTransition(models.Model):
-    """A change of an operation's status or state, once; rows are added and never changed."""
-
-    class Reason(models.TextChoices):
-        REMOTE = "remote", _("told by Rocket.Chat")
-        INVALIDATED = "invalidated", _("no longer valid")
-        SUPERSEDED = "superseded", _("superseded by a newer import")
-        STALLED = "stalled", _("stalled")
-        RESUMED = "resumed", _("resumed")
-        REOPENED = "reopened", _("reopened")
-
-    operation = models.ForeignKey(
-        ImportOperation,
-        on_delete=models.CASCADE,
-        related_name="transitions",
-        verbose_name=_("import operation"),
-    )
-    from_status = models.CharField(_("from status"), max_length=TEXT_LENGTH, blank=True)
-    to_status = models.CharField(_("to status"), max_length=TEXT_LENGTH, blank=True)
-    from_state = models.CharField(_("from state"), max_length=20, blank=True)
-    to_state = models.CharField(_("to state"), max_length=20)
-    valid = models.BooleanField(_("valid"), null=True)
-    count_total = models.BigIntegerField(_("total"), null=True)
-    count_completed = models.BigIntegerField(_("completed"), null=True)
-    count_error = models.BigIntegerField(_("errors"), null=True)
-    reason = models.CharField(_("reason"), max_length=20, choices=Reason)
-    observed_at = models.DateTimeField(_("observed"))
-
-    objects = StatusTransitionQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("status transition")
-        verbose_name_plural = _("status transitions")
-        ordering = ("observed_at", "pk")
-        default_permissions = ("view",)
-        indexes = (
-            models.Index(
-                fields=("operation", "observed_at", "id"), name="importmonitor_tr_operation"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.from_status or '·'} → {self.to_status}"
-
-
-class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
-    def spread(self, operation: "ImportOperation", most: int) -> list["ProgressSample"]:
-        """Return an operation's samples, oldest first; of many, about so many from all along."""
-        rows = self.filter(operation=operation).order_by("observed_at", "pk")
-        count = rows.count()
-        if count <= most:
-            return list(rows)
-        some = rows.annotate(place=Mod("pk", Value(-(-count // most)))).filter(place=0)
-        return [*some, *rows.reverse()[:1]]
-
-    def thin(self, operations: list["ImportOperation"]) -> None:
-        """Keep at most ProgressSample.MOST samples of each operation, evenly, and its last."""
-        if not operations:
-            return
-        counted = self.filter(operation__in=operations).order_by().values("operation")
-        too_many = counted.annotate(count=Count("pk")).filter(count__gt=ProgressSample.MOST)
-        for operation, count in too_many.values_list("operation", "count"):
-            samples = self.filter(operation=operation).order_by("pk")
-            keys = list(samples.values_list("pk", flat=True))
-            step = (count - 1) / (ProgressSample.MOST - 1)
-            kept = {keys[round(index * step)] for index in range(ProgressSample.MOST)}
-            dropped = [key for key in keys if key not in kept]
-            for start in range(0, len(dropped), _AT_ONCE):
-                self.filter(pk__in=dropped[start : start + _AT_ONCE]).delete()
-
-
-class ProgressSample(models.Model):
-    """An operation's counters at a time; one for each time that they were seen to have moved."""
-
-    #: As many as a finished operation keeps.
-    MOST = 500
-
-    operation = models.ForeignKey(
-        ImportOperation,
-        on_delete=models.CASCADE,
-        related_name="samples",
-        verbose_name=_("import operation"),
-    )
-    observed_at = models.DateTimeField(_("observed"))
-    completed = models.BigIntegerField(_("completed"), null=True)
-    error = models.BigIntegerField(_("errors"), null=True)
-    total = models.BigIntegerField(_("total"), null=True)
-
-    objects = ProgressSampleQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("progress sample")
-        verbose_name_plural = _("progress samples")
-        ordering = ("observed_at", "pk")
-        default_permissions = ("view",)
-        indexes = (
-            models.Index(
-                fields=("operation", "observed_at", "id"), name="importmonitor_ps_operation"
-            ),
-            models.Index(fields=("observed_at",), name="importmonitor_ps_observed"),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.completed} / {self.total}"

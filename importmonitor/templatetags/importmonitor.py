@@ -6,9 +6,7 @@ from django import template
 from django.utils import timezone
 
 from importmonitor.admin import dashboard
-from importmonitor.admin.operations import RUN_IMPORT
-
-VIEW = "importmonitor.view_importoperation"
+from importmonitor.permissions import RUN_IMPORT, VIEW, may
 
 register = template.Library()
 
@@ -19,6 +17,6 @@ def import_status(context: template.Context) -> dict[str, Any]:
     request = context.get("request")
     if request is None or not hasattr(request, "user"):
         return {}
-    if not any(map(request.user.has_perm, (RUN_IMPORT, VIEW))):
+    if not any(may(request.user, each) for each in (RUN_IMPORT, VIEW)):
         return {}
     return dashboard.status_line(timezone.now())

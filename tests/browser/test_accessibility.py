@@ -106,6 +106,7 @@ def judged(visitor: Visitor, path: str) -> dict[str, list[str]]:
     if over := visitor.overflow():
         found["dark phone"].append(f"{over} px too wide")
     page.emulate_media(color_scheme="light")
+    found["light phone"] = visitor.violations("color-contrast", "link-in-text-block")
     page.set_viewport_size({"width": 1280, "height": 720})
     return {f"{path} {look}": each for look, each in found.items() if each}
 

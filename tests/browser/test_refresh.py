@@ -63,6 +63,22 @@ def test_an_import_from_start_to_end(visit: Visit, chat: Workspace) -> None:
     assert visitor.fetched() == asked
 
 
+def test_what_was_empty_fills(visit: Visit, chat: Workspace) -> None:
+    chat.start_import("slack", seconds=3000, records=9000)
+    look(chat, 1)
+    visitor = visit(clock=True)
+    page = visitor.open(f"{HISTORY}?outcome=done")
+    expect(page.locator(".im-empty")).to_contain_text("No operation is like that.")
+    expect(page.locator("#result_list")).to_have_count(0)
+    expect(page.locator(".im-weeks")).to_contain_text("Nothing was imported")
+    for _ in range(6):
+        look(chat, 900)
+    refresh(visitor)
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    expect(page.locator(".im-empty")).to_have_count(0)
+    expect(page.locator(".im-weeks svg.im-wide a")).not_to_have_count(0)
+
+
 def test_what_stalls_is_unmissable_and_calm_again(visit: Visit, chat: Workspace) -> None:
     chat.start_import("slack", "stuck", seconds=3000, records=9000, stuck_for=3600)
     for _ in range(8):

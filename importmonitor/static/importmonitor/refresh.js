@@ -5,7 +5,7 @@
     const INTERVAL = 5000;
     /* How long an answer is waited for, before the page says that it may be old. */
     const PATIENCE = 15000;
-    const PARTS = "[data-im-live], #result_list tbody";
+    const PARTS = "[data-im-live], #changelist-form";
     const USED = "a, button, input, select, summary, textarea, [tabindex]";
 
     /* What somebody has marked is left alone until they have done. So is what has the focus, if
@@ -52,18 +52,9 @@
         now.slice(then.length).forEach((each) => each.remove());
     };
 
-    const failed = (message) => {
-        let notice = document.querySelector(".im-refresh");
-        if (!message) {
-            notice?.remove();
-            return;
-        }
-        if (!notice) {
-            notice = document.createElement("p");
-            notice.className = "im-refresh";
-            notice.setAttribute("role", "status");
-            document.querySelector("[data-im-live]").before(notice);
-        }
+    const tell = (failed) => {
+        const notice = document.querySelector("[data-im-failed]");
+        const message = failed ? notice.dataset.imFailed : "";
         if (notice.textContent !== message) {
             notice.textContent = message;
         }
@@ -76,7 +67,6 @@
             return;
         }
         asking = true;
-        const message = document.querySelector("[data-im-live]").dataset.imFailed;
         const patience = new AbortController();
         const timer = setTimeout(() => patience.abort(), PATIENCE);
         try {
@@ -93,9 +83,9 @@
                     put(then[index], part);
                 }
             });
-            failed("");
+            tell(false);
         } catch {
-            failed(message);
+            tell(true);
         } finally {
             clearTimeout(timer);
             asking = false;

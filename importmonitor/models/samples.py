@@ -1,0 +1,72 @@
+"""How an operation's counters moved."""
+
+from django.db import models
+from django.db.models import Count, Value
+from django.db.models.functions import Mod
+from django.utils.translation import gettext_lazy as _
+
+from importmonitor.models.operations import ImportOperation
+
+#: Rows that one statement deletes by their keys: SQLite takes no more variables than some.
+_AT_ONCE = 500
+
+
+class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
+    def spread(self, operation: "ImportOperation", most: int) -> list["ProgressSample"]:
+        """Return an operation's samples, oldest first; of many, about so many from all along."""
+        rows = self.filter(operation=operation).order_by("observed_at", "pk")
+        count = rows.count()
+        if count <= most:
+            return list(rows)
+        some = rows.annotate(place=Mod("pk", Value(-(-count // most)))).filter(place=0)
+        return [*some, *rows.reverse()[:1]]
+
+    def thin(self, operations: list["ImportOperation"]) -> None:
+        """Keep at most ProgressSample.MOST samples of each operation, evenly, and its last."""
+        if not operations:
+            return
+        counted = self.filter(operation__in=operations).order_by().values("operation")
+        too_many = counted.annotate(count=Count("pk")).filter(count__gt=ProgressSample.MOST)
+        for operation, count in too_many.values_list("operation", "count"):
+            samples = self.filter(operation=operation).order_by("pk")
+            keys = list(samples.values_list("pk", flat=True))
+            step = (count - 1) / (ProgressSample.MOST - 1)
+            kept = {keys[round(index * step)] for index in range(ProgressSample.MOST)}
+            dropped = [key for key in keys if key not in kept]
+            for start in range(0, len(dropped), _AT_ONCE):
+                self.filter(pk__in=dropped[start : start + _AT_ONCE]).delete()
+
+
+class ProgressSample(models.Model):
+    """An operation's counters at a time; one for each time that they were seen to have moved."""
+
+    #: As many as a finished operation keeps.
+    MOST = 500
+
+    operation = models.ForeignKey(
+        ImportOperation,
+        on_delete=models.CASCADE,
+        related_name="samples",
+        verbose_name=_("import operation"),
+    )
+    observed_at = models.DateTimeField(_("observed"))
+    completed = models.BigIntegerField(_("completed"), null=True)
+    error = models.BigIntegerField(_("errors"), null=True)
+    total = models.BigIntegerField(_("total"), null=True)
+
+    objects = ProgressSampleQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("progress sample")
+        verbose_name_plural = _("progress samples")
+        ordering = ("observed_at", "pk")
+        default_permissions = ("view",)
+        indexes = (
+            models.Index(
+                fields=("operation", "observed_at", "id"), name="importmonitor_ps_operation"
+            ),
+            models.Index(fields=("observed_at",), name="importmonitor_ps_observed"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.completed} / {self.total}"
