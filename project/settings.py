@@ -154,6 +154,11 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# DRF's own choice lets in by passwords too; those are for people to log in with.
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"]
+}
+
 LANGUAGE_CODE = text("LANGUAGE_CODE", "en-us")
 TIME_ZONE = text("TIME_ZONE", "UTC")
 USE_I18N = True

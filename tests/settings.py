@@ -18,5 +18,13 @@ if os.environ.get("TEST_DATABASE_URL"):
 
 from project.settings import *  # noqa: F403 - after the environment that it reads
 
+# DRF's own default: a host may let in by more than this project does.
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+    ]
+}
+
 # Slow on purpose, and not what is tested here.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

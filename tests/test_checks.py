@@ -132,6 +132,10 @@ def test_good_settings_are_silent(settings: Any) -> None:
         (with_setting("BASE_URL", "https://imports.example.org/#a"), "E021"),
         (with_setting("BASE_URL", "https://imports.example.org/a b"), "E021"),
         (with_setting("KEEP_DAYS", 1_000_000), "E018"),
+        (with_setting("REMEMBER_FOR", timedelta(seconds=1.001)), "E023"),
+        (with_setting("REMEMBER_FOR", timedelta(microseconds=-1)), "E023"),
+        (with_setting("REMEMBER_FOR", 1), "E023"),
+        (with_setting("REMEMBER_FOR", None), "E023"),
     ],
 )
 def test_a_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:
