@@ -9,7 +9,9 @@ import secrets
 import shutil
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import django
 
@@ -17,7 +19,7 @@ from project.serving import LOCAL, free_port, stop_on_signals, sync_until, web_s
 from project.simulator.clock import Clock
 from project.simulator.kinds import FINISHED
 from project.simulator.server import Server
-from project.simulator.story import story
+from project.simulator.story import Step, story
 from project.simulator.workspace import Workspace
 
 FOLDER = LOCAL / "demo"
@@ -27,6 +29,11 @@ DAYS = 90
 LOOK_EVERY = 2.0
 IMPORT_TAKES = 420.0
 UNDER_WAY_FOR = timedelta(seconds=200)
+#: How long before the end each begins, and how long it lasts.
+OUTAGES = (
+    (timedelta(days=5, hours=3), timedelta(hours=2)),
+    (timedelta(days=2, hours=7), timedelta(hours=7)),
+)
 
 
 def main() -> int:
@@ -102,20 +109,40 @@ def live_through(workspace: Workspace, clock: Clock, end: datetime, stop: thread
     from importmonitor.rocketchat.client import Client
     from importmonitor.sync import sync_workspace
 
-    steps = story(seed=7, start=clock.now(), end=end - timedelta(hours=1))
-    with Client(conf.workspace("default")) as client:
+    steps = story(seed=7, start=clock.now(), end=end - timedelta(hours=1)) + outages(end)
+    steps.sort(key=lambda step: step.at)
+    asked = conf.workspace("default")
+    # While nothing answers there is no use in trying again: a demo is not to begin with waiting.
+    with Client(asked) as client, Client(replace(asked, deadline=0.3)) as hasty:
         for step, following in zip(steps, [*steps[1:], None], strict=True):
             clock.set(step.at)
             step.action(workspace)
             until = following.at if following else end
             pause = timedelta(seconds=30)
             while not stop.is_set():
-                result = sync_workspace("default", client=client, now=clock.now)
-                pause = min(pause * 3, timedelta(minutes=30))
+                away = workspace.outage is not None
+                result = sync_workspace("default", client=hasty if away else client, now=clock.now)
+                pause = min(pause * 3, timedelta(minutes=9 if away else 30))
                 ended = result.operation is None or result.operation.finished_at is not None
-                if ended or clock.now() + pause >= until:
+                if (ended and not away) or clock.now() + pause >= until:
                     break
                 clock.set(clock.now() + pause)
+
+
+def outages(end: datetime) -> list[Step]:
+    """Let the proxy before the workspace fail twice in the last days, for sync health to show."""
+
+    def answer(status: int | None, workspace: Workspace) -> None:
+        workspace.outage = status
+
+    steps = []
+    for before, lasting in OUTAGES:
+        begins = end - before
+        # Looked at until then, or nobody could tell when it began.
+        steps.append(Step(begins - timedelta(minutes=5), partial(answer, None), "all is well"))
+        steps.append(Step(begins, partial(answer, 502), "the proxy's backend is away"))
+        steps.append(Step(begins + lasting, partial(answer, None), "it is back"))
+    return steps
 
 
 def begin_an_import(workspace: Workspace, clock: Clock) -> None:

@@ -5,7 +5,7 @@
 For each database two processes are filled, with few operations and with many, and visited by
 turns, so that a noisy minute hits both. Visits go through Django's test client, as a superuser.
 A list that is longer among many (*) is held against the same list's first page among few, which
-is full: half a page of rows takes half the time.
+is full: half a page of rows takes half the time. What the charts show is as much in both.
 
 Exit status: 0 the goals hold; 1 they do not.
 """

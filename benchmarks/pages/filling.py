@@ -30,6 +30,9 @@ ALERTS_OF, PERIODS_OF = 5, 10
 #: How many of each rarity there are.
 RARE = 6
 SAMPLES, SAMPLES_OF_THE_NEWEST = 10, 400
+#: What the charts show: some of each outcome in each of so many weeks, and so many periods lately.
+WEEKS = 12
+LATELY, PERIODS_LATELY = timedelta(days=8), 200
 UNDER_WAY = {
     "headquarters": "importer_importing_messages",
     "sales": "importer_user_selection",
@@ -42,8 +45,8 @@ def fill(count: int) -> int:
     now = timezone.now()
     copies = max(1, round(count / MADE))
     with transaction.atomic():
-        # Of the last hours there are but those that add_the_rest adds.
-        make(now - timedelta(hours=2), rows.SPAN / copies)
+        # Of the last days there are but those that add_the_rest adds.
+        make(now - LATELY, rows.SPAN / copies)
         made: dict[type[models.Model], int] = {
             ImportOperation: ImportOperation.objects.count(),
             SyncPeriod: SyncPeriod.objects.count(),
@@ -138,7 +141,10 @@ def before(value: str, seconds: float) -> str:
     """Return the SQL of a time that is `k.n` times so many seconds earlier."""
     if connection.vendor == "postgresql":
         return f"{value} - k.n * interval '{seconds} seconds'"
-    return f"strftime('%Y-%m-%d %H:%M:%f', {value}, (-{seconds} * k.n) || ' seconds')"
+    # As Django writes it, for on SQLite times are compared as text: to the microsecond, and without
+    # a fraction where there is none.
+    moment = f"strftime('%Y-%m-%d %H:%M:%f', {value}, (-{seconds} * k.n) || ' seconds')"
+    return f"replace({moment} || '000', '.000000', '')"
 
 
 def add_the_rest(now: datetime) -> None:
@@ -147,6 +153,17 @@ def add_the_rest(now: datetime) -> None:
     count = RARE * len(rows.RARE)
     ImportOperation.objects.bulk_create(
         rows.rare(number, now - rows.SPAN * (number + 0.5) / count, rng) for number in range(count)
+    )
+    ImportOperation.objects.bulk_create(
+        row
+        for week in range(WEEKS)
+        for row in rows.of_each_outcome(now - timedelta(weeks=week, hours=2), rng)
+    )
+    lasting = (LATELY - timedelta(hours=1)) / PERIODS_LATELY
+    SyncPeriod.objects.bulk_create(
+        rows.period(number, alias, now - LATELY + lasting * number, lasting)
+        for number in range(PERIODS_LATELY)
+        for alias in rows.WORKSPACES
     )
     ImportOperation.objects.bulk_create(
         rows.under_way(workspace, status, now - timedelta(hours=1), rng)

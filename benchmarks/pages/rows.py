@@ -8,6 +8,7 @@ from importmonitor.models import (
     Alert,
     EndReason,
     ImportOperation,
+    Outcome,
     ProgressSample,
     StatusTransition,
     SyncPeriod,
@@ -58,6 +59,20 @@ def ended(number: int, at: datetime, rng: random.Random) -> ImportOperation:
         "valid": reason in (EndReason.DONE, EndReason.SUPERSEDED),
     }
     return as_stored(workspace, document, at, reason)
+
+
+def of_each_outcome(at: datetime, rng: random.Random) -> list[ImportOperation]:
+    """Return operations that began at a time, one for each way in which one can end."""
+    found = []
+    for number, outcome in enumerate(Outcome):
+        document = drawn(number, at, rng)
+        document["count"]["error"] = 3 if outcome == Outcome.DONE_WITH_ERRORS else 0
+        if outcome == Outcome.DONE_SHORT:
+            document["count"]["completed"] -= 1
+        reason = EndReason(outcome) if outcome in EndReason.values else EndReason.DONE
+        document |= {"status": STATUSES[reason], "valid": False}
+        found.append(as_stored("headquarters", document, at, reason))
+    return found
 
 
 def rare(number: int, at: datetime, rng: random.Random) -> ImportOperation:
@@ -180,7 +195,7 @@ def period(number: int, workspace: str, at: datetime, lasting: timedelta) -> Syn
     good = number % 2 == 0
     return SyncPeriod(
         workspace=workspace,
-        outcome=SyncPeriod.OK if good else "unreachable",
+        outcome=SyncPeriod.OK if good else "Unreachable",
         message="" if good else f"{workspace}: 502 Bad Gateway from a proxy",
         first_at=at,
         last_at=at + lasting * (0.97 if good else 0.02),

@@ -14,7 +14,7 @@ from importmonitor import wording
 from importmonitor.admin import display, filters
 from importmonitor.admin.asking import Synced
 from importmonitor.alerts import outbox
-from importmonitor.models import Alert
+from importmonitor.models import Alert, Delivery
 from importmonitor.permissions import RUN_IMPORT, may
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
 
-DELIVERED = display.Badge(_("delivered"), "✓", "good")
-GIVEN_UP = display.Badge(_("given up"), "✕", "bad")
+STATES = {
+    Delivery.DELIVERED: display.Badge(Delivery.DELIVERED.label, "✓", "good"),
+    Delivery.GIVEN_UP: display.Badge(Delivery.GIVEN_UP.label, "✕", "bad"),
+    Delivery.DUE: display.Badge(Delivery.DUE.label, "○", "busy"),
+}
 TRYING = display.Badge(_("being tried again"), "!", "warn")
-DUE = display.Badge(_("on its way"), "○", "busy")
 
 
 @admin.register(Alert)
@@ -83,11 +85,9 @@ class AlertAdmin(Synced, _ModelAdmin):
 
     @admin.display(description=_("delivery"))
     def state(self, alert: Alert) -> SafeString:
-        if alert.delivered_at:
-            return display.as_badge(DELIVERED)
-        if alert.given_up_at:
-            return display.as_badge(GIVEN_UP)
-        return display.as_badge(TRYING if alert.attempts else DUE)
+        delivery = Delivery(alert.delivery)
+        failed = delivery == Delivery.DUE and alert.attempts
+        return display.as_badge(TRYING if failed else STATES[delivery])
 
     @admin.display(description=_("event"))
     def told(self, alert: Alert) -> SafeString:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor import conf, wording
 from importmonitor.admin.display import STATES
-from importmonitor.models import ImportOperation, Outcome
+from importmonitor.models import Delivery, ImportOperation, Outcome
 from importmonitor.rocketchat import errors
 from importmonitor.rocketchat.operation import IMPORTERS
 
@@ -144,8 +144,8 @@ class DeliveryFilter(KnownValuesFilter):
 
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         return [
-            ("due", _("on its way"), Q(next_attempt_at__isnull=False)),
-            ("given-up", _("given up"), Q(given_up_at__isnull=False)),
+            (each.value, each.label, Q(delivery=each.value))
+            for each in (Delivery.DUE, Delivery.GIVEN_UP)
         ]
 
 

@@ -26,9 +26,11 @@ Counts = Counter[tuple[date, str]]
 
 def panel(workspace: str = "") -> SafeString:
     """Draw the weeks of one workspace or of all, each part a link into the list below."""
+    found = weeks(workspace, timezone.localdate())
+    links = {week.start: _link(week, workspace) for week in found}
     return weeks_chart(
-        weeks(workspace, timezone.localdate()),
-        lambda week, outcome: _link(week, outcome, workspace),
+        found,
+        lambda week, outcome: f"{links[week.start]}&outcome={outcome.value}",
         display.OUTCOMES,
     )
 
@@ -74,9 +76,8 @@ def _counted(rows: ImportOperationQuerySet, starts: list[date]) -> Counts:
     return Counter({(starts[week], outcome): count for week, outcome, count in found})
 
 
-def _link(week: Week, outcome: Outcome, workspace: str) -> str:
+def _link(week: Week, workspace: str) -> str:
     asked = {
-        "outcome": outcome.value,
         "started_at__gte": _midnight(week.start).isoformat(sep=" "),
         "started_at__lt": _midnight(week.start + timedelta(weeks=1)).isoformat(sep=" "),
     }

@@ -109,7 +109,8 @@ def availability_strip(
     context = {
         "prefix": prefix,
         "name": name,
-        "bars": found.bars,
+        # Dicts: a template asks for a key first, and finds an attribute by an error.
+        "bars": [bar._asdict() for bar in found.bars],
         "hatches": found.hatches,
         "legend": legend,
         "percent": percent,

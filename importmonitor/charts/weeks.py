@@ -100,11 +100,12 @@ def weeks_chart(
     """
     seen = [each for each in Outcome if any(week.of(each) for week in weeks)]
     hatches = {each: hatch("im-weeks", _TILES[each], badges[each][2]) for each in seen}
+    names = [week_in_words(week) for week in weeks]
     links = {
         (index, outcome): Link(
             grouped(week.of(outcome)),
             href(week, outcome),
-            f"{week_in_words(week)}: {_counted(week.of(outcome), outcome, badges)}",
+            f"{names[index]}: {_counted(week.of(outcome), outcome, badges)}",
         )
         for index, week in enumerate(weeks)
         for outcome in seen
@@ -118,8 +119,11 @@ def weeks_chart(
         "charts": [
             (
                 each,
+                # Dicts: a template asks for a key first, and finds an attribute by an error.
                 [
-                    (part, links[part.week, part.outcome], hatches[part.outcome])
+                    part._asdict()
+                    | links[part.week, part.outcome]._asdict()
+                    | {"fill": hatches[part.outcome].id}
                     for part in each.parts
                 ],
             )
@@ -130,7 +134,7 @@ def weeks_chart(
         ],
         "columns": [badges[each][0] for each in seen],
         "rows": [
-            (week_in_words(week), week.start, [links.get((index, each)) for each in seen])
+            (names[index], week.start, [links.get((index, each)) for each in seen])
             for index, week in enumerate(weeks)
         ],
     }

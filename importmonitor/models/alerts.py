@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Self
 
 from django.db import models
+from django.db.models import Case, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.channels import NAME_MAX_LENGTH
@@ -17,6 +18,14 @@ class AlertQuerySet(models.QuerySet["Alert"]):
     def due(self, now: datetime) -> Self:
         """Return those that are to be delivered now, the oldest first."""
         return self.filter(next_attempt_at__lte=now).order_by("pk")
+
+
+class Delivery(models.TextChoices):
+    """Whether an alert has arrived."""
+
+    DUE = "due", _("on its way")
+    DELIVERED = "delivered", _("delivered")
+    GIVEN_UP = "given-up", _("given up")
 
 
 class Alert(models.Model):
@@ -51,6 +60,17 @@ class Alert(models.Model):
     delivered_at = models.DateTimeField(_("delivered"), null=True)
     given_up_at = models.DateTimeField(_("given up"), null=True)
     last_error = models.TextField(_("last error"), blank=True)
+    # Made by the database of the columns above, to be looked for by an index.
+    delivery = models.GeneratedField(
+        verbose_name=_("delivery"),
+        expression=Case(
+            When(delivered_at__isnull=False, then=Value(Delivery.DELIVERED.value)),
+            When(given_up_at__isnull=False, then=Value(Delivery.GIVEN_UP.value)),
+            default=Value(Delivery.DUE.value),
+        ),
+        output_field=models.CharField(max_length=20),
+        db_persist=True,
+    )
 
     objects = AlertQuerySet.as_manager()
 
@@ -68,6 +88,7 @@ class Alert(models.Model):
             models.Index(fields=("given_up_at", "id"), name="importmonitor_alert_given_up"),
             models.Index(fields=("workspace", "-id"), name="importmonitor_alert_workspace"),
             models.Index(fields=("event", "-id"), name="importmonitor_alert_event"),
+            models.Index(fields=("delivery", "-id"), name="importmonitor_alert_delivery"),
         )
 
     def __str__(self) -> str:

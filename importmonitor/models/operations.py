@@ -206,6 +206,10 @@ class ImportOperation(models.Model):
             models.Index(
                 fields=("workspace", "-started_at", "-id"), name="importmonitor_op_workspace"
             ),
+            models.Index(
+                fields=("workspace", "outcome", "-started_at", "-id"),
+                name="importmonitor_op_ws_outcome",
+            ),
             models.Index(fields=("workspace", "finished_at"), name="importmonitor_op_open"),
             models.Index(fields=("state", "-started_at", "-id"), name="importmonitor_op_state"),
             models.Index(fields=("outcome", "-started_at", "-id"), name="importmonitor_op_outcome"),

@@ -1,0 +1,36 @@
+"""`/healthz`."""
+
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+
+PATH = "/healthz"
+
+
+@pytest.mark.django_db
+def test_well() -> None:
+    response = Client().get(PATH)
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "database": "ok"})
+    assert "no-store" in response["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_without_a_database() -> None:
+    def refuse(*_args: Any) -> Any:
+        raise OperationalError("connection to 10.0.0.5, user importmonitor, password hunter2")
+
+    with connection.execute_wrapper(refuse):
+        response = Client().get(PATH)
+    assert response.status_code == 503
+    assert response.json() == {"status": "failing", "database": "unreachable"}
+    assert b"hunter2" not in response.content
+
+
+def test_a_database_that_cannot_even_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(connection, "cursor", refuse)
+    assert Client().get(PATH).status_code == 503
