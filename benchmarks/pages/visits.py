@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from benchmarks.pages import TWO_FILTERS
 from benchmarks.pages.rows import FILES, RARE_FILE
 from importmonitor.models import ImportOperation
 
@@ -37,9 +38,9 @@ PAGES = {
     "history: workspace, outcome": HISTORY + "?workspace=headquarters&outcome=failed",
     "history: workspace, rare outcome": HISTORY + "?workspace=headquarters&outcome=done_short",
     "history: rare workspace, outcome": HISTORY + "?workspace=archive&outcome=failed",
-    "history: importer, outcome": HISTORY + "?importer=slack&outcome=failed",
-    "history: rare importer, outcome": HISTORY + "?importer=none&outcome=failed",
-    "history: state, importer": HISTORY + "?state=done&importer=csv",
+    f"{TWO_FILTERS}: importer, outcome": HISTORY + "?importer=slack&outcome=failed",
+    f"{TWO_FILTERS}: rare importer, outcome": HISTORY + "?importer=none&outcome=failed",
+    f"{TWO_FILTERS}: state, importer": HISTORY + "?state=done&importer=csv",
     "history: outcome, searched": HISTORY + f"?outcome=failed&q={quote(RARE_FILE)}",
     "operation: the newest": HISTORY + "{newest}/change/",
     "operation: in the middle": HISTORY + "{middle}/change/",
