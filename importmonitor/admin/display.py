@@ -167,6 +167,12 @@ def ago(moment: datetime | None) -> SafeString:
     return _time(moment, told)
 
 
+def lasting(length: timedelta) -> SafeString:
+    """Show a duration as people say it, exact to the second on hover."""
+    exact = str(timedelta(seconds=int(length.total_seconds())))
+    return format_html('<span title="{}">{}</span>', exact, wording.lasting(length))
+
+
 def at(moment: datetime | None) -> SafeString:
     """Show a time in the zone of the admin, exact to the second on hover."""
     if moment is None:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf, outcomes, wording
+from importmonitor import conf, outcomes
 from importmonitor.admin import dashboard, display, exporting, filters, pages, syncing, weekly
 from importmonitor.admin.asking import Synced
 from importmonitor.models import ImportOperation
@@ -215,7 +215,7 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
 
     @admin.display(description=_("started"), ordering="started_at")
     def started(self, operation: ImportOperation) -> SafeString:
-        return display.at(operation.started_at)
+        return display.ago(operation.started_at)
 
     @admin.display(description=_("last update"))
     def changed(self, operation: ImportOperation) -> SafeString:
@@ -226,8 +226,8 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
         return display.progress(operation)
 
     @admin.display(description=_("took"))
-    def took(self, operation: ImportOperation) -> str:
-        return wording.lasting(outcomes.duration(operation, timezone.now()))
+    def took(self, operation: ImportOperation) -> SafeString:
+        return display.lasting(outcomes.duration(operation, timezone.now()))
 
     @admin.display(description=_("how it stands"))
     def summary(self, operation: ImportOperation) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from importmonitor import outcomes, wording
+from importmonitor import outcomes
 from importmonitor.admin import display
 from importmonitor.charts import progress_chart
 from importmonitor.models import (
@@ -38,7 +38,7 @@ def summary(operation: ImportOperation) -> dict[str, Any]:
         "started": display.at(operation.started_at),
         "finished": display.at(operation.finished_at),
         "changed": display.ago(operation.last_progress_at),
-        "duration": wording.lasting(outcomes.duration(operation, now)),
+        "duration": display.lasting(outcomes.duration(operation, now)),
         "counters": counters,
     }
 
@@ -67,7 +67,7 @@ def timeline(operation: ImportOperation) -> dict[str, Any]:
             "badge": display.state_badge(transition.to_state),
             "completed": display.number(transition.count_completed),
             "total": display.number(transition.count_total),
-            "after": wording.lasting(transition.observed_at - before.observed_at)
+            "after": display.lasting(transition.observed_at - before.observed_at)
             if before
             else None,
         }

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf, wording
+from importmonitor import conf
 from importmonitor.admin import display, filters
 from importmonitor.admin.asking import Synced
 from importmonitor.charts import availability_strip
@@ -59,8 +59,8 @@ class SyncPeriodAdmin(Synced, _ModelAdmin):
         return display.at(period.first_at)
 
     @admin.display(description=_("for"))
-    def lasted(self, period: SyncPeriod) -> str:
-        return wording.lasting(period.last_at - period.first_at)
+    def lasted(self, period: SyncPeriod) -> SafeString:
+        return display.lasting(period.last_at - period.first_at)
 
 
 def strips(aliases: list[str]) -> dict[str, Any]:

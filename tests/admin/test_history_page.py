@@ -41,7 +41,7 @@ def test_a_row(root: Client) -> None:
     [row] = found.rows
     told = " | ".join(row)
     assert has_word(row, "importing")
-    for words in ("CSV", "people.csv", "default", "03/25/2026 11 a.m.", "12 minutes ago"):
+    for words in ("CSV", "people.csv", "default", "1 hour ago", "12 minutes ago"):
         assert words in told.replace("\N{NO-BREAK SPACE}", " ")
     assert "5 of 10" in told
     assert "50 %" in told
