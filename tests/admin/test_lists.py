@@ -39,6 +39,20 @@ def test_that_there_are_more_is_told(root: Client, monkeypatch: pytest.MonkeyPat
     assert len(found.rows) == 10
 
 
+@pytest.mark.django_db
+def test_a_page_far_down_has_the_same_rows_as_if_all_were_read() -> None:
+    save_rows(1_080)
+    for rows in (
+        ImportOperation.objects.newest_first(),
+        ImportOperation.objects.order_by("started_at", "pk").defer("payload"),
+    ):
+        paginator, keys = CappedPaginator(rows, 50), list(rows.values_list("pk", flat=True))
+        read = [[row.pk for row in each.object_list] for each in paginator]
+        assert len(read) == 22
+        assert [key for each in read for key in each] == keys
+        assert len(paginator.page(22)) == 30
+
+
 # Filters.
 
 
