@@ -33,6 +33,8 @@ GOAL = 1.5
 QUERIES = 12
 #: How many KiB an export may need on top of what the process has.
 EXPORT_GOAL = 32 * 1024
+#: How many times as often a page that missed a goal is visited once more, before that is believed.
+AGAIN = 3
 #: Milliseconds after which a page is not visited any more.
 ENOUGH = 6000.0
 FIRST = "first page"
@@ -90,7 +92,11 @@ def measure(database: str, server: str, options: argparse.Namespace) -> bool:
             if options.only in name and name in many.pages:
                 first = few.pages.get(f"{name.partition(': ')[0]}: {FIRST}", path)
                 visits = [(few, path), (many, many.pages[name]), (few, first)]
-                if not judge(name, *take(visits, options.times)):
+                found = take(visits, options.times)
+                if not meets_goals(name, *found):
+                    # Of some hundred and fifty pages, a noisy minute hits one or another.
+                    found = take(visits, AGAIN * options.times)
+                if not judge(name, *found):
                     slow.append(many.pages[name])
         print(
             f"goal: ratio at most {GOAL}, at most {QUERIES} queries, as many among many: "
@@ -175,21 +181,31 @@ def take(visits: list[tuple[Site, str]], times: int) -> list[Taken]:
     ]
 
 
-def judge(name: str, few: Taken, many: Taken, full: Taken) -> bool:
-    """Print a page's figures; tell whether the goals hold. `full` is a full page among few."""
-    longer = many.rows > few.rows
-    ratio = many.ms / (max(few.ms, full.ms) if longer else few.ms)
+def meets_goals(name: str, few: Taken, many: Taken, full: Taken) -> bool:
+    """Tell whether the goals hold for a page; `full` is a full page among few."""
     good = few.status == many.status == 200
-    fast = ratio <= GOAL or name.startswith(TWO_FILTERS)
-    holds = good and fast and few.queries == many.queries <= QUERIES
+    fast = ratio_of(few, many, full) <= GOAL or name.startswith(TWO_FILTERS)
+    return good and fast and few.queries == many.queries <= QUERIES
+
+
+def ratio_of(few: Taken, many: Taken, full: Taken) -> float:
+    """Return how many times as long a page takes among many."""
+    return many.ms / (max(few.ms, full.ms) if many.rows > few.rows else few.ms)
+
+
+def judge(name: str, few: Taken, many: Taken, full: Taken) -> bool:
+    """Print a page's figures; tell whether the goals hold."""
+    longer = many.rows > few.rows
+    ratio, good = ratio_of(few, many, full), few.status == many.status == 200
+    is_fine = meets_goals(name, few, many, full)
     asked = f"{few.queries}" if few.queries == many.queries else f"{few.queries} → {many.queries}"
     answered = "" if good else f"   answers {few.status}, {many.status}"
     print(
         f"{name:<52}{few.ms:>9.1f}{many.ms:>9.1f}{ratio:>8.2f}{'*' if longer else ' '}{asked:>9}"
-        f"{answered}{'' if holds else '   MISSED'}",
+        f"{answered}{'' if is_fine else '   MISSED'}",
         flush=True,
     )
-    return holds
+    return is_fine
 
 
 def compare_exports(few: Site, many: Site) -> bool:
