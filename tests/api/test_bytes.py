@@ -31,10 +31,15 @@ def test_bytes_that_no_client_sends(wired: Any) -> None:
     """What is refused is refused in Rocket.Chat's words, and nothing is an error of ours."""
     send, good = wired
     user_id, token = good.splitlines(keepends=True)
+    # Of the names alone: a token may hold the same bytes.
+    lower, underscored = (
+        re.sub(rb"^X-(User|Auth)-", name, good, flags=re.MULTILINE)
+        for name in (rb"x-\1-", rb"X_\1_")
+    )
     number, here = user_id.split()[1], PATH.encode()
     for line, headers, expected in [
         (b"GET " + here, good, 200),
-        (b"GET " + here, good.replace(b"X-", b"x-"), 200),
+        (b"GET " + here, lower, 200),
         (b"GET " + here, b"X-User-Id: \t" + number + b" \r\n" + token, 200),
         (b"GET " + here, good + b"X-A: " + b"x" * 60_000 + b"\r\n", 200),
         (b"GET " + here, good + b"If-None-Match: " + b'"a",' * 9_000 + b"\r\n", 200),
@@ -58,7 +63,7 @@ def test_bytes_that_no_client_sends(wired: Any) -> None:
         (b"GET " + here, token + b"X-User-Id: " + number + b" " + number + b"\r\n", 401),
         (b"GET " + here, token + b"X-User-Id: " + number + b"\0\r\n", 401),
         (b"GET " + here, user_id + b"X-Auth-Token: " + b"x" * 60_000 + b"\r\n", 401),
-        (b"GET " + here, good.replace(b"-", b"_"), 401),
+        (b"GET " + here, underscored, 401),
         (b"GET " + here, b"Authorization: Basic \xff\xfe\r\n", 401),
         (b"GET " + here, b"Cookie: sessionid=" + b"a" * 32 + b"\r\n", 401),
         (b"POST " + here, good + b"X-HTTP-Method-Override: GET\r\nContent-Length: 0\r\n", 404),
