@@ -9,6 +9,12 @@ from importmonitor.rocketchat import states
 #: The outcomes after which somebody should look.
 TROUBLE = frozenset({Outcome.FAILED, Outcome.INTERRUPTED})
 
+_ENDS = {
+    states.DONE: EndReason.DONE,
+    states.FAILED: EndReason.FAILED,
+    states.CANCELLED: EndReason.CANCELED,
+}
+
 #: In seconds, a year: longer than any import, and what is longer was no estimate.
 _LONGEST_LEFT = 365 * 86_400.0
 
@@ -19,13 +25,8 @@ def end_reason(status: str, valid: bool | None) -> EndReason | None:
     Not `valid` and in the middle of its steps, it was interrupted: nothing in Rocket.Chat will
     move it again, though its page goes on showing a progress bar.
     """
-    ends = {
-        states.DONE: EndReason.DONE,
-        states.FAILED: EndReason.FAILED,
-        states.CANCELLED: EndReason.CANCELED,
-    }
-    if status in ends:
-        return ends[status]
+    if status in _ENDS:
+        return _ENDS[status]
     return EndReason.INTERRUPTED if valid is False else None
 
 

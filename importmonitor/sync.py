@@ -252,8 +252,9 @@ def _save(changes: list[Change], current: ImportOperation | None, at: datetime) 
     )
     transitions = [each for change in changes for each in change.transitions]
     StatusTransition.objects.add_all(transitions)
-    ProgressSample.objects.bulk_create([change.sample for change in changes if change.sample])
-    ProgressSample.objects.thin([change.operation for change in changes if has_ended(change)])
+    ProgressSample.objects.add_all([change.sample for change in changes if change.sample])
+    ended = [change for change in changes if has_ended(change) and not change.created]
+    ProgressSample.objects.thin([change.operation for change in ended])
 
 
 def has_ended(change: Change) -> bool:

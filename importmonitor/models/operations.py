@@ -4,12 +4,13 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Self
 
-from django.db import connections, models
+from django.db import models
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor.models import bulk
 from importmonitor.models.fields import ExactCharField
 from importmonitor.models.prepared import Prepared
 from importmonitor.rocketchat.operation import FILE_LENGTH, ID_LENGTH
@@ -75,23 +76,14 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
         """
         for row in (*created, *changed):
             row.modified_at = at
-        self.bulk_create(created)
-        features = connections[self.db].features
-        if created and not features.can_return_rows_from_bulk_insert:
-            _fill_in_keys(self, created)
-        if changed and changed_fields:
-            # Each is there, so nothing is inserted. bulk_update would write one CASE a row and
-            # field, and take ten times as long.
-            self.bulk_create(
-                changed,
-                update_conflicts=True,
-                update_fields=[*changed_fields, "modified_at"],
-                unique_fields=["pk"] if features.supports_update_conflicts_with_target else None,
-            )
+        bulk.insert(created, self.db)
+        _fill_in_keys(self, created)
+        if changed_fields:
+            bulk.update(changed, [*changed_fields, "modified_at"], self.db)
 
 
 def _fill_in_keys(rows: ImportOperationQuerySet, created: list["ImportOperation"]) -> None:
-    """Read the keys of new rows, where the database does not tell them (MySQL)."""
+    """Read the keys of new rows."""
     for workspace in {row.workspace for row in created}:
         mine = {row.remote_id: row for row in created if row.workspace == workspace}
         found = rows.filter(workspace=workspace, remote_id__in=list(mine))

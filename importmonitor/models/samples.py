@@ -5,6 +5,7 @@ from django.db.models import Count, Value
 from django.db.models.functions import Mod
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor.models import bulk
 from importmonitor.models.operations import ImportOperation
 
 #: Rows that one statement deletes by their keys: SQLite takes no more variables than some.
@@ -12,6 +13,13 @@ _AT_ONCE = 500
 
 
 class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
+    def add_all(self, samples: list["ProgressSample"]) -> None:
+        """Save new rows, in one query; their keys stay unknown."""
+        for each in samples:
+            # The operation may have got its key but now.
+            each.operation_id = each.operation.pk
+        bulk.insert(samples, self.db)
+
     def spread(self, operation: "ImportOperation", most: int) -> list["ProgressSample"]:
         """Return an operation's samples, oldest first; of many, about so many from all along."""
         rows = self.filter(operation=operation).order_by("observed_at", "pk")

@@ -1,8 +1,9 @@
 """What became of an operation: each change of its status or state."""
 
-from django.db import connections, models
+from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor.models import bulk
 from importmonitor.models.operations import ImportOperation
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 
@@ -10,13 +11,19 @@ from importmonitor.rocketchat.payload import TEXT_LENGTH
 class StatusTransitionQuerySet(models.QuerySet["StatusTransition"]):
     def add_all(self, transitions: list["StatusTransition"]) -> None:
         """Save new rows and learn their keys, in two queries at most."""
-        self.bulk_create(transitions)
-        if transitions and not connections[self.db].features.can_return_rows_from_bulk_insert:
-            newest = self.order_by("-pk").values_list("pk", flat=True)
-            operations = {each.operation_id for each in transitions}
-            keys = newest.filter(operation__in=operations)[: len(transitions)]
-            for transition, key in zip(transitions, reversed(keys), strict=True):
-                transition.pk = key
+        if not transitions:
+            return
+        for each in transitions:
+            # The operation may have got its key but now.
+            each.operation_id = each.operation.pk
+        bulk.insert(transitions, self.db)
+        # Keys are given in the order of the rows, and nobody else adds any of these operations:
+        # whoever saves them has their workspace's lease.
+        newest = self.order_by("-pk").values_list("pk", flat=True)
+        operations = {each.operation_id for each in transitions}
+        keys = newest.filter(operation__in=operations)[: len(transitions)]
+        for transition, key in zip(transitions, reversed(keys), strict=True):
+            transition.pk = key
 
 
 class StatusTransition(models.Model):
