@@ -168,6 +168,11 @@ STATIC_URL = "static/"
 # Serve static files where they lie: nobody has to remember collectstatic.
 WHITENOISE_USE_FINDERS = True
 
+# For the extra `celery` (project/celery.py).
+CELERY_BROKER_URL = text("CELERY_BROKER_URL") or None
+#: In seconds: how often all workspaces are polled by Celery.
+CELERY_SYNC_EVERY = number("CELERY_SYNC_EVERY") if text("CELERY_SYNC_EVERY") else 60.0
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

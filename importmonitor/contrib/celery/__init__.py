@@ -1,0 +1,1 @@
+"""Polls by Celery (extra `celery`), for more workspaces than one process can watch."""

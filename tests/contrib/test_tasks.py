@@ -1,0 +1,42 @@
+"""The tasks on Django's own framework."""
+
+from typing import Any
+
+import django
+import pytest
+
+from importmonitor.models import ImportOperation
+from project.simulator.workspace import Workspace
+from tests.api.helpers import workspace_at
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(django.VERSION < (6, 0), reason="new in Django 6.0"),
+]
+
+
+def test_a_poll(rocketchat: Workspace) -> None:
+    from importmonitor.contrib.tasks import sync_workspace
+
+    rocketchat.start_import("slack")
+    result = sync_workspace.enqueue("default")
+    assert result.return_value == {"workspace": "default", "skipped": None, "error": None}
+    assert ImportOperation.objects.count() == 1
+
+
+def test_one_that_fails(rocketchat: Workspace) -> None:
+    from importmonitor.contrib.tasks import sync_workspace
+
+    rocketchat.outage = 502
+    assert sync_workspace.enqueue("default").return_value["error"] == "Unreachable"
+
+
+def test_all(settings: Any, rocketchat: Workspace) -> None:
+    from importmonitor.contrib.tasks import sync_workspaces
+
+    good = dict(settings.IMPORTMONITOR["WORKSPACES"]["default"])
+    bad = workspace_at("http://127.0.0.1:9")
+    settings.IMPORTMONITOR = {"WORKSPACES": {"good": good, "bad": bad}}
+    rocketchat.start_import("slack")
+    assert sync_workspaces.enqueue().return_value == 2
+    assert ImportOperation.objects.get().workspace == "good"
