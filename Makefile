@@ -26,16 +26,16 @@ test: $(VENV)/test.stamp ## Run the tests (SQLite, loopback only).
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: bench
-bench: $(VENV)/test.stamp ## Measure, and print ratios.
-	@for each in startup fan_out memory time_left year; do \
-		printf '\n== %s\n' "$$each"; $(BIN)/python -m "benchmarks.$$each" || exit 1; done
+bench: ## Measure, and print ratios (about five minutes; POSTGRES_URL and MARIADB_URL for more).
+	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench.stamp
+	@$(VENV)-bench/bin/python -m benchmarks
 
 .PHONY: setup
 setup: $(VENV)/test.stamp ## Make .venv with everything that the targets above need.
 
 .PHONY: requirements
 requirements: ## Pin anew what pyproject.toml asks for (needs uv).
-	@for group in host test ci; do \
+	@for group in host test bench ci; do \
 		uv pip compile --quiet --universal --python-version 3.11 --no-header --annotation-style line \
 			--group $$group pyproject.toml --output-file requirements/$$group.txt --upgrade; done
 

@@ -19,15 +19,22 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import ceil
+from statistics import median
 
+from benchmarks.figures import Figure, at_most, by_turns
 from benchmarks.hosts import BASE_DIR, migrated, running_workspaces
+from benchmarks.processes import run
+from benchmarks.startup import NOOP, NOOP_NAME, SYNC
 from project.simulator.server import Server
 
 #: Seconds until all others are done.
 GOAL = 5.0
 DEADLINE = 10.0
 CONCURRENCY = 32
+#: How many workspaces are told as figures.
+COUNTS = (1, 100, 1000)
 
 
 def main() -> int:
@@ -40,7 +47,10 @@ def main() -> int:
     if options.serve:
         serve(options.workspaces, options.latency)
         return 0
-    with served(options) as url, socket.create_server(("127.0.0.1", 0)) as silent:
+    with (
+        served(options.workspaces, options.latency) as url,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+    ):
         urls = {f"w{number}": f"{url}/w{number}" for number in range(options.workspaces)}
         urls["silent"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with migrated(urls) as environment:
@@ -60,6 +70,28 @@ def main() -> int:
                 measure(environment, "second look", rounds),
             ]
     return 0 if all(holds) else 1
+
+
+def figures(latency: float = 0.1, times: int = 3) -> Iterator[Figure]:
+    """Measure a later look at few, some and many workspaces, whole processes."""
+    for count in COUNTS:
+        with (
+            served(count, latency) as url,
+            migrated({f"w{number}": f"{url}/w{number}" for number in range(count)}) as environment,
+        ):
+            # Everything comes to be known.
+            run(environment, SYNC)
+            ran = by_turns(
+                times,
+                {"noop": partial(run, environment, NOOP), "sync": partial(run, environment, SYNC)},
+            )
+        took, start = (median(each.wall for each in ran[name]) / 1000 for name in ("sync", "noop"))
+        peak, least = (median(each.peak for each in ran[name]) for name in ("sync", "noop"))
+        ideal = start + ceil(count / CONCURRENCY) * latency
+        name, against = f"fan-out over {count:,} workspaces at {latency * 1000:.0f} ms", NOOP_NAME
+        goals = (at_most(1.3), at_most(120, "value")) if count == COUNTS[-1] else (None, None)
+        yield Figure(name, took, "s", f"the latencies alone, and {against}", took / ideal, goals[0])
+        yield Figure(f"{name}, memory", peak, "MiB", against, peak / least, goals[1])
 
 
 def measure(environment: dict[str, str], name: str, ideal: float) -> bool:
@@ -93,11 +125,11 @@ def measure(environment: dict[str, str], name: str, ideal: float) -> bool:
 
 
 @contextmanager
-def served(options: argparse.Namespace) -> Iterator[str]:
+def served(workspaces: int, latency: float) -> Iterator[str]:
     """Serve the workspaces in a process of their own, so that it is not us who are slow."""
     command = [sys.executable, "-m", "benchmarks.fan_out", "--serve"]
     process = subprocess.Popen(
-        [*command, "--workspaces", str(options.workspaces), "--latency", str(options.latency)],
+        [*command, "--workspaces", str(workspaces), "--latency", str(latency)],
         cwd=BASE_DIR,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,8 +1,8 @@
 """What a cron minute costs: `manage.py sync_import_status` against a command that does nothing.
 
-Whole processes, from fork to exit, one of each in turn, so that a noisy minute hits both. The
-poll is the usual one: the current operation is known and nothing about it is new. The workspace
-is simulated, on loopback, in this process.
+And against scripts that only ask and keep the answer. Whole processes, from fork to exit, one of
+each in turn, so that a noisy minute hits all. The poll is the usual one: the current operation is
+known and nothing about it is new. The workspace is simulated, on loopback, in this process.
 
     python -m benchmarks.startup [--pairs 25]
 
@@ -13,43 +13,36 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from shutil import which
 from typing import Any
 
 import django
 
-from benchmarks.hosts import BASE_DIR, TOKEN, USER_ID, migrated
+from benchmarks.figures import Figure, at_most, by_turns, median_ratio
+from benchmarks.hosts import TOKEN, USER_ID, migrated
+from benchmarks.processes import CannotMeasure, Ran, run
 from project.simulator.clock import Clock
 from project.simulator.server import Server
 from project.simulator.workspace import Workspace
 
 GOAL = 1.35
-NOOP = ("manage.py", "noop")
-SYNC = ("manage.py", "sync_import_status", "--verbosity", "0")
+NOOP = (sys.executable, "manage.py", "noop")
+SYNC = (sys.executable, "manage.py", "sync_import_status", "--verbosity", "0")
+NOOP_NAME, SYNC_NAME = "a command that does nothing", "sync_import_status"
+SCRIPT_NAME, CURL_NAME = "a script with requests and sqlite3", "curl | sqlite3"
 
 #: What an import costs is put down to the first of these that it was imported for.
 GROUPS = ("requests", "urllib3", "sqlite3", "importmonitor")
-
-
-class CannotMeasure(Exception):
-    """A process that is to be measured did not do what it should."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a whole process took, in milliseconds: by the clock, and of processors."""
-
-    wall: float
-    cpu: float
 
 
 @dataclass(frozen=True)
@@ -71,70 +64,69 @@ def main() -> int:
         print(json.dumps(probe()))
         return 0
     try:
-        with surroundings() as environment:
-            noop, sync = measure(environment, max(options.pairs, 1))
+        with surroundings() as (environment, commands):
+            runs = measure(environment, commands, max(options.pairs, 1))
             modules = extra_modules(environment)
-            inside = json.loads(run(environment, "-m", "benchmarks.startup", "--probe"))
+            probed = run(environment, [sys.executable, "-m", "benchmarks.startup", "--probe"])
     except (CannotMeasure, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    report(noop, sync)
-    report_difference(noop, sync, modules, inside)
+    report(runs)
+    report_difference(runs, modules, json.loads(probed.out))
     return 0
 
 
+def figures(pairs: int = 11) -> Iterator[Figure]:
+    """Measure the cron minute against all others."""
+    with surroundings() as (environment, commands):
+        runs = measure(environment, commands, pairs)
+    ours = [each.wall for each in runs.pop(SYNC_NAME)]
+    for name, others in runs.items():
+        ratio = median_ratio(ours, [each.wall for each in others])
+        goal = at_most(GOAL) if name == NOOP_NAME else None
+        yield Figure("a cron minute", statistics.median(ours), "ms", name, ratio, goal)
+
+
 @contextmanager
-def surroundings() -> Iterator[dict[str, str]]:
-    """Give the environment of the processes: a simulated workspace, a database that knows it."""
+def surroundings() -> Iterator[tuple[dict[str, str], dict[str, Sequence[str]]]]:
+    """Give the environment of the processes, and their command lines by name.
+
+    There is a simulated workspace, and a database that knows it.
+    """
     workspace = Workspace(Clock(datetime.now(UTC)), seed=1, rate_limit=None)
     workspace.add_user(USER_ID, TOKEN)
     workspace.start_import("slack", "done", 60)
     workspace.clock.advance(120)
     with Server(workspace) as server, migrated({"default": server.url}) as environment:
+        peers = Path(__file__).parent / "peers"
+        kept = Path(environment["DATABASE_URL"].removeprefix("sqlite:///")).parent / "peer.sqlite3"
+        arguments = (str(kept), server.url, USER_ID, TOKEN)
+        commands: dict[str, Sequence[str]] = {
+            NOOP_NAME: NOOP,
+            SYNC_NAME: SYNC,
+            SCRIPT_NAME: (sys.executable, str(peers / "bare_script.py"), *arguments),
+        }
+        if which("curl") and which("sqlite3"):
+            commands[CURL_NAME] = ("sh", str(peers / "curl.sh"), *arguments)
         # The operation comes to be known, and the bytecode of everything to be there.
-        for command in (SYNC, NOOP) * 2:
-            run(environment, *command)
-        yield environment
+        for command in (*commands.values(), *commands.values()):
+            run(environment, command)
+        yield environment, commands
 
 
-def run(environment: dict[str, str], *arguments: str) -> str:
-    """Run Python to its end; return what it wrote. Raises CannotMeasure if it failed."""
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=BASE_DIR,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CannotMeasure(f"{' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
-    return done.stderr if "importtime" in arguments else done.stdout
-
-
-def measure(environment: dict[str, str], pairs: int) -> tuple[list[Run], list[Run]]:
-    """Run both commands in turn; return what each run took."""
-    took: dict[tuple[str, ...], list[Run]] = {NOOP: [], SYNC: []}
-    for _ in range(pairs):
-        for command, runs in took.items():
-            spent, began = cpu_of_children(), time.perf_counter()
-            run(environment, *command)
-            wall = time.perf_counter() - began
-            runs.append(Run(wall * 1000, (cpu_of_children() - spent) * 1000))
-    return took[NOOP], took[SYNC]
-
-
-def cpu_of_children() -> float:
-    """Return the seconds of processors that all processes took that have ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def measure(
+    environment: dict[str, str], commands: Mapping[str, Sequence[str]], times: int
+) -> dict[str, list[Ran]]:
+    """Run all commands in turn, so often; return what each run took."""
+    runs = {name: partial(run, environment, command) for name, command in commands.items()}
+    return by_turns(times, runs)
 
 
 def extra_modules(environment: dict[str, str]) -> list[Module]:
     """Return what the sync imports and the command that does nothing does not."""
     noop, sync = (
-        imported(run(environment, "-X", "importtime", *command)) for command in (NOOP, SYNC)
+        imported(run(environment, [sys.executable, "-X", "importtime", *command[1:]]).err)
+        for command in (NOOP, SYNC)
     )
     known = {module.name for module in noop}
     return [module for module in sync if module.name not in known]
@@ -200,35 +192,35 @@ def probe() -> dict[str, float]:
     }
 
 
-def report(noop: list[Run], sync: list[Run]) -> None:
-    """Print both medians and their ratio."""
-    ratio = median_wall(sync) / median_wall(noop)
-    cpu = [statistics.median(each.cpu for each in runs) for runs in (noop, sync)]
+def report(runs: Mapping[str, Sequence[Ran]]) -> None:
+    """Print all medians and the ratio."""
+    noop, sync = runs[NOOP_NAME], runs[SYNC_NAME]
     singly = [b.wall / a.wall for a, b in zip(noop, sync, strict=True)]
+    ratio = statistics.median(singly)
     print(
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, Django {django.__version__}, SQLite, "
-        f"{len(noop)} pairs\n"
+        f"{len(noop)} of each\n"
     )
-    print(f"{'whole process, ms':<32}{'median':>10}{'least':>10}{'CPU':>10}")
-    for command, runs, spent in ((NOOP, noop, cpu[0]), (SYNC, sync, cpu[1])):
-        least = min(each.wall for each in runs)
-        print(f"{' '.join(command[:2]):<32}{median_wall(runs):>10.0f}{least:>10.0f}{spent:>10.0f}")
-    print(f"{'ratio':<32}{ratio:>10.2f}{'':>10}{cpu[1] / cpu[0]:>10.2f}")
+    print(f"{'whole process, ms':<36}{'median':>10}{'least':>10}{'CPU':>10}")
+    for name, each in runs.items():
+        least, cpu = min(one.wall for one in each), statistics.median(one.cpu for one in each)
+        print(f"{name:<36}{median_wall(each):>10.0f}{least:>10.0f}{cpu:>10.0f}")
+    print(f"\n{SYNC_NAME} takes {ratio:.2f} × what {NOOP_NAME} takes")
     print(f"(single pairs: {min(singly):.2f} to {max(singly):.2f})")
     print(f"goal: at most {GOAL}: {'holds' if ratio <= GOAL else 'does NOT hold'}\n")
 
 
-def median_wall(runs: list[Run]) -> float:
+def median_wall(runs: Sequence[Ran]) -> float:
     """Return the median of what runs took by the clock."""
     return statistics.median(each.wall for each in runs)
 
 
 def report_difference(
-    noop: list[Run], sync: list[Run], modules: list[Module], inside: dict[str, float]
+    runs: Mapping[str, Sequence[Ran]], modules: list[Module], inside: dict[str, float]
 ) -> None:
     """Print where the difference goes."""
-    difference = median_wall(sync) - median_wall(noop)
+    difference = median_wall(runs[SYNC_NAME]) - median_wall(runs[NOOP_NAME])
     print(f"The difference of {difference:.0f} ms, part by part (each measured by itself, in ms):")
     spent: dict[str, float] = defaultdict(float)
     for module in modules:

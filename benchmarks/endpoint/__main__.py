@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,11 +29,11 @@ from typing import Any
 
 import django
 
+from benchmarks.databases import available, throw_away
 from benchmarks.endpoint.servers import (
     COMMANDS,
     NO_WRK,
     WORKERS,
-    CannotMeasure,
     Load,
     Site,
     Target,
@@ -41,8 +41,9 @@ from benchmarks.endpoint.servers import (
     load,
     serving,
 )
+from benchmarks.figures import Figure, at_least
 from benchmarks.hosts import BASE_DIR, TOKEN, USER_ID, migrated
-from benchmarks.pages.databases import throw_away
+from benchmarks.processes import CannotMeasure
 from project.simulator.clock import Clock
 from project.simulator.server import Server
 from project.simulator.workspace import Workspace
@@ -111,20 +112,47 @@ def main() -> int:
     holds = []
     try:
         for name, url in databases.items():
-            holds += measure(name, url, servers, options.rounds, options.seconds)
+            for server, found in measure(url, servers, options.rounds, options.seconds):
+                holds += report(name, server, found)
     except (CannotMeasure, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0 if all(holds) else 1
 
 
-def measure(name: str, url: str, servers: list[str], rounds: int, seconds: int) -> list[bool]:
-    """Print all figures on one kind of database; return for each goal whether it holds."""
+def figures(rounds: int = 3, seconds: int = 1) -> Iterator[Figure]:
+    """Measure on gunicorn, with SQLite and PostgreSQL."""
+    if shutil.which("wrk") is None:
+        raise CannotMeasure(NO_WRK)
+    for name, url in available().items():
+        if name == "MariaDB":
+            continue
+        for server, found in measure(url, ["gunicorn"], rounds, seconds):
+            for goal in goals_on(name):
+                yield Figure(
+                    f"the endpoint, {server}, {name}: {goal.what}",
+                    statistics.median(each.rate for each in found[goal.what]),
+                    "/s",
+                    f"{goal.against}{', by CPU' if goal.by_cpu else ''}",
+                    ratio(found[goal.what], found[goal.against], by_cpu=goal.by_cpu),
+                    at_least(goal.least),
+                    is_speed=True,
+                )
+
+
+def goals_on(database: str) -> list[Goal]:
+    """Return the goals that count on a kind of database."""
+    return [goal for goal in GOALS if goal.database in (None, database)]
+
+
+def measure(
+    url: str, servers: list[str], rounds: int, seconds: int
+) -> Iterator[tuple[str, dict[str, list[Load]]]]:
+    """Measure on one kind of database; give each server and its loads by contender."""
     workspace = Workspace(Clock(datetime.now(UTC)), seed=1, rate_limit=None)
     workspace.add_user(USER_ID, TOKEN)
     workspace.start_import("slack", seconds=3600)
     workspace.clock.advance(1800)
-    holds = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         simulator = stack.enter_context(Server(workspace))
@@ -152,8 +180,7 @@ def measure(name: str, url: str, servers: list[str], rounds: int, seconds: int) 
         for server in servers:
             sites = running[server, "1"], running[server, "0"]
             contenders = targets(*sites, credentials, answered)
-            holds += report(name, server, rates(contenders, rounds, seconds, folder))
-    return holds
+            yield server, rates(contenders, rounds, seconds, folder)
 
 
 def prepared(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -232,15 +259,14 @@ def report(database: str, server: str, found: Mapping[str, list[Load]]) -> list[
             f"{statistics.median(one.cpu for one in each):>14,.0f}"
         )
     holds = []
-    for goal in GOALS:
-        if goal.database in (None, database):
-            got = ratio(found[goal.what], found[goal.against], by_cpu=goal.by_cpu)
-            holds.append(got >= goal.least)
-            print(
-                f"goal: {goal.what} at least {goal.least} × {goal.against}"
-                f"{', by CPU' if goal.by_cpu else ''}: {got:.3f}: "
-                f"{'holds' if holds[-1] else 'does NOT hold'}"
-            )
+    for goal in goals_on(database):
+        got = ratio(found[goal.what], found[goal.against], by_cpu=goal.by_cpu)
+        holds.append(got >= goal.least)
+        print(
+            f"goal: {goal.what} at least {goal.least} × {goal.against}"
+            f"{', by CPU' if goal.by_cpu else ''}: {got:.3f}: "
+            f"{'holds' if holds[-1] else 'does NOT hold'}"
+        )
     return holds
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.hosts import BASE_DIR
+from benchmarks.processes import CannotMeasure
 from project.serving import free_port
 
 WORKERS = 2
@@ -29,10 +30,6 @@ CHECK = Path(__file__).with_name("check.lua")
 NO_WRK = (
     "wrk is not installed. On Debian and Ubuntu: apt-get install wrk; on macOS: brew install wrk"
 )
-
-
-class CannotMeasure(Exception):
-    """Something that is to be measured did not do what it should."""
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,15 @@ Exit status: 0 the goals hold; 1 they do not.
 """
 
 import argparse
-import json
 import os
 import platform
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from benchmarks.hosts import BASE_DIR, migrated
 from benchmarks.pages import TWO_FILTERS
-from benchmarks.pages.databases import throw_away
+from benchmarks.pages.sites import Site, Taken, running, take
 
 #: How much longer a page may take among many, and how many queries it may need.
 GOAL = 1.5
@@ -35,10 +28,7 @@ QUERIES = 12
 EXPORT_GOAL = 32 * 1024
 #: How many times as often a page that missed a goal is visited once more, before that is believed.
 AGAIN = 3
-#: Milliseconds after which a page is not visited any more.
-ENOUGH = 6000.0
 FIRST = "first page"
-ALIASES = ("headquarters", "sales", "support", "archive")
 
 
 def main() -> int:
@@ -57,11 +47,7 @@ def main() -> int:
         metavar="URL",
         help="a database in whose server others can be made (default: POSTGRES_URL)",
     )
-    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve is not None:
-        serve(options.serve)
-        return 0
     print(f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}")
     holds = True
     if options.sqlite:
@@ -106,79 +92,6 @@ def measure(database: str, server: str, options: argparse.Namespace) -> bool:
         if options.explain:
             explain(many, slow)
     return not slow and not exports
-
-
-class Site:
-    """A process with the project, a database and a browser; asked by lines of JSON."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-        told = self.hear()
-        self.rows: int = told["rows"]
-        self.seconds: float = told["seconds"]
-        self.pages: dict[str, str] = told["pages"]
-
-    def ask(self, what: str, path: str = "") -> Any:
-        """Have something done, and return what came of it."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps([what, path]) + "\n")
-        self.process.stdin.flush()
-        return self.hear()
-
-    def hear(self) -> Any:
-        """Return the next thing that it says."""
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
-
-
-@contextmanager
-def running(count: int, server: str, folder: Path) -> Iterator[Site]:
-    """Run a site with so many operations on a database of its own."""
-    urls = dict.fromkeys(ALIASES, "http://127.0.0.1:9")
-    with migrated(urls) as environment, throw_away(server, folder) as url:
-        environment |= {
-            "DATABASE_URL": url,
-            "ALLOWED_HOSTS": "testserver",
-            "SECURE_SSL_REDIRECT": "off",
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.pages", "--serve", str(count)],
-            cwd=BASE_DIR,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            yield Site(process)
-        finally:
-            process.communicate()
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What a page answered and took: its status, the rows in its tables, queries, the median."""
-
-    status: int
-    rows: int
-    queries: int
-    ms: float
-
-
-def take(visits: list[tuple[Site, str]], times: int) -> list[Taken]:
-    """Visit pages by turns, so often; return what each took."""
-    told: list[list[dict[str, Any]]] = [[] for _ in visits]
-    for _ in range(times + 1):
-        for (site, path), heard in zip(visits, told, strict=True):
-            heard.append(site.ask("visit", path))
-        # One that takes long tells enough all the same.
-        if len(told[0]) > 1 and sum(each["ms"] for heard in told for each in heard) > ENOUGH:
-            break
-    return [
-        # The first finds everything cold.
-        Taken(**heard[-1] | {"ms": statistics.median(each["ms"] for each in heard[1:])})
-        for heard in told
-    ]
 
 
 def meets_goals(name: str, few: Taken, many: Taken, full: Taken) -> bool:
@@ -240,39 +153,6 @@ def shortened(sql: str) -> str:
     """Return a statement without the list of its columns."""
     columns, found, rest = sql.partition(" FROM ")
     return sql if len(columns) < 100 else f"SELECT …{found}{rest}"
-
-
-def serve(count: int) -> None:
-    """Fill a database, and do what is asked until stdin ends."""
-    import time
-
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    from benchmarks.pages.filling import fill
-    from benchmarks.pages.visits import Browser
-
-    call_command("migrate", verbosity=0)
-    began = time.perf_counter()
-    rows = fill(count)
-    seconds = time.perf_counter() - began
-    browser = Browser()
-    say({"rows": rows, "seconds": seconds, "pages": browser.pages()})
-    for line in sys.stdin:
-        what, path = json.loads(line)
-        if what == "visit":
-            say(browser.visit(path).told())
-        elif what == "explain":
-            say(browser.explained(path))
-        else:
-            say(browser.exported())
-
-
-def say(what: object) -> None:
-    """Write a line of JSON at once."""
-    print(json.dumps(what), flush=True)
 
 
 if __name__ == "__main__":

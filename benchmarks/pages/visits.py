@@ -14,10 +14,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils import timezone
 
 from benchmarks.pages import TWO_FILTERS
 from benchmarks.pages.rows import FILES, RARE_FILE
 from importmonitor.models import ImportOperation
+from importmonitor.retention import prune_operations
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -167,6 +169,12 @@ class Browser:
         lines = sum(chunk.count(b"\n") for chunk in response.streaming_content)
         took = time.perf_counter() - began
         return {"status": 200, "rows": lines - 1, "seconds": took, "kib": memory() - before}
+
+    def pruned(self) -> dict[str, Any]:
+        """Delete all that has ended; return the rows of operations, and the seconds."""
+        began = time.perf_counter()
+        operations = prune_operations(timezone.now()).operations
+        return {"rows": operations, "seconds": time.perf_counter() - began}
 
 
 def memory() -> int:

@@ -4,13 +4,16 @@ import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import TracebackType
 from typing import Any, Self
 
 from project.simulator.wire import Answer, answer
 from project.simulator.workspace import Workspace
+
+OnAnswer = Callable[[str, str, float, float], None]
 
 _STOP_WITHIN = 0.02
 _NO_WORKSPACE = Answer(404, {"Content-Type": "text/html; charset=utf-8"}, b"<h1>Not Found</h1>\n")
@@ -26,6 +29,9 @@ class Server:
         host: the address to bind.
         port: the port; 0 takes a free one.
         latency: seconds by which every answer is delayed.
+        on_answer: is called after each answer of a workspace, in the thread of its connection, with
+            the workspace's prefix, the path within it, and when it was asked and answered, in
+            seconds of `time.monotonic`.
 
     Attributes:
         url: the base URL, without a slash at the end; a workspace's prefix comes after it.
@@ -40,10 +46,11 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 0,
         latency: float = 0.0,
+        on_answer: OnAnswer | None = None,
     ) -> None:
         if isinstance(workspaces, Workspace):
             workspaces = {"": workspaces}
-        self._http = _HTTPServer((host, port), dict(workspaces), latency)
+        self._http = _HTTPServer((host, port), dict(workspaces), latency, on_answer)
         self._thread: threading.Thread | None = None
         self.url = f"http://{host}:{self._http.server_address[1]}"
 
@@ -82,10 +89,15 @@ class _HTTPServer(socketserver.ThreadingMixIn, HTTPServer):
     allow_reuse_port = False  # later Pythons would share a port that is taken
 
     def __init__(
-        self, address: tuple[str, int], workspaces: dict[str, Workspace], latency: float
+        self,
+        address: tuple[str, int],
+        workspaces: dict[str, Workspace],
+        latency: float,
+        on_answer: OnAnswer | None,
     ) -> None:
         self.workspaces = workspaces
         self.latency = latency
+        self.on_answer = on_answer
         self.closing = threading.Event()
         self._connections: set[socket.socket] = set()
         self._connections_lock = threading.Lock()
@@ -119,11 +131,13 @@ class _HTTPServer(socketserver.ThreadingMixIn, HTTPServer):
         if not isinstance(sys.exception(), OSError):  # a client that hung up is no error
             super().handle_error(request, client_address)
 
-    def find(self, path: str) -> tuple[Workspace, str] | None:
-        """The workspace with the longest prefix that fits, and the path within it."""
-        for prefix in sorted(self.workspaces, key=len, reverse=True):
-            if path.startswith(f"{prefix}/"):
-                return self.workspaces[prefix], path.removeprefix(prefix)
+    def find(self, path: str) -> tuple[str, str] | None:
+        """The longest prefix of a workspace that fits, and the path within it."""
+        prefix = path
+        while prefix:
+            prefix = prefix.rpartition("/")[0]
+            if prefix in self.workspaces:
+                return prefix, path.removeprefix(prefix)
         return None
 
 
@@ -136,13 +150,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond(self) -> None:
         if length := self.headers.get("Content-Length", ""):
             self.rfile.read(int(length) if length.isdigit() else 0)
+        asked_at = time.monotonic()
         path, _, query = self.path.partition("?")
         if self.server.latency:
             self.server.closing.wait(self.server.latency)
         found = self.server.find(path)
         answered = _NO_WORKSPACE
         if found is not None:
-            workspace, path = found
+            prefix, path = found
+            workspace = self.server.workspaces[prefix]
             headers = dict(self.headers.items())
             client_ip = self.client_address[0]
             answered = answer(workspace, self.command, path, query, headers, client_ip)
@@ -153,6 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answered.body)
+        if found is not None and self.server.on_answer is not None:
+            self.server.on_answer(*found, asked_at, time.monotonic())
 
     def do_GET(self) -> None:
         """Answer a GET."""

@@ -1,0 +1,1 @@
+"""Many workspaces polled by several of Celery's workers, one of which is killed."""
