@@ -32,7 +32,7 @@ from project.simulator.writes import PACES, Pace
 
 GOAL = 0.20
 POLL = 30.0
-MOST_SAMPLES = 200
+MOST_SAMPLES = 100
 KINDS = ("csv", "slack", "slack-users")
 HALF_OF_TIME, HALF_OF_RECORDS = "half of the time", "half of the records"
 OURS, SINCE_IMPORTING, SINCE_CREATED = "ours", "naive, since importing", "naive, since created"

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Q
-
 from importmonitor import conf
 from importmonitor.changes import Look
 from importmonitor.models import ImportOperation, Known, SyncLease, SyncPeriod
@@ -172,10 +170,7 @@ def _watched(period: SyncPeriod | None, at: datetime) -> timedelta:
 
 def touchable(look: Look) -> list[ImportOperation]:
     """Return the rows that a look can touch: those that it saw, the open ones, and the newest."""
-    rows = ImportOperation.objects.filter(workspace=look.workspace)
-    newest = rows.newest_first().values("pk")[:1]
-    touched = Q(finished_at=None) | Q(pk=newest) | Q(remote_id__in=list(look.snapshots))
-    return list(rows.filter(touched).order_by("started_at", "pk"))
+    return ImportOperation.objects.touchable(look.workspace, list(look.snapshots))
 
 
 def why_not(turn: Turn) -> str | None:

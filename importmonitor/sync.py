@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import Error, connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from importmonitor import conf, notices, outcomes, rates
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
 
 logger = logging.getLogger(__name__)
-
-#: As many of a step's samples as its rate is taken from.
-_RATED = 200
 
 
 @dataclass(frozen=True)
@@ -266,16 +262,13 @@ def _rate(change: Change) -> float | None:
     """Return an operation's rate over the samples of its present step."""
     if change.created or "status" in change.updated:
         return None
-    steps = StatusTransition.objects.filter(operation=change.operation).exclude(
-        from_status=F("to_status")
-    )
-    began = steps.order_by("-pk").values("observed_at")[:1]
-    samples = ProgressSample.objects.filter(operation=change.operation, observed_at__gte=began)
-    known = [*reversed(samples.order_by("-pk")[:_RATED]), *filter(None, [change.sample])]
+    known = ProgressSample.objects.of_step(change.operation)
+    if sample := change.sample:
+        known.append((sample.observed_at, sample.completed, sample.error, sample.total))
     return rates.rate(
         [
-            rates.Sample(each.observed_at, each.completed, each.error or 0, each.total)
-            for each in known
-            if each.completed is not None
+            rates.Sample(at, completed, error or 0, total)
+            for at, completed, error, total in known
+            if completed is not None
         ]
     )

@@ -10,12 +10,13 @@ from django.utils.translation import gettext_lazy as _
 from importmonitor.channels import NAME_MAX_LENGTH
 from importmonitor.models.fields import ExactCharField
 from importmonitor.models.operations import ImportOperation
+from importmonitor.models.prepared import Param
 from importmonitor.models.transitions import StatusTransition
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
 
 
 class AlertQuerySet(models.QuerySet["Alert"]):
-    def due(self, now: datetime) -> Self:
+    def due(self, now: datetime | Param) -> Self:
         """Return those that are to be delivered now, the oldest first."""
         return self.filter(next_attempt_at__lte=now).order_by("pk")
 

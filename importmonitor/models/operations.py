@@ -2,17 +2,17 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models import bulk
 from importmonitor.models.fields import ExactCharField
-from importmonitor.models.prepared import Prepared
+from importmonitor.models.prepared import Param, Prepared, columns
 from importmonitor.rocketchat.operation import FILE_LENGTH, ID_LENGTH
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
@@ -50,8 +50,21 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
 
     def current_document(self, workspace: str) -> tuple[str, datetime] | None:
         """Return the current operation's payload as text, and when it was modified."""
-        row = _current_document.first(workspace, self.db)
+        row = _current_document.first(self.db, workspace=workspace)
         return (row[0], row[1]) if row else None
+
+    def touchable(self, workspace: str, remote_ids: Collection[str]) -> list["ImportOperation"]:
+        """Return, oldest first, what a look at a workspace can touch.
+
+        That is what it saw, by these ids, all that has not ended, and the newest.
+        """
+        if len(remote_ids) > 1:
+            return list(_touchable(workspace, remote_id__in=list(remote_ids)))
+        # None stands for no id at all: there is none that is empty.
+        seen = next(iter(remote_ids), "")
+        rows = _touchable_by_one.rows(self.db, workspace=workspace, remote_id=seen)
+        names = columns(ImportOperation)
+        return [ImportOperation.from_db(self.db, names, row) for row in rows]
 
     def neighbours(
         self, operation: "ImportOperation"
@@ -227,10 +240,21 @@ class ImportOperation(models.Model):
         return f"{kind} {self.remote_id}"
 
 
+def _touchable(workspace: str | Param, **seen: Any) -> ImportOperationQuerySet:
+    rows = ImportOperation.objects.filter(workspace=workspace)
+    newest = rows.newest_first().values("pk")[:1]
+    touched = Q(finished_at=None) | Q(pk=newest) | Q(**seen)
+    return rows.filter(touched).order_by("started_at", "pk")
+
+
+_WORKSPACE, _REMOTE_ID = (Param(name, models.CharField()) for name in ("workspace", "remote_id"))
+_touchable_by_one = Prepared(
+    lambda: _touchable(_WORKSPACE, remote_id=_REMOTE_ID).values_list(*columns(ImportOperation))
+)
 _current_document = Prepared(
-    lambda workspace: (
-        ImportOperation.objects.filter(workspace=workspace)
+    lambda: (
+        ImportOperation.objects.filter(workspace=_WORKSPACE)
         .newest_first()
-        .values_list(Cast("payload", models.TextField()), "modified_at")
+        .values_list(Cast("payload", models.TextField()), "modified_at")[:1]
     )
 )

@@ -1,12 +1,16 @@
 """How an operation's counters moved."""
 
+from datetime import datetime
+
 from django.db import models
-from django.db.models import Count, Value
+from django.db.models import Count, F, Value
 from django.db.models.functions import Mod
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models import bulk
 from importmonitor.models.operations import ImportOperation
+from importmonitor.models.prepared import Param, Prepared
+from importmonitor.models.transitions import StatusTransition
 
 #: Rows that one statement deletes by their keys: SQLite takes no more variables than some.
 _AT_ONCE = 500
@@ -19,6 +23,16 @@ class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
             # The operation may have got its key but now.
             each.operation_id = each.operation.pk
         bulk.insert(samples, self.db)
+
+    def of_step(
+        self, operation: "ImportOperation"
+    ) -> list[tuple[datetime, int | None, int | None, int | None]]:
+        """Return when and how the counters moved in the operation's present step, oldest first.
+
+        Each is a time with `completed`, `error` and `total`; of very many, the newest ones.
+        """
+        rows = _of_step.rows(self.db, operation=operation.pk)
+        return [(at, completed, error, total) for at, completed, error, total in reversed(rows)]
 
     def spread(self, operation: "ImportOperation", most: int) -> list["ProgressSample"]:
         """Return an operation's samples, oldest first; of many, about so many from all along."""
@@ -50,6 +64,8 @@ class ProgressSample(models.Model):
 
     #: As many as a finished operation keeps.
     MOST = 500
+    #: As many of a step's as its rate is taken from.
+    OF_STEP = 100
 
     operation = models.ForeignKey(
         ImportOperation,
@@ -78,3 +94,18 @@ class ProgressSample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.completed} / {self.total}"
+
+
+def _of_step_of(operation: Param) -> ProgressSampleQuerySet:
+    steps = StatusTransition.objects.filter(operation=operation).exclude(from_status=F("to_status"))
+    began = steps.order_by("-pk").values("observed_at")[:1]
+    return ProgressSample.objects.filter(operation=operation, observed_at__gte=began)
+
+
+_of_step = Prepared(
+    lambda: (
+        _of_step_of(Param("operation", models.BigIntegerField()))
+        .order_by("-pk")
+        .values_list("observed_at", "completed", "error", "total")[: ProgressSample.OF_STEP]
+    )
+)

@@ -11,8 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.alerts import Alert
-from importmonitor.models.prepared import Prepared, columns
+from importmonitor.models.prepared import Param, Prepared, columns
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
+
+_WORKSPACE, _HOLDER = (Param(name, models.CharField()) for name in ("workspace", "holder"))
+_AT, _UNTIL = (Param(name, models.DateTimeField()) for name in ("at", "until"))
 
 
 @dataclass(frozen=True)
@@ -32,25 +35,18 @@ class Known:
 class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
     def newest(self, workspace: str) -> "SyncPeriod | None":
         """Return the workspace's health: the period that its last poll belongs to."""
-        row = _newest.first(workspace, self.db)
+        row = _newest.first(self.db, workspace=workspace)
         return SyncPeriod.from_db(self.db, columns(SyncPeriod), row) if row else None
 
     def known(self, workspace: str, now: datetime) -> Known:
         """Return what a poll of the workspace starts from."""
-        lease = SyncLease.objects.filter(workspace=workspace)
-        period = (
-            self.filter(workspace=workspace)
-            .annotate(
-                list_due_at=Subquery(lease.values("list_due_at")[:1]),
-                alerts_due=Exists(Alert.objects.due(now)),
-            )
-            .order_by("-pk")
-            .first()
-        )
-        if period is None:
+        row = _known.first(self.db, workspace=workspace, at=now)
+        if row is None:
             return Known()
-        annotated = vars(period)
-        return Known(period, annotated["list_due_at"], annotated["alerts_due"])
+        *period, list_due_at, alerts_due = row
+        return Known(
+            SyncPeriod.from_db(self.db, columns(SyncPeriod), period), list_due_at, alerts_due
+        )
 
     def last_good(self, workspace: str) -> "SyncPeriod | None":
         """Return the newest period in which the workspace could be looked at."""
@@ -88,12 +84,19 @@ class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
         """Begin a period with a poll that went otherwise than the one before."""
         return self.create(workspace=workspace, outcome=outcome, first_at=at, last_at=at, **values)
 
-    def grow(self, period: "SyncPeriod", holder: str, *, at: datetime, **values: Any) -> bool:
+    def grow(
+        self, period: "SyncPeriod", holder: str, *, at: datetime, watched: timedelta, message: str
+    ) -> bool:
         """Count a poll in its period if `holder` has the workspace's lease; tell if it has."""
-        has_lease = SyncLease.objects.filter(workspace=period.workspace, holder=holder)
         return bool(
-            self.filter(Exists(has_lease), pk=period.pk).update(
-                last_at=at, polls=F("polls") + 1, **values
+            _grown.update(
+                self.db,
+                pk=period.pk,
+                workspace=period.workspace,
+                holder=holder,
+                at=at,
+                watched=watched,
+                message=message,
             )
         )
 
@@ -145,12 +148,33 @@ class SyncPeriod(models.Model):
         return self.outcome in self.GOOD
 
 
-_newest = Prepared(
-    lambda workspace: (
-        SyncPeriod.objects.filter(workspace=workspace)
-        .order_by("-pk")
-        .values_list(*columns(SyncPeriod))
+def _newest_of(workspace: Param) -> SyncPeriodQuerySet:
+    return SyncPeriod.objects.filter(workspace=workspace).order_by("-pk")
+
+
+def _known_of(workspace: Param, at: Param) -> SyncPeriodQuerySet:
+    lease = SyncLease.objects.filter(workspace=workspace)
+    return _newest_of(workspace).annotate(
+        list_due_at=Subquery(lease.values("list_due_at")[:1]),
+        alerts_due=Exists(Alert.objects.due(at)),
     )
+
+
+_newest = Prepared(lambda: _newest_of(_WORKSPACE).values_list(*columns(SyncPeriod))[:1])
+_known = Prepared(
+    lambda: _known_of(_WORKSPACE, _AT).values_list(
+        *columns(SyncPeriod), "list_due_at", "alerts_due"
+    )[:1]
+)
+_grown = Prepared(
+    lambda: SyncPeriod.objects.filter(
+        Exists(SyncLease.objects.filter(workspace=_WORKSPACE, holder=_HOLDER)),
+        pk=Param("pk", models.BigIntegerField()),
+    ),
+    last_at=_AT,
+    polls=F("polls") + 1,
+    watched=Param("watched", models.DurationField()),
+    message=Param("message", models.TextField()),
 )
 
 
@@ -168,13 +192,8 @@ class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
         return self._take(workspace, holder, now, lasting)
 
     def _take(self, workspace: str, holder: str, now: datetime, lasting: timedelta) -> bool:
-        return bool(
-            self.filter(
-                Q(expires_at=None) | Q(expires_at__lte=now),
-                Q(not_before=None) | Q(not_before__lte=now),
-                workspace=workspace,
-            ).update(holder=holder, expires_at=now + lasting, not_before=None)
-        )
+        values = {"workspace": workspace, "holder": holder, "at": now, "until": now + lasting}
+        return bool(_taken.update(self.db, **values))
 
     def renew(self, workspace: str, holder: str, *, until: datetime) -> bool:
         """Prolong a lease; tell whether `holder` still has it.
@@ -183,7 +202,7 @@ class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
         its lock at once, and one that every other writer of this workspace waits behind until
         the transaction ends.
         """
-        return bool(self.filter(workspace=workspace, holder=holder).update(expires_at=until))
+        return bool(_renewed.update(self.db, workspace=workspace, holder=holder, until=until))
 
     def release(
         self, workspace: str, holder: str, *, not_before: datetime | None = None, **known: Any
@@ -192,6 +211,9 @@ class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
 
         `known` are further fields for the next holder to know.
         """
+        if not_before is None and not known:
+            _released.update(self.db, workspace=workspace, holder=holder)
+            return
         self.filter(workspace=workspace, holder=holder).update(
             holder="", expires_at=None, not_before=not_before, **known
         )
@@ -239,3 +261,21 @@ class SyncLease(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workspace}: {self.holder or '·'}"
+
+
+def _held() -> SyncLeaseQuerySet:
+    return SyncLease.objects.filter(workspace=_WORKSPACE, holder=_HOLDER)
+
+
+_taken = Prepared(
+    lambda: SyncLease.objects.filter(
+        Q(expires_at=None) | Q(expires_at__lte=_AT),
+        Q(not_before=None) | Q(not_before__lte=_AT),
+        workspace=_WORKSPACE,
+    ),
+    holder=_HOLDER,
+    expires_at=_UNTIL,
+    not_before=None,
+)
+_renewed = Prepared(_held, expires_at=_UNTIL)
+_released = Prepared(_held, holder="", expires_at=None, not_before=None)

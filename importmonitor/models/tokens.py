@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.fields import ExactCharField
-from importmonitor.models.prepared import Prepared, columns
+from importmonitor.models.prepared import Param, Prepared, columns
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -54,7 +54,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
     def _by_prefix(self, prefix: str) -> "ApiToken | None":
         """Return the token of that prefix, its user read with it."""
-        row = _token_and_user.first(prefix, self.db)
+        row = _token_and_user.first(self.db, prefix=prefix)
         if row is None:
             return None
         names, user = columns(ApiToken), get_user_model()
@@ -114,7 +114,7 @@ class ApiToken(models.Model):
 
 
 _token_and_user = Prepared(
-    lambda prefix: ApiToken.objects.filter(prefix=prefix).values_list(
+    lambda: ApiToken.objects.filter(prefix=Param("prefix", models.CharField())).values_list(
         *columns(ApiToken), *(f"user__{name}" for name in columns(get_user_model()))
     )
 )

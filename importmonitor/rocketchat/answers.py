@@ -81,43 +81,52 @@ def error_in(
 
     `permission` is the one that Rocket.Chat wants for what was asked.
     """
-    said = _said(workspace, answer) + ". "
+
+    def told(advice: str) -> str:
+        return f"{_said(workspace, answer)}. {advice}"
+
     body = _object(answer)
     word = f"{body.get('errorType', '')} {body.get('error', '')} {body.get('message', '')}"
     status = answer.status
     if status >= 500:
-        return Unreachable(said + "Rocket.Chat, or the proxy in front of it, is down or starting.")
+        return Unreachable(told("Rocket.Chat, or the proxy in front of it, is down or starting."))
     if 300 <= status < 400:
-        return NotRocketChat(said + _redirect_advice(workspace, answer))
+        return NotRocketChat(told(_redirect_advice(workspace, answer)))
     if status == 429 or "error-too-many-requests" in word:
         until = _until(answer, word)
         return RateLimited(
-            f"{said}It will be asked again after {until:%H:%M:%S} UTC. All who come from one "
-            "address share Rocket.Chat's budget of calls; give the user the permission "
-            "api-bypass-rate-limit, or ask less often.",
+            told(
+                f"It will be asked again after {until:%H:%M:%S} UTC. All who come from one address "
+                "share Rocket.Chat's budget of calls; give the user the permission "
+                "api-bypass-rate-limit, or ask less often."
+            ),
             until=until,
         )
     if answer.is_html or status in {404, 405}:
-        return NotRocketChat(said + _page_advice(workspace, answer))
+        return NotRocketChat(told(_page_advice(workspace, answer)))
     if status == 401:
         return Unauthenticated(
-            said + "Check USER_ID and AUTH_TOKEN: they belong together, and a token ends when its "
-            "user is deactivated or removes it."
+            told(
+                "Check USER_ID and AUTH_TOKEN: they belong together, and a token ends when its "
+                "user is deactivated or removes it."
+            )
         )
     if "totp-required" in word:
         return TwoFactorRequired(
-            said + "Make the personal access token again with “Ignore Two Factor Authentication”."
+            told("Make the personal access token again with “Ignore Two Factor Authentication”.")
         )
     if permission is not None and (
         status == 403 or "not_authorized" in word or "error-unauthorized" in word
     ):
         return PermissionMissing(
-            f"{said}Give a role of the token's user the permission {permission} "
-            "(Administration > Permissions in Rocket.Chat).",
+            told(
+                f"Give a role of the token's user the permission {permission} "
+                "(Administration > Permissions in Rocket.Chat)."
+            ),
             permission=permission,
         )
     if not 200 <= status < 300 or body.get("success") in (False, "false"):
-        return BadAnswer(said + "Rocket.Chat refused; its log may say why.")
+        return BadAnswer(told("Rocket.Chat refused; its log may say why."))
     return None
 
 
