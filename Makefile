@@ -28,6 +28,8 @@ test: $(VENV)/test.stamp ## Run the tests (SQLite, loopback only).
 .PHONY: bench
 bench: ## Measure, and print ratios (about five minutes; POSTGRES_URL and MARIADB_URL for more).
 	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench.stamp
+	@[ -z "$$MARIADB_URL" ] || $(VENV)-bench/bin/python -c 'import MySQLdb' 2>/dev/null || \
+		$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c requirements/ci.txt mysqlclient
 	@$(VENV)-bench/bin/python -m benchmarks
 
 .PHONY: setup
