@@ -23,7 +23,8 @@ _PLAIN = (
     models.TextField,
 )
 
-#: How many times are remembered as the database takes them.
+#: How many times are remembered as the database takes them: most of the rows that are written at
+#: once have the same.
 _TIMES = 1000
 
 
@@ -85,6 +86,7 @@ def _execute(sql: str, fields: Sequence[Any], rows: Sequence[models.Model], usin
         cursor.execute(sql, [json.dumps(records, ensure_ascii=False, default=_as_json)])
 
 
+@lru_cache(_TIMES)
 def _as_json(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
@@ -116,8 +118,7 @@ def _execute_many(
 def _prepare(field: Any, connection: Any) -> Callable[[Any], Any]:
     """Return what makes of a field's value that which the driver takes."""
     if isinstance(field, models.DateTimeField):
-        # As the field itself does, after it has made sure that this is a time. Most of the rows
-        # that are written at once have the same times.
+        # As the field itself does, after it has made sure that this is a time.
         return lru_cache(_TIMES)(connection.ops.adapt_datetimefield_value)
     return partial(field.get_db_prep_save, connection=connection)
 
