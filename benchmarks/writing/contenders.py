@@ -20,7 +20,6 @@ from importmonitor.models import (  # noqa: E402
     ProgressSample,
     StatusTransition,
     SyncLease,
-    SyncPeriod,
 )
 from importmonitor.rocketchat.operation import Operation, parse_operation  # noqa: E402
 from importmonitor.sync import sync_workspace  # noqa: E402
@@ -112,8 +111,7 @@ def timed(write: Callable[[Any], None], looks: Sequence[Any]) -> float:
     if connection.vendor == "postgresql":
         # Nor anything of the rows that others wrote and took back.
         with connection.cursor() as cursor:
-            for model in (ImportOperation, *FOLLOWING, SyncLease, SyncPeriod):
-                cursor.execute(f"VACUUM {model._meta.db_table}")  # noqa: SLF001 - documented by Django
+            cursor.execute("VACUUM")
     with transaction.atomic():
         began = time.perf_counter()
         for look in looks:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -59,12 +59,15 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
         That is what it saw, by these ids, all that has not ended, and the newest.
         """
         if len(remote_ids) > 1:
-            return list(_touchable(workspace, remote_id__in=list(remote_ids)))
-        # None stands for no id at all: there is none that is empty.
-        seen = next(iter(remote_ids), "")
-        rows = _touchable_by_one.rows(self.db, workspace=workspace, remote_id=seen)
-        names = columns(ImportOperation)
-        return [ImportOperation.from_db(self.db, names, row) for row in rows]
+            found = list(_touchable(workspace, remote_id__in=list(remote_ids)))
+        else:
+            # None stands for no id at all: there is none that is empty.
+            seen = next(iter(remote_ids), "")
+            rows = _touchable_by_one.rows(self.db, workspace=workspace, remote_id=seen)
+            names = columns(ImportOperation)
+            found = [ImportOperation.from_db(self.db, names, row) for row in rows]
+        once = {row.pk: row for row in found}
+        return sorted(once.values(), key=lambda row: (row.started_at, row.pk))
 
     def neighbours(
         self, operation: "ImportOperation"
@@ -241,10 +244,12 @@ class ImportOperation(models.Model):
 
 
 def _touchable(workspace: str | Param, **seen: Any) -> ImportOperationQuerySet:
+    # Each part by an index of its own, and so a row up to three times. Of one query with OR, SQLite
+    # makes one that goes through all of the workspace's history.
     rows = ImportOperation.objects.filter(workspace=workspace)
-    newest = rows.newest_first().values("pk")[:1]
-    touched = Q(finished_at=None) | Q(pk=newest) | Q(**seen)
-    return rows.filter(touched).order_by("started_at", "pk")
+    newest = rows.filter(pk=rows.newest_first().values("pk")[:1])
+    parts = [part.order_by() for part in (newest, rows.filter(**seen))]
+    return rows.filter(finished_at=None).order_by().union(*parts, all=True).order_by()
 
 
 _WORKSPACE, _REMOTE_ID = (Param(name, models.CharField()) for name in ("workspace", "remote_id"))

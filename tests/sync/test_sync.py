@@ -1,6 +1,7 @@
 """One poll of one workspace, against the simulator."""
 
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -241,6 +242,32 @@ def test_an_idle_poll_is_cheap(rocketchat: Workspace) -> None:
     writes = [sql for sql in statements if not sql.startswith("SELECT")]
     assert len(statements) <= 5, statements
     assert len(writes) <= 3, writes
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="counts SQLite's own steps")
+def test_an_idle_poll_costs_the_same_however_long_the_history(rocketchat: Workspace) -> None:
+    def steps() -> int:
+        counted: list[int] = []
+        # A handler that returns anything but None or 0 would interrupt.
+        connection.connection.set_progress_handler(partial(counted.append, 1), 20)
+        try:
+            poll(rocketchat)
+        finally:
+            connection.connection.set_progress_handler(None, 0)
+        return len(counted)
+
+    rocketchat.start_import("slack", seconds=3600)
+    rocketchat.clock.advance(1800)
+    poll(rocketchat)
+    steps()
+    few = steps()
+    current = ImportOperation.objects.get()
+    for number in range(2000):
+        current.pk, current.remote_id = None, f"past{number}"
+        current.started_at -= timedelta(minutes=1)
+        current.finished_at = current.started_at
+        current.save(force_insert=True)
+    assert steps() < 2 * few
 
 
 def test_polls_that_go_alike_share_a_period(rocketchat: Workspace) -> None:
