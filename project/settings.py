@@ -10,6 +10,7 @@ import os
 import re
 from contextlib import suppress
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,10 @@ TEMPLATES = [
 
 
 def database() -> dict[str, Any]:
-    """Return the database's settings, with what a writer beside many readers needs on SQLite."""
+    """Return the database's settings, with what suits many readers beside a writer.
+
+    docs/settings.md tells why, for those who set up their own.
+    """
     url = text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
     found: dict[str, Any] = {}
     # Asked first: of a scheme that it does not know, environ warns with the password in the text.
@@ -138,7 +142,14 @@ def database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         } | found.get("OPTIONS", {})
     # Opening a connection takes longer than most of what is asked over it, on SQLite too.
-    return {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True} | found
+    found = {"CONN_HEALTH_CHECKS": True} | found
+    pooled = found["ENGINE"].endswith("postgresql") and find_spec("psycopg_pool")
+    if not pooled or "CONN_MAX_AGE" in found:
+        return {"CONN_MAX_AGE": 60} | found
+    # One for each of the 32 threads that poll at a time, and some for pages: each poll keeps its
+    # connection while it asks Rocket.Chat, and with fewer they would wait for each other.
+    found["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 40}} | found.get("OPTIONS", {})
+    return found
 
 
 DATABASES = {"default": database()}

@@ -10,6 +10,8 @@ import django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from importmonitor.watching import CONCURRENCY
+
 SETTINGS = Path(__file__).parent.parent / "project" / "settings.py"
 
 
@@ -38,6 +40,8 @@ def test_safe_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     database = found["DATABASES"]["default"]
     assert database["NAME"] == str(SETTINGS.parent.parent / "db.sqlite3")
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
+    assert database["OPTIONS"]["timeout"] > 5
 
 
 def test_three_variables_are_a_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,10 +184,27 @@ def test_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
         read(monkeypatch, DEBUG="off")
 
 
-def test_other_databases_keep_their_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(monkeypatch, DATABASE_URL="postgres://me:hush@db.example/name")
-    database = found["DATABASES"]["default"]
-    assert database["HOST"] == "db.example"
+def test_postgresql_pools_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgres://me:hush@db.example/name"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "psycopg_pool")
+    database = read(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]
+    # A thread that polls keeps its connection while it asks.
+    assert database["OPTIONS"]["pool"]["max_size"] > CONCURRENCY
+    assert database["CONN_HEALTH_CHECKS"] is True
+    # Django refuses both together.
+    assert "CONN_MAX_AGE" not in database
+    kept = read(monkeypatch, DATABASE_URL=f"{url}?conn_max_age=5")["DATABASES"]["default"]
+    assert kept["CONN_MAX_AGE"] == 5
+    assert "pool" not in kept.get("OPTIONS", {})
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://me:hush@db.example/name", "mysql://me:hush@db.example/name"]
+)
+def test_without_a_pool_connections_are_kept(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    database = read(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]
+    assert database["CONN_MAX_AGE"] > 0
     assert database["CONN_HEALTH_CHECKS"] is True
     assert "OPTIONS" not in database
 
