@@ -26,11 +26,11 @@ test: $(VENV)/test.stamp ## Run the tests (SQLite, loopback only).
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: bench
-bench: ## Measure, and print ratios (about five minutes; POSTGRES_URL and MARIADB_URL for more).
+bench: ## Measure, and print ratios (five minutes; FULL=1: twenty; POSTGRES_URL, MARIADB_URL).
 	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench.stamp
 	@[ -z "$$MARIADB_URL" ] || $(VENV)-bench/bin/python -c 'import MySQLdb' 2>/dev/null || \
 		$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c requirements/ci.txt mysqlclient
-	@$(VENV)-bench/bin/python -m benchmarks
+	@$(VENV)-bench/bin/python -m benchmarks $(if $(FULL),--full)
 
 .PHONY: setup
 setup: $(VENV)/test.stamp ## Make .venv with everything that the targets above need.

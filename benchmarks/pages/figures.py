@@ -1,7 +1,7 @@
 """Some of the admin's pages, the export and pruning at three sizes of history, as figures."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +17,7 @@ PAGES = (
     "the admin's index",
     "history: first page",
     "history: last page",
-    "history: by outcome failed",
+    "history: workspace, outcome",
     "history: searched by id",
     "history: searched by what nothing has",
     "operation: in the middle",
@@ -25,18 +25,18 @@ PAGES = (
 )
 
 
-def figures(times: int = 7) -> Iterator[Figure]:
+def figures(sizes: Sequence[int] = SIZES, times: int = 7) -> Iterator[Figure]:
     """Measure on SQLite; `python -m benchmarks.pages` does on PostgreSQL, and every page."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        sites = [stack.enter_context(running(count, "", folder)) for count in SIZES]
+        sites = [stack.enter_context(running(count, "", folder)) for count in sizes]
         yield from visits(sites, times)
         yield from exports(sites)
         yield from prunes(sites)
 
 
 def visits(sites: list[Site], times: int) -> Iterator[Figure]:
-    for name in sites[0].pages.keys() & set(PAGES):
+    for name in PAGES:
         few, *others = take([(site, site.pages[name]) for site in sites], times)
         for site, taken in zip(sites[1:], others, strict=True):
             yield Figure(

@@ -5,7 +5,7 @@
 Two looks: at the first, all operations are new; at the second, of each the status and a counter
 have changed. The others write the very rows that ours have left, and are given them: they compare
 nothing and parse nothing. Each measures in a transaction that is rolled back. Of very many, the
-loop writes but some, and its time is taken to grow with their number, as it does.
+others write but some, and their time is taken to grow with the number, as it does.
 
 Exit status: 0 the goals hold; 1 they do not.
 """

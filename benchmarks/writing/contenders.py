@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import django
@@ -25,8 +24,8 @@ from importmonitor.rocketchat.operation import Operation, parse_operation  # noq
 from importmonitor.sync import sync_workspace  # noqa: E402
 from project.simulator.clock import to_iso  # noqa: E402
 
-#: How many the loop writes at most.
-LOOPED = 1000
+#: How many the others write at most: their time grows with the number.
+LOOPED, WRITTEN_RAW = 1_000, 10_000
 FIRST_AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
 FOLLOWING: tuple[type[models.Model], ...] = (StatusTransition, ProgressSample)
 
@@ -54,6 +53,14 @@ class Left:
     operations: list[dict[str, Any]]
     following: dict[type[models.Model], list[tuple[int, dict[str, Any]]]]
 
+    def first(self, most: int) -> "Left":
+        """Return no more than so many operations of it, and what follows them."""
+        following = {
+            model: [(place, row) for place, row in rows if place < most]
+            for model, rows in self.following.items()
+        }
+        return Left(self.operations[:most], following)
+
 
 def measure(count: int) -> dict[str, list[float]]:
     """Return the seconds that each contender takes for two looks at so many, turn by turn."""
@@ -62,23 +69,14 @@ def measure(count: int) -> dict[str, list[float]]:
     call_command("migrate", verbosity=0)
     looks = [listing(count, changed=changed) for changed in (False, True)]
     lefts = left_by_ours(looks)
-    few = [
-        Left(
-            left.operations[:LOOPED],
-            {
-                model: [(place, row) for place, row in rows if place < LOOPED]
-                for model, rows in left.following.items()
-            },
-        )
-        for left in lefts
-    ]
-    factor = max(1.0, count / LOOPED)
-    turns = 9 if count < 1000 else 5 if count < 50_000 else 3
+    looped = [left.first(LOOPED) for left in lefts]
+    written = [statements(left.first(WRITTEN_RAW)) for left in lefts]
     jobs: dict[str, Callable[[], float]] = {
-        OURS: partial(timed, ours, looks),
-        LOOP: lambda: timed(loop, few) * factor,
-        RAW: partial(timed, raw, [statements(left) for left in lefts]),
+        OURS: lambda: timed(ours, looks),
+        LOOP: lambda: timed(loop, looped) * max(1.0, count / LOOPED),
+        RAW: lambda: timed(raw, written) * max(1.0, count / WRITTEN_RAW),
     }
+    turns = 9 if count < 1000 else 5 if count < 50_000 else 1
     gc.collect()
     gc.freeze()
     return by_turns(turns, jobs)
