@@ -6,7 +6,7 @@ from typing import Any
 from django.db import models
 from rest_framework import serializers
 
-from importmonitor import outcomes
+from importmonitor import exports, outcomes
 from importmonitor.health import Freshness, Looks, WorkspaceHealth
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
 
@@ -99,40 +99,8 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
 
     class Meta:
         model = ImportOperation
-        fields: tuple[str, ...] = (
-            "id",
-            "workspace",
-            "remote_id",
-            "type",
-            "importer_key",
-            "status",
-            "state",
-            "valid",
-            "outcome",
-            "stalled",
-            "remote_user_id",
-            "file",
-            "file_name",
-            "content_type",
-            "counters",
-            "percent",
-            "rate",
-            "seconds_left",
-            "duration_seconds",
-            "remote_started_at",
-            "remote_updated_at",
-            "started_at",
-            "first_seen_at",
-            "last_seen_at",
-            "last_progress_at",
-            "stalled_since",
-            "waiting_since",
-            "finished_at",
-            "modified_at",
-            "unreadable",
-            "note",
-            "sync",
-        )
+        # What is exported, and how old it is.
+        fields: tuple[str, ...] = (*exports.KEYS, "sync")
         read_only_fields = fields
 
     def get_outcome(self, operation: ImportOperation) -> str | None:
