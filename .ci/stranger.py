@@ -1,16 +1,27 @@
-"""Build the wheel, install it alone into a stranger's new project, and use it as the README says.
+"""Build the package, and use it in strangers' new projects as the README says.
 
-Run from the repository, with it on PYTHONPATH, by an interpreter that has `build`. Whatever goes
-wrong ends it with a non-zero status.
+    PYTHONPATH=. python .ci/stranger.py PYTHON:DJANGO...
+
+Each `PYTHON:DJANGO` is an interpreter and a version of Django, such as /usr/bin/python3.12:6.0. In
+a virtual environment of its own, with the wheel and nothing of the extras, a project is begun by
+Django's own `startproject`; what the README's section says is put into its files and typed, to the
+letter. Run from the repository, by an interpreter that has `build`. Whatever goes wrong ends it
+with a non-zero status.
 """
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from project.simulator.clock import Clock
@@ -18,9 +29,10 @@ from project.simulator.server import Server
 from project.simulator.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+SECTION = "## In an existing project\n"
 WANTED = (
     "importmonitor/py.typed",
-    "importmonitor/migrations/0003_faces.py",
+    "importmonitor/migrations/0004_faster_filters.py",
     "importmonitor/locale/de/LC_MESSAGES/django.mo",
     "importmonitor/locale/pt_BR/LC_MESSAGES/django.mo",
     "importmonitor/static/importmonitor/admin.css",
@@ -31,24 +43,39 @@ WANTED = (
     "importmonitor/templates/admin/importmonitor/apitoken/made.html",
     "importmonitor/templatetags/importmonitor.py",
 )
-SETTINGS = """
-INSTALLED_APPS += ["importmonitor"]
+#: The modules that want an extra; all others have to do without.
+OF_EXTRAS = (
+    "importmonitor.api.filters",
+    "importmonitor.api.openapi",
+    "importmonitor.api.rest_urls",
+    "importmonitor.api.views",
+    "importmonitor.contrib",
+)
+#: What the README leaves to other pages: somebody who is told.
+CHANNEL = """
 ALLOWED_HOSTS = ["testserver"]
-IMPORTMONITOR = {{
-    "WORKSPACES": {{"default": {{"URL": {url!r}, "USER_ID": "u", "AUTH_TOKEN": "t"}}}},
+IMPORTMONITOR |= {
     "BASE_URL": "http://testserver",
-    "CHANNELS": {{
-        "ops": {{
+    "CHANNELS": {
+        "ops": {
             "BACKEND": "importmonitor.alerts.channels.EmailChannel",
             "TO": ["ops@example.org"],
-        }},
-    }},
-}}
+        },
+    },
+}
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 """
-URLS = """
-from django.urls import include
-urlpatterns += [path("chat/", include("importmonitor.urls"))]
+IMPORT_ALL = """
+import json, pkgutil
+from importlib import import_module
+import importmonitor
+missing = {}
+for module in pkgutil.walk_packages(importmonitor.__path__, "importmonitor.", onerror=lambda _: 0):
+    try:
+        import_module(module.name)
+    except ModuleNotFoundError as error:
+        missing[module.name] = error.name
+print(json.dumps(missing))
 """
 USE = """
 import json
@@ -68,54 +95,109 @@ print(json.dumps([page.status_code, "acme.zip" in page.text, answer.status_code,
 """
 
 
-def main() -> None:
+def main(strangers: list[str]) -> None:
+    if not strangers:
+        sys.exit("Name at least one PYTHON:DJANGO.")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        run(sys.executable, "-m", "build", "--outdir", folder / "dist", REPOSITORY)
-        (wheel,) = (folder / "dist").glob("*.whl")
-        names = zipfile.ZipFile(wheel).namelist()
-        missing = [wanted for wanted in WANTED if wanted not in names]
-        foreign = [
-            name for name in names if not name.startswith(("importmonitor/", "importmonitor-"))
-        ]
-        assert not missing, f"the wheel lacks {missing}"
-        assert not foreign, f"the wheel holds {foreign}"
-        run(sys.executable, "-m", "venv", folder / "venv")
-        python = folder / "venv" / "bin" / "python"
-        run(python, "-m", "pip", "install", "--quiet", wheel)
-        run(python, "-m", "django", "startproject", "stranger", folder)
-        clock = Clock(datetime.now(UTC))
-        workspace = Workspace(clock, rate_limit=None)
-        workspace.add_user("u", "t")
-        remote_id = workspace.start_import("slack", file_name="acme.zip")
-        clock.advance(300)
-        with Server(workspace) as server:
-            append(folder / "stranger" / "settings.py", SETTINGS.format(url=server.url))
-            append(folder / "stranger" / "urls.py", URLS)
-            manage = folder / "manage.py"
-            run(python, manage, "check", "--fail-level", "WARNING")
-            run(python, manage, "migrate", "--verbosity", "0")
-            run(python, manage, "makemigrations", "--check", "--dry-run", "importmonitor")
-            run(python, manage, "check", "--database", "default", "--fail-level", "WARNING")
-            run(python, manage, "check_rocketchat")
-            run(python, manage, "sync_import_status", "--format", "json")
-            clock.advance(600)
-            # The extras are not there: no Apprise, and lines in place of bars.
-            told = run(python, manage, "sync_import_status", "--watch", "--until-finished")
-            assert "acme.zip: done" in told, told
-            assert "Subject: [importmonitor] default: import finished" in told, told
-            assert "ops: delivered" in run(python, manage, "send_test_alert")
-            run(python, manage, "prune_import_history", "--older-than", "1")
-        *_, last = run(python, manage, "shell", "--command", USE).splitlines()
-        page, listed, status, body = json.loads(last)
-        assert (page, listed, status) == (200, True, 200), last
-        assert body["operation"]["_id"] == remote_id, last
-    sys.stdout.write("A stranger's project works with the wheel alone.\n")
+        dist = Path(name) / "dist"
+        # The wheel is built of the sdist, so that is complete too.
+        run(sys.executable, "-m", "build", "--outdir", dist, REPOSITORY)
+        (wheel,), (_sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+        look_into(wheel)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for told in pool.map(partial(stranger, wheel, Path(name)), strangers):
+                sys.stdout.write(f"{told}\n")
+                sys.stdout.flush()
 
 
-def run(*command: str | Path) -> str:
+def look_into(wheel: Path) -> None:
+    """See that all of the package is in the wheel, and nothing else."""
+    names = zipfile.ZipFile(wheel).namelist()
+    missing = [wanted for wanted in WANTED if wanted not in names]
+    foreign = [name for name in names if not name.startswith(("importmonitor/", "importmonitor-"))]
+    assert not missing, f"the wheel lacks {missing}"
+    assert not foreign, f"the wheel holds {foreign}"
+
+
+def stranger(wheel: Path, within: Path, wanted: str) -> str:
+    """Begin a project and use the package in it; return what to say of it."""
+    interpreter, _, django = wanted.rpartition(":")
+    folder = Path(tempfile.mkdtemp(dir=within))
+    run(interpreter, "-m", "venv", folder / "venv")
+    python, manage = folder / "venv" / "bin" / "python", folder / "manage.py"
+    run(python, "-m", "pip", "install", "--quiet", f"django=={django}.*")
+    run(python, "-m", "django", "startproject", "stranger", folder)
+    clock = Clock(datetime.now(UTC))
+    workspace = Workspace(clock, rate_limit=None)
+    workspace.add_user("u", "t")
+    remote_id = workspace.start_import("slack", file_name="acme.zip")
+    clock.advance(300)
+    with Server(workspace) as server:
+        names = ("ROCKETCHAT_URL", "ROCKETCHAT_USER_ID", "ROCKETCHAT_AUTH_TOKEN")
+        environment = dict(zip(names, (server.url, "u", "t"), strict=True))
+        follow_readme(folder, python, wheel, environment)
+        used = partial(run, python, manage, environment=environment)
+        used("check", "--fail-level", "WARNING")
+        used("makemigrations", "--check", "--dry-run", "importmonitor")
+        see_no_extras(python, used)
+        append(folder / "stranger" / "settings.py", CHANNEL)
+        clock.advance(600)
+        # No Apprise, and lines in place of bars.
+        told = used("sync_import_status", "--watch", "--until-finished")
+        assert "acme.zip: done" in told, told
+        assert "Subject: [importmonitor] default: import finished" in told, told
+        assert "ops: delivered" in used("send_test_alert")
+        used("prune_import_history", "--older-than", "1")
+    *_, last = used("shell", "--command", USE).splitlines()
+    page, listed, status, body = json.loads(last)
+    assert (page, listed, status) == (200, True, 200), last
+    assert body["operation"]["_id"] == remote_id, last
+    versions = run(
+        python, "-c", "import django, sys; print(sys.version.split()[0], django.__version__)"
+    )
+    return "Python {}, Django {}: works with the wheel alone.".format(*versions.split())
+
+
+def follow_readme(folder: Path, python: Path, wheel: Path, environment: Mapping[str, str]) -> None:
+    """Do what the README says, to the letter; but install the wheel that was just built."""
+    section = (REPOSITORY / "README.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    settings, urls = code.split("# urls.py", 1)
+    append(folder / "stranger" / "settings.py", settings)
+    append(folder / "stranger" / "urls.py", f"# {urls}")
+    typed = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
+    assert typed[0] == "pip install importmonitor", typed
+    assert "manage.py sync_import_status" in typed, typed
+    run(python, "-m", "pip", "install", "--quiet", wheel)
+    for line in typed[1:]:
+        name, *arguments = shlex.split(line)
+        assert name == "manage.py", line
+        run(python, folder / name, *arguments, environment=environment)
+
+
+def see_no_extras(python: Path, used: "partial[str]") -> None:
+    """See that no extra is installed, and that what wants none can be imported."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    extras = {
+        re.split(r"[^\w-]", each)[0].lower()
+        for wanted in project["optional-dependencies"].values()
+        for each in wanted
+    }
+    installed = json.loads(run(python, "-m", "pip", "list", "--format", "json"))
+    found = extras & {each["name"].lower() for each in installed}
+    assert len(extras) > 4, extras
+    assert not found, f"installed: {found}"
+    missing = json.loads(
+        used("shell", "--verbosity", "0", "--command", IMPORT_ALL).splitlines()[-1]
+    )
+    broken = {name: why for name, why in missing.items() if not name.startswith(OF_EXTRAS)}
+    assert missing, "everything could be imported: are the extras there?"
+    assert not broken, f"without the extras, not to be imported: {broken}"
+
+
+def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a command; return what it printed, or end with it."""
-    environment = {
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("DJANGO_", "ROCKETCHAT_", "COVERAGE_", "PYTHON"))
@@ -125,7 +207,7 @@ def run(*command: str | Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        env=environment,
+        env=kept | dict(environment or {}),
         timeout=600,
     )
     if done.returncode != 0:
@@ -138,4 +220,4 @@ def append(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
