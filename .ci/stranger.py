@@ -63,7 +63,11 @@ IMPORTMONITOR |= {
         },
     },
 }
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+CONSOLE = "django.core.mail.backends.console.EmailBackend"
+if "MAILERS" in globals():  # Django 6.1 and later
+    MAILERS["default"] = {"BACKEND": CONSOLE}
+else:
+    EMAIL_BACKEND = CONSOLE
 """
 IMPORT_ALL = """
 import json, pkgutil
