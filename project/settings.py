@@ -10,7 +10,6 @@ import os
 import re
 from contextlib import suppress
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +140,17 @@ def database() -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         } | found.get("OPTIONS", {})
-    # Opening a connection takes longer than most of what is asked over it, on SQLite too.
     found = {"CONN_HEALTH_CHECKS": True} | found
-    pooled = found["ENGINE"].endswith("postgresql") and find_spec("psycopg_pool")
-    if not pooled or "CONN_MAX_AGE" in found:
-        return {"CONN_MAX_AGE": 60} | found
-    # One for each of the 32 threads that poll at a time, and some for pages: each poll keeps its
-    # connection while it asks Rocket.Chat, and with fewer they would wait for each other.
-    found["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 40}} | found.get("OPTIONS", {})
-    return found
+    options = found.get("OPTIONS", {})
+    if found["ENGINE"].endswith("postgresql") and options.get("pool") == "true":
+        # One for each of the 32 threads that poll at a time, and some for pages: each poll keeps
+        # its connection while it asks Rocket.Chat, and with fewer they would wait for each other.
+        return found | {
+            "OPTIONS": options | {"pool": {"min_size": 1, "max_size": 40, "timeout": 5}}
+        }
+    # Opening a connection takes longer than most of what is asked over it, on SQLite too. Keeping
+    # it is as fast as a pool, and tells at once why a server cannot be reached.
+    return {"CONN_MAX_AGE": 60} | found
 
 
 DATABASES = {"default": database()}
@@ -182,6 +183,10 @@ WHITENOISE_USE_FINDERS = True
 CELERY_BROKER_URL = text("CELERY_BROKER_URL") or None
 #: In seconds: how often all workspaces are polled by Celery.
 CELERY_SYNC_EVERY = number("CELERY_SYNC_EVERY") if text("CELERY_SYNC_EVERY") else 60.0
+if not isinstance(CELERY_SYNC_EVERY, float) or not 1 <= CELERY_SYNC_EVERY <= 86_400:
+    raise ImproperlyConfigured(
+        f"CELERY_SYNC_EVERY is {CELERY_SYNC_EVERY!r}: give a number of seconds, from 1 to 86400."
+    )
 
 LOGGING = {
     "version": 1,

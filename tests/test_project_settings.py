@@ -184,29 +184,31 @@ def test_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
         read(monkeypatch, DEBUG="off")
 
 
-def test_postgresql_pools_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    url = "postgres://me:hush@db.example/name"
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "psycopg_pool")
+@pytest.mark.parametrize(
+    "url", ["postgres://me:hush@db.example/name", "mysql://me:hush@db.example/name"]
+)
+def test_connections_are_kept(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    database = read(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]
+    assert database["HOST"] == "db.example"
+    assert database["CONN_MAX_AGE"] > 0
+    assert database["CONN_HEALTH_CHECKS"] is True
+    assert "OPTIONS" not in database
+
+
+def test_postgresql_can_pool_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgres://me:hush@db.example/name?pool=true"
     database = read(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]
     # A thread that polls keeps its connection while it asks.
     assert database["OPTIONS"]["pool"]["max_size"] > CONCURRENCY
     assert database["CONN_HEALTH_CHECKS"] is True
     # Django refuses both together.
     assert "CONN_MAX_AGE" not in database
-    kept = read(monkeypatch, DATABASE_URL=f"{url}?conn_max_age=5")["DATABASES"]["default"]
-    assert kept["CONN_MAX_AGE"] == 5
-    assert "pool" not in kept.get("OPTIONS", {})
 
 
-@pytest.mark.parametrize(
-    "url", ["postgres://me:hush@db.example/name", "mysql://me:hush@db.example/name"]
-)
-def test_without_a_pool_connections_are_kept(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    database = read(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]
-    assert database["CONN_MAX_AGE"] > 0
-    assert database["CONN_HEALTH_CHECKS"] is True
-    assert "OPTIONS" not in database
+@pytest.mark.parametrize("value", ["soon", "0", "-60", "nan", "inf"])
+def test_rounds_that_cannot_be(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="CELERY_SYNC_EVERY"):
+        read(monkeypatch, CELERY_SYNC_EVERY=value)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "oracel://me:hush@db", "postgres://me:hush@db:x/y"])
