@@ -89,6 +89,14 @@ def test_only_the_client_imports_requests() -> None:
     assert users == ["rocketchat/client.py"]
 
 
+def test_no_face_for_programs_asks_rocketchat() -> None:
+    """Whoever asks them, as often as he likes, has Rocket.Chat asked nothing."""
+    asking = {"importmonitor.looking", "importmonitor.sync", "importmonitor.rocketchat.client"}
+    for folder in ("api", "contrib/prometheus", "templatetags"):
+        for path in (PACKAGE / folder).rglob("*.py"):
+            assert not asking & set(imports(path)), path
+
+
 def test_the_remote_side_knows_no_django() -> None:
     for path in (PACKAGE / "rocketchat").glob("*.py"):
         assert not any(name.split(".")[0] in {"django", "rest_framework"} for name in imports(path))

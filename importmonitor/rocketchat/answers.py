@@ -180,7 +180,9 @@ def _until(answer: Answer, word: str) -> datetime:
 
 
 def _redirect_advice(workspace: Workspace, answer: Answer) -> str:
-    target = quotable(workspace, answer.headers.get("Location", ""))
+    # Without a name and password, should somebody have put some into it.
+    location = re.sub(r"(?<=//)[^/?#]*@", "", answer.headers.get("Location", ""))
+    target = quotable(workspace, location)
     if not target:
         return "It is a redirect to nowhere. Look at the proxy in front of Rocket.Chat."
     advice = (

@@ -337,6 +337,17 @@ FAKED = [
             headers={"Location": CHAT + PATH},
         ),
     ),
+    Case(
+        "a redirect with a password",
+        NotRocketChat,
+        (f"points to '{CHAT}{PATH}'", f"set its URL to {CHAT}"),
+        faked(
+            "<html>Moved</html>",
+            301,
+            "text/html",
+            headers={"Location": CHAT.replace("//", "//somebody:hush@") + PATH},
+        ),
+    ),
 ]
 
 

@@ -431,3 +431,18 @@ def test_ids_that_differ_by_case_are_two_operations(rocketchat: Workspace) -> No
         rocketchat.clock.advance(7200)
         poll(rocketchat)
     assert ImportOperation.objects.count() == 2
+
+
+def test_ids_that_differ_by_case_in_one_list(rocketchat: Workspace) -> None:
+    """Their rows are written, and read again, at once."""
+    ids = ("7PbvsnKJD9ZAqw38C", "7pbvsnKJD9ZAqw38C", "7PBVSNKJD9ZAQW38C")
+    common = {"type": "CSV", "importerKey": "csv", "status": "importer_importing_users"}
+    for hour, remote_id in enumerate(ids):
+        document = common | {"_id": remote_id, "ts": f"2026-01-05T1{hour}:00:00.000Z"}
+        rocketchat.put_operation(document | {"valid": True, "_updatedAt": document["ts"]})
+    rocketchat.clock.advance(7200)
+    poll(rocketchat)
+    told = ImportOperation.objects.order_by("started_at").values_list("remote_id", "end_reason")
+    assert list(told) == [(ids[0], "superseded"), (ids[1], "superseded"), (ids[2], "")]
+    transitions = StatusTransition.objects.order_by("pk")
+    assert [each.operation.remote_id for each in transitions] == list(ids)
