@@ -17,7 +17,6 @@ import os
 import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -42,8 +41,8 @@ from benchmarks.endpoint.servers import (
     serving,
 )
 from benchmarks.figures import Figure, at_least
-from benchmarks.hosts import BASE_DIR, TOKEN, USER_ID, migrated
-from benchmarks.processes import CannotMeasure
+from benchmarks.hosts import TOKEN, USER_ID, migrated
+from benchmarks.processes import CannotMeasure, run
 from project.simulator.clock import Clock
 from project.simulator.server import Server
 from project.simulator.workspace import Workspace
@@ -185,17 +184,8 @@ def measure(
 
 def prepared(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Prepare the database; return the headers of those who ask."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.endpoint.prepare"],
-        cwd=BASE_DIR,
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise CannotMeasure(f"The database could not be prepared:\n{done.stderr}")
-    told: dict[str, dict[str, str]] = json.loads(done.stdout)
+    done = run(environment, [sys.executable, "-m", "benchmarks.endpoint.prepare"])
+    told: dict[str, dict[str, str]] = json.loads(done.out)
     return told
 
 

@@ -29,10 +29,12 @@ from pathlib import Path
 
 from benchmarks.databases import throw_away
 from benchmarks.hosts import BASE_DIR, migrated
+from benchmarks.processes import run
 from benchmarks.workers.workspaces import serve
 
 #: Seconds for which a lost poll's lease outlasts the workspace's deadline (importmonitor.looking).
 LEASE_MARGIN = 5.0
+CELERY = (sys.executable, "-m", "celery", "-A", "project.celery")
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def main() -> int:
             "CELERY_BROKER_URL": options.broker,
             "CELERY_SYNC_EVERY": str(options.every),
         }
-        run(environment, "manage.py", "migrate", "--verbosity", "0")
-        run(environment, "-m", "celery", "-A", "project.celery", "purge", "--force")
+        run(environment, [sys.executable, "manage.py", "migrate", "--verbosity", "0"])
+        run(environment, [*CELERY, "purge", "--force"])
         workers = [
             stack.enter_context(worker(number, options.concurrency, environment, folder))
             for number in range(options.workers)
@@ -149,20 +151,6 @@ def wait_for_polls(workspaces: Workspaces, count: int, seconds: float) -> None:
         time.sleep(0.2)
 
 
-def run(environment: Mapping[str, str], *command: str) -> None:
-    """Run a command of the project; ends the benchmark if it fails."""
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=BASE_DIR,
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}:\n{done.stdout}{done.stderr}")
-
-
 @contextmanager
 def served(options: argparse.Namespace) -> Iterator[Workspaces]:
     """Serve the workspaces."""
@@ -206,7 +194,7 @@ def celery(
     """Run one of Celery's commands, and end all of its processes afterwards."""
     with (folder / "celery.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "project.celery", *command],
+            [*CELERY, *command],
             cwd=BASE_DIR,
             env=dict(environment),
             stdout=log,

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
+from tests.admin.tokens import ALL
 from tests.api.helpers import make_user
 
 LogIn = Callable[..., Client]
@@ -34,4 +36,17 @@ def root(db: None) -> Client:
     """A superuser's browser."""
     client = Client()
     client.force_login(make_user("root", is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    """Somebody of the staff who may do everything with API tokens, and see imports."""
+    return make_user("ada", *ALL, "run-import", is_staff=True)
+
+
+@pytest.fixture
+def hers(ada: User) -> Client:
+    client = Client()
+    client.force_login(ada)
     return client

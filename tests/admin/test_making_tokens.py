@@ -30,19 +30,6 @@ from tests.api.helpers import NOON, RUNNING, make_user, sync
 urlpatterns = [path("admin/", admin.site.urls)]
 
 
-@pytest.fixture
-def ada(db: None) -> User:
-    """Somebody of the staff who may do everything with API tokens, and see imports."""
-    return make_user("ada", *ALL, "run-import", is_staff=True)
-
-
-@pytest.fixture
-def hers(ada: User) -> Client:
-    client = Client()
-    client.force_login(ada)
-    return client
-
-
 class TestShownOnce:
     """The text of a token is in one answer, and nowhere else."""
 

@@ -20,19 +20,6 @@ from tests.api.helpers import NOON, RUNNING, make_user, sync
 
 
 @pytest.fixture
-def ada(db: None) -> User:
-    """Somebody of the staff who may do everything with API tokens, and see imports."""
-    return make_user("ada", *ALL, "run-import", is_staff=True)
-
-
-@pytest.fixture
-def hers(ada: User) -> Client:
-    client = Client()
-    client.force_login(ada)
-    return client
-
-
-@pytest.fixture
 def foreign(db: None) -> ApiToken:
     """A token of a superuser's."""
     user = make_user("boss", is_staff=True, is_superuser=True)
