@@ -17,6 +17,10 @@ if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 from project.settings import *  # noqa: F403 - after the environment that it reads
+from project.settings import DATABASES
+
+# The threads of a live server end, and leave behind what they keep.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
 
 # DRF's own default: a host may let in by more than this project does.
 REST_FRAMEWORK = {

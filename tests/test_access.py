@@ -122,9 +122,12 @@ TABLE: dict[str, Row] = {
     "api/import-operations/<int:pk>/samples/": api(SEERS),
     "api/import-operations/<path:rest>/": Row((EVERYBODY, "404")),
     "api/workspaces/": api(SEERS),
+    "api/workspaces/<path:rest>/": Row((EVERYBODY, "404")),
     "api/schema/": Row((EVERYBODY, "200 200 405 405 405 405 200 405")),
     "api/docs/": Row((EVERYBODY, "200 200 405 405 405 405 405 405")),
     # Rocket.Chat's, for `default` and for every workspace.
+    "api/v1": Row((EVERYBODY, "404")),
+    "workspaces/<str:alias>/api/v1": Row((EVERYBODY, "404")),
     **{
         f"{place}{endpoint}": answer
         for place in ("api/v1/", "workspaces/<str:alias>/api/v1/")

@@ -2,13 +2,14 @@
 
 from http import HTTPStatus
 
-from django.db import Error, connection
+from django.db import Error, connection, transaction
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 
+@transaction.non_atomic_requests  # where each request has one, it would fail before this is asked
 @csrf_exempt  # so that a wrong method is told as such, and not as a forged form
 @never_cache
 @require_safe

@@ -23,12 +23,22 @@ _MANY = 1000
 
 
 class Key(NamedTuple):
-    """Who asks for what: the credentials as they came, whether they are good or not."""
+    """Who asks for what: the credentials as they came, whether they are good or not.
+
+    `token` is a digest: this is no place to keep the text of one.
+    """
 
     endpoint: str
     workspace: str
     user_id: str
     token: str
+
+
+class Beginning(NamedTuple):
+    """When an answer began to be made, in which generation and on the monotonic clock."""
+
+    generation: int
+    at: float
 
 
 @dataclass(frozen=True)
@@ -50,9 +60,9 @@ _answers: dict[Key, Answer] = {}
 _generation = 0
 
 
-def generation() -> int:
-    """Return what changes whenever everything is forgotten."""
-    return _generation
+def begin() -> Beginning:
+    """Note that an answer begins to be made: what it tells may be as old as that."""
+    return Beginning(_generation, time.monotonic())
 
 
 def recall(key: Key) -> Answer | None:
@@ -61,22 +71,21 @@ def recall(key: Key) -> Answer | None:
     return answer if answer and time.monotonic() < answer.expires_at else None
 
 
-def remember(key: Key, made_in: int, **answer: Any) -> None:
-    """Remember an answer for as long as the settings say.
+def remember(key: Key, begun: Beginning, **answer: Any) -> None:
+    """Remember an answer for as long as the settings say, from when it began to be made.
 
-    Unless something has changed since the generation in which it began to be made: it may tell of
-    what was before.
+    Unless something has changed since: it may tell of what was before.
     """
     lasting = conf.options().remember_for.total_seconds()
-    if not lasting or made_in != _generation:
-        return
     now = time.monotonic()
+    if begun.generation != _generation or begun.at + lasting <= now:
+        return
     if len(_answers) >= _MANY:
         for each, found in list(_answers.items()):
             if found.expires_at <= now:
                 _answers.pop(each, None)
     if len(_answers) < _MANY:
-        _answers[key] = Answer(expires_at=now + lasting, **answer)
+        _answers[key] = Answer(expires_at=begun.at + lasting, **answer)
 
 
 def forget_all(*, using: str | None = None, **_signal: Any) -> None:

@@ -17,4 +17,5 @@ urlpatterns = [
     # Else a program would get the site's own page.
     path("import-operations/<path:rest>/", problems.not_found),
     path("workspaces/", views.WorkspaceList.as_view(), name="workspace-list"),
+    path("workspaces/<path:rest>/", problems.not_found),
 ]

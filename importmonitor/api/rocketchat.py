@@ -8,8 +8,9 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import DataError
+from django.core.signals import got_request_exception
 from django.db.models import TextField
 from django.db.models.functions import Cast
 from django.http import (
@@ -22,16 +23,16 @@ from django.http import (
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date
+from django.utils.log import log_response
 from rest_framework import exceptions
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
+from rest_framework.views import set_rollback
 
 import importmonitor
 from importmonitor import conf
 from importmonitor.api import memory, wire
-from importmonitor.api.authentication import RocketChatTokenAuthentication
+from importmonitor.api.authentication import RocketChatTokenAuthentication, TokenView
 from importmonitor.api.throttling import CallThrottle, caller
 from importmonitor.health import freshness
 from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
@@ -68,7 +69,7 @@ class Seen:
         return f'"{found.hexdigest()[:32]}"'
 
 
-class RocketChatView(APIView):
+class RocketChatView(TokenView):
     """What Rocket.Chat's GET endpoints have in common: credentials, limit, parameters, permission.
 
     In this order, which is Rocket.Chat's: 401, then 429, then 400, then 403.
@@ -76,6 +77,7 @@ class RocketChatView(APIView):
 
     permission: ClassVar[str] = "run-import"
     takes_parameters: ClassVar[bool] = False
+    tokens = (RocketChatTokenAuthentication,)
     http_method_names = ["get", "head", "options"]
 
     def seen(self, alias: str, good: SyncPeriod) -> Seen:
@@ -86,15 +88,6 @@ class RocketChatView(APIView):
         """Return what the endpoint answers, as it is to be encoded."""
         raise NotImplementedError
 
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """Take Rocket.Chat's headers, or whatever else the host lets in to its own API."""
-        others = [
-            each
-            for each in super().get_authenticators()
-            if not isinstance(each, RocketChatTokenAuthentication)
-        ]
-        return [RocketChatTokenAuthentication(), *others]
-
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # Before the credentials, as Rocket.Chat does.
         if (request.method or "").lower() not in self.http_method_names:
@@ -102,7 +95,7 @@ class RocketChatView(APIView):
         if request.method == "OPTIONS":
             return wire.options(request)
         self.throttle = CallThrottle()
-        self.generation = memory.generation()
+        self.begun = memory.begin()
         self.key = _key(request, type(self).__name__, kwargs["alias"])
         known = memory.recall(self.key) if self.key else None
         response: HttpResponseBase | None = self._again(request, known) if known else None
@@ -120,16 +113,14 @@ class RocketChatView(APIView):
                 return None
             response = wire.response(HTTPStatus.OK, known.body)
         if not self.throttle.allow(known.caller):
-            return wire.refusal(exceptions.Throttled(wait=self.throttle.wait()))
+            refused = wire.refusal(exceptions.Throttled(wait=self.throttle.wait()))
+            wire.add_headers(refused, self.default_response_headers)
+            return refused
         wire.add_headers(response, known.headers)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        try:
-            self.perform_authentication(request)
-        except DataError:
-            # A name that no database can look for, as in Basic credentials with a NUL in them.
-            raise exceptions.AuthenticationFailed from None
+        self.perform_authentication(request)
         if not getattr(request.user, "is_authenticated", False):
             raise exceptions.NotAuthenticated
         self.check_throttles(request)
@@ -168,7 +159,7 @@ class RocketChatView(APIView):
         if self.key is not None:
             memory.remember(
                 self.key,
-                self.generation,
+                self.begun,
                 caller=caller(request, self),
                 etag=seen.etag,
                 last_modified=modified,
@@ -178,14 +169,28 @@ class RocketChatView(APIView):
         return response
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override] # not rendered by DRF
-        """Answer every error in Rocket.Chat's words; what is no error of the caller's is raised."""
+        """Answer every error in Rocket.Chat's words, our own too: its clients break on HTML."""
         if isinstance(exc, Http404):
             return wire.not_found(self.request)
         if isinstance(exc, PermissionDenied):
             exc = exceptions.PermissionDenied()
-        if not isinstance(exc, exceptions.APIException):
+        if isinstance(exc, exceptions.APIException):
+            return wire.refusal(exc)
+        if settings.DEBUG or settings.DEBUG_PROPAGATE_EXCEPTIONS:
             raise exc
-        return wire.refusal(exc)
+        # Reported as Django reports what it catches itself (django.core.handlers.exception).
+        set_rollback()
+        got_request_exception.send(sender=type(self), request=self.request)
+        response = wire.internal_error()
+        log_response(
+            "%s: %s",
+            response.reason_phrase,
+            self.request.path,
+            response=response,
+            request=self.request,
+            exception=exc,
+        )
+        return response
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -270,7 +275,8 @@ def _key(request: HttpRequest, endpoint: str, alias: str) -> memory.Key | None:
     user_id, token = request.META.get("HTTP_X_USER_ID"), request.META.get("HTTP_X_AUTH_TOKEN")
     if user_id is None or token is None or request.META.get("QUERY_STRING"):
         return None
-    return memory.Key(endpoint, alias, user_id, token)
+    digest = hashlib.blake2s(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return memory.Key(endpoint, alias, user_id, digest)
 
 
 def _unchanged(request: HttpRequest, etag: str, modified: int) -> HttpResponse | None:

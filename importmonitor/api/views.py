@@ -12,7 +12,6 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import http_date
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import generics
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -21,10 +20,7 @@ from rest_framework.settings import api_settings
 
 import importmonitor
 from importmonitor import conf, health
-from importmonitor.api.authentication import (
-    BearerAuthentication,
-    RocketChatTokenAuthentication,
-)
+from importmonitor.api.authentication import TokenView
 from importmonitor.api.filters import OperationFilter
 from importmonitor.api.pagination import NewestFirst, OldestFirst, WorkspacePages
 from importmonitor.api.permissions import MaySeeImports
@@ -40,7 +36,7 @@ from importmonitor.api.throttling import CallThrottle
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
 
 
-class RestView(generics.GenericAPIView[Any]):
+class RestView(TokenView, generics.GenericAPIView[Any]):
     """What the views have in common: who may ask, how often, how answers and errors are told."""
 
     permission_classes = [MaySeeImports]
@@ -51,12 +47,6 @@ class RestView(generics.GenericAPIView[Any]):
     filter_backends: list[Any] = []
     #: The parameters that are understood. Any other is an error: it was meant to do something.
     parameters: frozenset[str] = frozenset()
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """Take our tokens, or whatever else the host lets in to its own API."""
-        ours = (RocketChatTokenAuthentication, BearerAuthentication)
-        others = [each for each in super().get_authenticators() if not isinstance(each, ours)]
-        return [*(each() for each in ours), *others]
 
     def get_exception_handler(self) -> Any:
         return problem_handler

@@ -29,6 +29,7 @@ TOO_MANY = (
     "Error, too many requests. Please slow down. You must wait {} seconds before trying this "
     "endpoint again. [error-too-many-requests]"
 )
+INTERNAL_ERROR = "Internal server error"
 NOT_FOUND = b"404 Not Found"
 #: What Rocket.Chat says to a browser's question whether a page of another site may ask; its
 #: setting `API_Enable_CORS` is off unless somebody turns it on.
@@ -96,6 +97,12 @@ def refusal(error: exceptions.APIException) -> HttpResponse:
             # It comes from one of the host's own authenticators.
             body["error"] = str(error)
     return response(status, encode(body))
+
+
+def internal_error() -> HttpResponse:
+    """Answer that something went wrong here."""
+    body = {"success": False, "error": INTERNAL_ERROR}
+    return response(HTTPStatus.INTERNAL_SERVER_ERROR, encode(body))
 
 
 def time(moment: datetime) -> str:

@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from importmonitor.models.fields import ExactCharField
 from importmonitor.models.prepared import Param, Prepared, columns
@@ -35,6 +36,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         )
         return token, text
 
+    @sensitive_variables()
     def authenticate(self, text: str, user_id: str | None = None) -> "ApiToken | None":
         """Return the live token of that text, and of that user if one is given, or None.
 
@@ -52,6 +54,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
             return None
         return token
 
+    @sensitive_variables()
     def _by_prefix(self, prefix: str) -> "ApiToken | None":
         """Return the token of that prefix, its user read with it."""
         row = _token_and_user.first(self.db, prefix=prefix)
@@ -120,5 +123,6 @@ _token_and_user = Prepared(
 )
 
 
+@sensitive_variables()
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

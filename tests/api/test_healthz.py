@@ -34,3 +34,9 @@ def test_a_database_that_cannot_even_be_opened(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(connection, "cursor", refuse)
     assert Client().get(PATH).status_code == 503
+
+
+def test_where_each_request_has_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django begins it before the view, and what that raises nobody could tell."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    test_a_database_that_cannot_even_be_opened(monkeypatch)

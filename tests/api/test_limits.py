@@ -271,6 +271,8 @@ class TestFromMemory:
         found = [ask() for _ in range(5)]
         assert [each.status_code for each in found] == [200, 200, 200, 429, 429]
         assert [remaining(each) for each in found] == ["2", "1", "0", "0", "0"]
+        assert_rocketchat(found[-1], 429)
+        assert found[-1]["Vary"] == found[0]["Vary"]
 
     def test_a_new_window_is_a_whole_one(
         self, clock: Clock, ask: Any, settings: Any, traveller: time_machine.Traveller
@@ -307,6 +309,6 @@ class TestFromMemory:
         for number in range(1_000):
             key = memory.Key("Endpoint", "default", str(number), "token")
             memory.remember(
-                key, memory.generation(), caller="", etag="", last_modified=0, headers={}, body=b""
+                key, memory.begin(), caller="", etag="", last_modified=0, headers={}, body=b""
             )
         assert remaining(ask()) == "4"

@@ -38,10 +38,36 @@ def key(number: int) -> memory.Key:
 
 
 def remember(number: int) -> None:
-    made_in = memory.generation()
+    made_in = memory.begin()
     memory.remember(
         key(number), made_in, caller="", etag='"a"', last_modified=0, headers={}, body=b"{}"
     )
+
+
+def test_an_answer_that_took_its_time_is_remembered_for_what_is_left_of_the_second(
+    clock: Clock, client: Client, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process revokes the token while the answer is made; it lives a second in all."""
+    sync(RUNNING)
+    encode = wire.encode
+
+    def slowly(body: Any) -> bytes:
+        ApiToken.objects.all()._raw_delete("default")  # no signal is sent in this process
+        clock.now += 0.9
+        return encode(body)
+
+    monkeypatch.setattr(wire, "encode", slowly)
+    assert client.get(PATH, headers=headers).status_code == 200
+    monkeypatch.setattr(wire, "encode", encode)
+    clock.now += 0.2
+    assert client.get(PATH, headers=headers).status_code == 401
+
+
+def test_no_token_is_kept(clock: Clock, client: Client, headers: dict[str, str]) -> None:
+    sync(RUNNING)
+    assert client.get(PATH, headers=headers).status_code == 200
+    assert memory._answers
+    assert headers["X-Auth-Token"] not in repr(memory._answers)
 
 
 def test_a_permission_that_this_process_deletes_is_gone_at_once(clock: Clock, ask: Any) -> None:
@@ -76,7 +102,7 @@ def test_what_is_remembered_before_a_commit_is_forgotten_by_it(clock: Clock, ask
     with transaction.atomic():
         ApiToken.objects.all().delete()
         # Another thread, which does not see that yet, answers and remembers.
-        memory.remember(key, memory.generation(), **seen)
+        memory.remember(key, memory.begin(), **seen)
     assert ask().status_code == 401
 
 

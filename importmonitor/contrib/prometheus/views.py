@@ -6,33 +6,30 @@ from django.http import HttpResponse
 from django.utils import timezone
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from importmonitor.api.authentication import BearerAuthentication, RocketChatTokenAuthentication
+from importmonitor.api.authentication import (
+    BearerAuthentication,
+    RocketChatTokenAuthentication,
+    TokenView,
+)
 from importmonitor.api.permissions import MaySeeImports
 from importmonitor.api.problems import problem_handler
 from importmonitor.api.throttling import CallThrottle
 from importmonitor.contrib.prometheus.collector import StoreCollector
 
 
-class MetricsView(APIView):
+class MetricsView(TokenView):
     """`GET /metrics`, for whoever may see imports: with an API token, or logged in."""
 
+    tokens = (BearerAuthentication, RocketChatTokenAuthentication)
     permission_classes = [MaySeeImports]
     throttle_classes = [CallThrottle]
     # Of refusals: the metrics have forms of their own.
     renderer_classes = [JSONRenderer]
     # No part of the API that is described by OpenAPI.
     schema = None
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """Take our tokens, or whatever else the host lets in to its own API."""
-        ours = (BearerAuthentication, RocketChatTokenAuthentication)
-        others = [each for each in super().get_authenticators() if not isinstance(each, ours)]
-        return [*(each() for each in ours), *others]
 
     def get_exception_handler(self) -> Any:
         return problem_handler
