@@ -46,9 +46,17 @@ HEADERS = [
     ("X-Import-Sync", "`ok`, `stale` (nobody has looked for long) or `failing`."),
     ("ETag", "Stands for the body."),
     ("Last-Modified", "When that which is told here changed last."),
+]
+#: Of refusals too, but for those of wrong credentials.
+LIMITS = [
     ("X-RateLimit-Limit", "Calls that are allowed in a window."),
     ("X-RateLimit-Remaining", "Calls that are left of them."),
     ("X-RateLimit-Reset", "When the next window begins, in milliseconds since 1970."),
+]
+LIMITED = [200, 304, 400, 403, 404, 412, 429, 503]
+CONDITIONS = [
+    ("If-None-Match", "ETags that the client has: 304 where the body's is one of them."),
+    ("If-Modified-Since", "304 where nothing changed since; not minded beside `If-None-Match`."),
 ]
 
 
@@ -150,8 +158,9 @@ def described(
         examples=[OpenApiExample("acme", value="acme")],
     )
     headers = [
-        OpenApiParameter(name, str, OpenApiParameter.HEADER, response=[200, 304], description=told)
-        for name, told in HEADERS
+        OpenApiParameter(name, str, OpenApiParameter.HEADER, response=codes, description=told)
+        for named, codes in ((CONDITIONS, False), (HEADERS, [200, 304]), (LIMITS, LIMITED))
+        for name, told in named
     ]
 
     return as_described(
