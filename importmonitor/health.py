@@ -64,8 +64,12 @@ def freshness(period: SyncPeriod, now: datetime) -> Freshness:
     """
     if not period.is_good:
         return Freshness.FAILING
-    late = now - period.last_at > 2 * conf.options().unreachable_after
-    return Freshness.STALE if late else Freshness.OK
+    return Freshness.STALE if is_late(period, now) else Freshness.OK
+
+
+def is_late(period: SyncPeriod, now: datetime) -> bool:
+    """Tell whether nobody has looked for so long that something is wrong with that."""
+    return now - period.last_at > 2 * conf.options().unreachable_after
 
 
 def looks(aliases: Collection[str], now: datetime) -> dict[str, Looks]:

@@ -62,6 +62,7 @@ def card(workspace: health.WorkspaceHealth, now: datetime) -> dict[str, Any]:
     found: dict[str, Any] = {
         "workspace": workspace,
         "looked": display.ago(period.last_at) if period else None,
+        "late": period is not None and health.is_late(period, now),
         "since": wording.lasting(period.last_at - period.first_at) if period else None,
         "trouble": wording.trouble(period.outcome) if period else None,
     }

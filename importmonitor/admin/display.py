@@ -169,7 +169,8 @@ def ago(moment: datetime | None) -> SafeString:
 
 def lasting(length: timedelta) -> SafeString:
     """Show a duration as people say it, exact to the second on hover."""
-    exact = str(timedelta(seconds=int(length.total_seconds())))
+    minutes, seconds = divmod(int(length.total_seconds()), 60)
+    exact = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     return format_html('<span title="{}">{}</span>', exact, wording.lasting(length))
 
 
@@ -199,10 +200,12 @@ def pace(operation: ImportOperation) -> str:
         return _("no progress for %(time)s") % {
             "time": wording.lasting(now - operation.stalled_since)
         }
-    left = outcomes.time_left(operation, now)
-    if operation.rate is None or left is None:
+    if operation.rate is None or not outcomes.is_active(operation):
         return ""
     rate = operation.rate * 60
     shown = wording.number(rate, digits=0 if rate >= 10 else 1)
+    left = outcomes.time_left(operation, now)
+    if left is None:
+        return _("%(rate)s a minute") % {"rate": shown}
     told = {"rate": shown, "time": wording.lasting(left)}
     return _("%(rate)s a minute, about %(time)s left") % told

@@ -28,10 +28,13 @@ from importmonitor.models import ImportOperation
 from importmonitor.permissions import RUN_IMPORT, may
 
 NAME = "importmonitor_importoperation"
+VIEW_SYNC_PERIOD = "importmonitor.view_syncperiod"
 #: What may be an operation's id: 17 letters and digits, 24 hex digits, or one of ours.
 REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
 #: Of so many operations, the newest, the files and types are searched.
 SEARCHED = 10_000
+#: What refresh.js takes anew of the stock page.
+REFRESHED = ("im-refreshed",)
 
 if TYPE_CHECKING:
     # Generic in the stubs alone.
@@ -86,6 +89,7 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
         (
             _("In Rocket.Chat"),
             {
+                "classes": REFRESHED,
                 "fields": (
                     "remote_id",
                     "type",
@@ -98,12 +102,13 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
                     "content_type",
                     "remote_started_at",
                     "remote_updated_at",
-                )
+                ),
             },
         ),
         (
             _("Seen by this monitor"),
             {
+                "classes": REFRESHED,
                 "fields": (
                     "workspace",
                     "first_seen_at",
@@ -111,10 +116,13 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
                     "last_progress_at",
                     "finished_at",
                     "end_reason",
-                )
+                ),
             },
         ),
-        (_("As received"), {"fields": ("not_readable", "pretty_payload")}),
+        (
+            _("As received"),
+            {"classes": REFRESHED, "fields": ("not_readable", "pretty_payload")},
+        ),
     )
 
     class Media:
@@ -174,6 +182,9 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
             context |= {
                 "weeks": weekly.panel(workspace),
                 "can_sync": may(request.user, RUN_IMPORT),
+                "can_see_health": any(
+                    may(request.user, each) for each in (RUN_IMPORT, VIEW_SYNC_PERIOD)
+                ),
                 "asked": request.GET.urlencode(),
             }
         return super().changelist_view(request, context | (extra_context or {}))

@@ -24,19 +24,19 @@ MOST_TRANSITIONS = 500
 
 def summary(operation: ImportOperation) -> dict[str, Any]:
     """Return how an operation stands."""
-    now = timezone.now()
+    now, active = timezone.now(), outcomes.is_active(operation)
     counters = display.counters(operation)
     if operation.count_error is not None:
         counters[_("Errors")] = display.number(operation.count_error)
     return {
         "operation": operation,
-        "active": outcomes.is_active(operation),
+        "active": active,
         "badge": display.badge(operation),
         "progress": display.progress(operation),
         "pace": display.pace(operation),
         "file_name": outcomes.file_name(operation),
         "started": display.at(operation.started_at),
-        "finished": display.at(operation.finished_at),
+        "finished": display.at(None if active else operation.finished_at),
         "changed": display.ago(operation.last_progress_at),
         "duration": display.lasting(outcomes.duration(operation, now)),
         "counters": counters,
@@ -46,7 +46,8 @@ def summary(operation: ImportOperation) -> dict[str, Any]:
 def chart(operation: ImportOperation) -> dict[str, Any]:
     """Draw how an operation went on."""
     now = timezone.now()
-    end = operation.finished_at or now
+    # What runs once more has an end, its first, and goes on all the same.
+    end = now if outcomes.is_active(operation) else operation.finished_at or now
     drawn = progress_chart(
         operation,
         ProgressSample.objects.spread(operation, MOST_SAMPLES),
@@ -73,7 +74,7 @@ def timeline(operation: ImportOperation) -> dict[str, Any]:
         }
         for before, transition in zip([None, *transitions], transitions, strict=False)
     ]
-    return {"entries": entries}
+    return {"entries": entries, "cut": len(entries) == MOST_TRANSITIONS}
 
 
 def server_log(operation: ImportOperation) -> dict[str, Any]:
@@ -99,6 +100,7 @@ def server_log(operation: ImportOperation) -> dict[str, Any]:
         "to": display.at(transitions[-1].observed_at if over else operation.last_seen_at),
         "began": display.at(operation.started_at),
         "errors": display.number(operation.count_error) if operation.count_error else None,
+        "short": outcomes.present_outcome(operation) == Outcome.DONE_SHORT,
         "counted": counted,
         "step": operation.status,
         "interrupted": outcomes.present_outcome(operation) == Outcome.INTERRUPTED,
@@ -109,6 +111,7 @@ def _transitions(operation: ImportOperation) -> list[StatusTransition]:
     """Return an operation's transitions, read once for all that show them."""
     cached = operation.__dict__.get("_shown_transitions")
     if cached is None:
-        cached = list(operation.transitions.order_by("observed_at", "pk")[:MOST_TRANSITIONS])
+        newest = operation.transitions.order_by("-observed_at", "-pk")[:MOST_TRANSITIONS]
+        cached = list(newest)[::-1]
         operation.__dict__["_shown_transitions"] = cached
     return list(cached)

@@ -83,3 +83,48 @@ def test_its_words_on_the_page(root: Client) -> None:
     assert "Rocket.Chat itself gives no reasons" in words
     assert "may have left them so" in words
     assert RUNNING["_id"] in words[words.index("Search it for") :]
+
+
+def test_what_is_missing_of_a_done_import_is_looked_for_too(root: Client) -> None:
+    row = make_row(1, end_reason="done", status="importer_done", state="done", finished_at=NOON)
+    row.count_completed, row.count_total = 7, 10
+    row.save()
+    words = page(root.get(change_url(row))).words
+    assert "fewer records were completed than there were" in words
+    assert "Nothing calls for it" not in words
+
+
+def test_of_very_many_transitions_the_end_is_shown(
+    root: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_TRANSITIONS", 3)
+    row = make_row(1)
+    row.save()
+    for number in range(5):
+        StatusTransition.objects.create(
+            operation=row,
+            to_status=f"importer_step_{number}",
+            to_state="importing",
+            reason=StatusTransition.Reason.REMOTE,
+            observed_at=NOON + timedelta(minutes=number),
+        )
+    words = page(root.get(change_url(row))).words
+    assert "What was before is not shown." in words
+    assert "importer_step_4" in words
+    assert "importer_step_1" not in words
+
+
+def test_the_speed_is_told_where_the_time_left_cannot_be(root: Client) -> None:
+    row = make_row(1, rate=2.0, count_completed=5)
+    row.save()
+    words = page(root.get(change_url(row))).words
+    assert "120 a minute" in words
+    assert "left" not in words.partition("120 a minute")[2][:20]
+
+
+def test_what_runs_once_more_has_not_finished(root: Client) -> None:
+    row = make_row(1, end_reason="done", finished_at=NOON)
+    row.save()
+    words = page(root.get(change_url(row))).words
+    assert "Running for" in words
+    assert "Took" not in words

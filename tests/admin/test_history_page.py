@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.states import STEPS, ImportState, state_of
+from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, Page, change_url, make_row, page, save_rows
 from tests.api.helpers import (
     NOON,
@@ -209,7 +210,7 @@ def queries(client: Client, query: str = "") -> list[str]:
     return [each["sql"] for each in captured]
 
 
-QUERIES = ["", "?p=2", "?q=remote00000000003", "?q=CSV", "?outcome=done", "?o=-5"]
+QUERIES = ["", "?p=2", "?q=remote00000000003", "?q=CSV", "?outcome=done", "?o=4"]
 
 
 def test_a_page_costs_as_much_whatever_there_is(root: Client) -> None:
@@ -295,6 +296,26 @@ def test_failing_for_long(root: Client) -> None:
         words = history(root).words
     assert "3 h" in words
     assert "4 looks" in words
+
+
+def test_a_failing_workspace_that_nobody_looks_at_any_more(root: Client) -> None:
+    sync_refused(at=NOON)
+    with time_machine.travel(NOON + timedelta(minutes=1), tick=False):
+        assert "is sync_import_status running?" not in history(root).words
+    with time_machine.travel(NOON + timedelta(days=2), tick=False):
+        words = history(root).words
+    assert "last looked" in words
+    assert "is sync_import_status running?" in words
+
+
+def test_only_who_may_see_sync_health_is_led_to_it(root: Client, log_in: LogIn) -> None:
+    health = "/admin/importmonitor/syncperiod/"
+    for client, leads in (
+        (root, True),
+        (log_in("view_importoperation"), False),
+    ):
+        assert any(link.startswith(health) for link in history(client).links) == leads
+        assert (client.get(health).status_code == 200) == leads
 
 
 def test_a_message_of_a_workspace_is_only_text(root: Client) -> None:

@@ -79,7 +79,7 @@ def last_page(path: str) -> Callable[[int], str]:
 
 PAGES: dict[str, Callable[[int], str]] = {
     "history": lambda _: HISTORY,
-    "oldest first": lambda _: f"{HISTORY}?o=5",
+    "oldest first": lambda _: f"{HISTORY}?o=4",
     "outcome": lambda _: f"{HISTORY}?outcome=failed",
     "under way": lambda _: f"{HISTORY}?outcome=open",
     "state": lambda _: f"{HISTORY}?state=importing",

@@ -206,6 +206,16 @@ def test_it_says_that_the_server_does_not_answer(visit: Visit, history: Workspac
     expect(page.get_by_text(FAILED)).to_have_count(0)
 
 
+def test_it_says_that_another_page_came_in_its_place(visit: Visit, history: Workspace) -> None:
+    """As a proxy in front answers that wants one to log in, with a 200."""
+    visitor = visit(clock=True)
+    page = visitor.open(HISTORY)
+    page.route(f"**{HISTORY}", lambda route: route.fulfill(body="<html>Please sign in</html>"))
+    visitor.pass_time()
+    expect(page.get_by_text(FAILED)).to_be_visible()
+    expect(page.locator(".im-card")).to_contain_text("acme.zip")
+
+
 def test_it_says_that_one_is_logged_out(visit: Visit, history: Workspace, admin_user: User) -> None:
     visitor = visit(clock=True)
     page = visitor.open(HISTORY)

@@ -5,7 +5,7 @@
     const INTERVAL = 5000;
     /* How long an answer is waited for, before the page says that it may be old. */
     const PATIENCE = 15000;
-    const PARTS = "[data-im-live], #changelist-form";
+    const PARTS = "[data-im-live], #changelist-form, fieldset.im-refreshed";
     const USED = "a, button, input, select, summary, textarea, [tabindex]";
 
     /* What somebody has marked is left alone until they have done. So is what has the focus, if
@@ -78,6 +78,10 @@
             const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
             const now = [...document.querySelectorAll(PARTS)];
             const then = [...fresh.querySelectorAll(PARTS)];
+            if (now.length && !then.length) {
+                /* Another page in its place, such as one that asks to log in. */
+                throw new Error("another page");
+            }
             now.forEach((part, index) => {
                 if (then[index] && !busy(part, then[index])) {
                     put(then[index], part);
