@@ -8,7 +8,7 @@ from django.db import connection
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from importmonitor import conf
+from importmonitor import conf, wording
 from importmonitor.looking import LEASED
 from importmonitor.sync import SyncResult, Trouble, database_errors, sync_workspace
 from importmonitor.workspaces import Workspace
@@ -66,7 +66,7 @@ def tell(request: HttpRequest, outcome: SyncResult | Trouble) -> None:
         told = _("Looking at %(workspace)s came to nothing: %(kind)s. The server's log has more.")
         messages.error(request, told % (words | {"kind": type(outcome.error).__name__}))
     elif outcome.error is not None:
-        messages.error(request, f"{outcome.error.kind}: {outcome.error}")
+        messages.error(request, f"{wording.trouble(outcome.error.kind)}: {outcome.error}")
     elif outcome.skipped == LEASED:
         told = _("The workspace %(workspace)s is being synced by another process.")
         messages.info(request, told % words)

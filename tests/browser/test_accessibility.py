@@ -117,7 +117,10 @@ def test_pages_with_something_on_them(visit: Visit, everything: dict[str, Import
     shown = ("running", "stalled", "failed")
     paths += [reverse(CHANGE, args=[everything[alias].pk]) for alias in shown]
     paths.append(f"{ALERTS}{Alert.objects.get(key='1').pk}/change/")
-    paths += [TOKENS, f"{TOKENS}add/"]
+    paths += [TOKENS, f"{TOKENS}add/", f"{HISTORY}?q=nothing-of-that-name"]
+    token = ApiToken.objects.get(name="dashboard").pk
+    paths += [f"{TOKENS}{token}/change/", f"{TOKENS}{token}/delete/"]
+    paths.append(reverse(CHANGE.replace("_change", "_history"), args=[everything["failed"].pk]))
     found: dict[str, list[str]] = {}
     for path in paths:
         found |= judged(visitor, path)

@@ -56,6 +56,21 @@ def test_the_pages_hold_in_every_look(visit: Visit, history: Workspace, look: st
     expect(page.locator(".im-status")).to_contain_text("1 under way")
 
 
+def test_on_paper_all_is_as_in_the_light(visit: Visit, history: Workspace) -> None:
+    visitor = visit(color_scheme="dark")
+    visitor.open(HISTORY)
+    visitor.page.locator("#result_list tbody tr a").first.click()
+    expect(visitor.page.locator(".im-timeline")).to_be_visible()
+    colours = "[...document.querySelectorAll('body, .im-badge, .im-chart text')].slice(0, 3)"
+    asked = f"{colours}.map((each) => getComputedStyle(each).color)"
+    page = visitor.page
+    page.emulate_media(media="print", color_scheme="dark")
+    on_paper = page.evaluate(asked)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.emulate_media(media="screen", color_scheme="light")
+    assert page.evaluate(asked) == on_paper
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 def test_what_one_does_there(visit: Visit, history: Workspace, scripts: bool) -> None:
     """Filter, search, export, sync, and write a note, with the mouse."""
