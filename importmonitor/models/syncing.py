@@ -67,7 +67,7 @@ class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
         return first.first_at if first else None
 
     def touching(self, workspaces: Collection[str], start: datetime, end: datetime) -> list[Any]:
-        """Return these workspaces' periods that touch a time, oldest first; in one query.
+        """Return these workspaces' periods that touch a time, oldest first; in two queries.
 
         Of very many, the newest ones. The first of each may have been over before the time: what
         it tells holds until the next look.
@@ -76,9 +76,10 @@ class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
         keys = SyncLease.objects.filter(workspace__in=workspaces).annotate(
             before=Subquery(before.order_by("-first_at").values("pk")[:1])
         )
-        within = Q(workspace__in=workspaces, first_at__gte=start, first_at__lte=end)
-        rows = self.filter(within | Q(pk__in=keys.values("before"))).order_by("-pk")
-        return list(rows[: SyncPeriod.MOST])[::-1]
+        within = self.filter(workspace__in=workspaces, first_at__gte=start, first_at__lte=end)
+        # By themselves: one workspace that comes and goes is not to push out all others.
+        first = self.filter(pk__in=keys.values("before")).order_by("pk")
+        return [*first, *list(within.order_by("-pk")[: SyncPeriod.MOST])[::-1]]
 
     def begin(self, workspace: str, outcome: str, *, at: datetime, **values: Any) -> "SyncPeriod":
         """Begin a period with a poll that went otherwise than the one before."""

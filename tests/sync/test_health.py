@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from importmonitor import health
-from importmonitor.models import ImportOperation, SyncPeriod
+from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
 from importmonitor.sync import sync_workspace
 from project.simulator.workspace import Workspace
 
@@ -67,3 +68,17 @@ def test_three_queries_for_any_number(
         found = health.workspaces(rocketchat.clock.now())
     assert [each.alias for each in found] == ["w0", "w1", "w2", "w3", "w4"]
     assert all(each.operation and each.operation.workspace == each.alias for each in found)
+
+
+def test_one_that_comes_and_goes_pushes_out_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SyncPeriod, "MOST", 5)
+    at = timezone.now() - timedelta(days=1)
+    SyncLease.objects.bulk_create(SyncLease(workspace=each) for each in ("calm", "flapping"))
+    calm = SyncPeriod.objects.begin("calm", "ok", at=at - timedelta(days=30))
+    for number in range(12):
+        outcome = "ok" if number % 2 else "Unreachable"
+        SyncPeriod.objects.begin("flapping", outcome, at=at + timedelta(hours=number))
+    found = SyncPeriod.objects.touching(["calm", "flapping"], at, timezone.now())
+    assert found[0] == calm
+    assert [each.workspace for each in found[1:]] == ["flapping"] * 5
+    assert [each.pk for each in found] == sorted(each.pk for each in found)
