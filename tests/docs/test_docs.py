@@ -1,7 +1,9 @@
 """What the documentation tells people to type, and where it points, is there and works."""
 
+import gc
 import re
 import shlex
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,8 @@ def ready(rocketchat: Workspace, settings: Any) -> None:
         User.objects.create(username=name)
 
 
+# Of a database in memory, Django closes no connection, nor that of a thread that ends.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("line", sorted({line for _page, line in commands()}))
 @pytest.mark.usefixtures("ready")
@@ -68,6 +72,10 @@ def test_a_command_works(line: str) -> None:
     if "--watch" in rest and "--until-finished" not in rest:
         rest.append("--until-finished")
     call_command(name, *rest)
+    for thread in threading.enumerate():
+        if thread.name == "importmonitor-poll":
+            thread.join(10)
+    gc.collect()
 
 
 def test_commands_are_found() -> None:
