@@ -51,6 +51,14 @@ class Options:
     base_url: str
     remember_for: timedelta
 
+    @property
+    def late_after(self) -> timedelta:
+        """After how long without a look something is wrong with the looking itself.
+
+        An idle workspace is looked at every five minutes, and one look may be late.
+        """
+        return 2 * self.unreachable_after
+
 
 @dataclass(frozen=True)
 class Config:

@@ -57,11 +57,7 @@ class WorkspaceHealth:
 
 
 def freshness(period: SyncPeriod, now: datetime) -> Freshness:
-    """Tell how its newest period lets a workspace's data look.
-
-    Stale is what nobody has looked at for twice as long as a workspace may be unreachable: an
-    idle one is looked at every five minutes, and one look may be late.
-    """
+    """Tell how its newest period lets a workspace's data look."""
     if not period.is_good:
         return Freshness.FAILING
     return Freshness.STALE if is_late(period, now) else Freshness.OK
@@ -69,7 +65,7 @@ def freshness(period: SyncPeriod, now: datetime) -> Freshness:
 
 def is_late(period: SyncPeriod, now: datetime) -> bool:
     """Tell whether nobody has looked for so long that something is wrong with that."""
-    return now - period.last_at > 2 * conf.options().unreachable_after
+    return now - period.last_at > conf.options().late_after
 
 
 def looks(aliases: Collection[str], now: datetime) -> dict[str, Looks]:

@@ -28,6 +28,10 @@ LEASED = "leased"
 _LEASE_MARGIN = timedelta(seconds=5)
 _LIST_EVERY = timedelta(days=1)
 _LIST_AGAIN_AFTER = timedelta(minutes=5)
+#: What comes once an hour is no pause between two looks.
+_SELDOM = timedelta(hours=2)
+#: Four times what was usual: two or three looks may be left out.
+_LONGER = 4
 _CHANCE = uuid.uuid4().hex[:8]
 
 
@@ -166,6 +170,23 @@ def _watched(period: SyncPeriod | None, at: datetime) -> timedelta:
         return period.watched
     longest = min(conf.options().stalled_after.values()) / 2
     return period.watched + max(timedelta(0), min(at - period.last_at, longest))
+
+
+def goes_on(period: SyncPeriod, outcome: str, at: datetime) -> bool:
+    """Tell whether a look that went so belongs to the workspace's period.
+
+    Not after a pause in which nobody looked, so that no time counts as good or bad that nobody
+    saw: longer than looks may be late, and than was usual in this period. Cron may look once an
+    hour, and `--watch` waits longer and longer.
+    """
+    if period.outcome != outcome:
+        return False
+    pause = at - period.last_at
+    if period.polls < 2:
+        usual = _SELDOM
+    else:
+        usual = _LONGER * (period.last_at - period.first_at) / (period.polls - 1)
+    return pause <= max(conf.options().late_after, usual)
 
 
 def touchable(look: Look) -> list[ImportOperation]:

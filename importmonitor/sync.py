@@ -15,7 +15,15 @@ from importmonitor import conf, notices, outcomes, rates
 from importmonitor.alerts import outbox
 from importmonitor.changes import Change, Look, compare
 from importmonitor.events import Event
-from importmonitor.looking import LEASED, LeaseLost, Turn, look_at, touchable, why_not
+from importmonitor.looking import (
+    LEASED,
+    LeaseLost,
+    Turn,
+    goes_on,
+    look_at,
+    touchable,
+    why_not,
+)
 from importmonitor.models import (
     ImportOperation,
     Known,
@@ -171,7 +179,7 @@ def _store(
     options = conf.options()
     outcome = SyncPeriod.OK if look.current else SyncPeriod.EMPTY
     seen: dict[str, Any] = {"at": look.at, "watched": look.watched, "message": ""}
-    alike = period is not None and period.outcome == outcome
+    alike = period is not None and goes_on(period, outcome, look.at)
     if alike and not look.listed:
         operation, changes = compare(look, rows, options)
         if not changes:
@@ -207,7 +215,7 @@ def _store_failure(turn: Turn, error: RocketChatError, period: SyncPeriod | None
     }
     with transaction.atomic():
         turn.renew()
-        if period and period.outcome == error.kind:
+        if period and goes_on(period, error.kind, at):
             _grow(turn, period, seen)
         else:
             SyncPeriod.objects.begin(turn.alias, error.kind, **seen)

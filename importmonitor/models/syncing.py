@@ -103,7 +103,10 @@ class SyncPeriodQuerySet(models.QuerySet["SyncPeriod"]):
 
 
 class SyncPeriod(models.Model):
-    """Polls of a workspace in a row that went alike: it grows with changes, not with time."""
+    """Polls of a workspace in a row that went alike: it grows with changes, not with time.
+
+    A long pause in which nobody looked ends one too.
+    """
 
     #: `outcome` when all went well, with an operation and without one; else an error's kind.
     OK = "ok"

@@ -270,20 +270,6 @@ def test_an_idle_poll_costs_the_same_however_long_the_history(rocketchat: Worksp
     assert steps() < 2 * few
 
 
-def test_polls_that_go_alike_share_a_period(rocketchat: Workspace) -> None:
-    rocketchat.start_import("slack", seconds=3600)
-    live_through(rocketchat, 300, 60)
-    rocketchat.outage = 503
-    live_through(rocketchat, 120, 60)
-    rocketchat.outage = None
-    live_through(rocketchat, 60, 60)
-    periods = SyncPeriod.objects.order_by("pk").values_list("outcome", "polls")
-    assert list(periods) == [("ok", 5), ("Unreachable", 2), ("ok", 1)]
-    failing = SyncPeriod.objects.get(outcome="Unreachable")
-    assert failing.last_at - failing.first_at == timedelta(seconds=60)
-    assert "503" in failing.message
-
-
 def test_could_not_look_is_not_failed(rocketchat: Workspace) -> None:
     rocketchat.start_import("slack", seconds=3600)
     live_through(rocketchat, 600, 60)
