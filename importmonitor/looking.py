@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Why a workspace is not asked; a time comes after the second.
 LEASED = "leased"
+NOT_BEFORE = "not before "
 
 #: How much longer than the workspace's deadline a lease lasts: what writing may take.
 _LEASE_MARGIN = timedelta(seconds=5)
@@ -198,7 +200,7 @@ def why_not(turn: Turn) -> str | None:
     """Tell why a workspace is not to be asked at this moment, or None if it may be."""
     lease, now = _lease(turn), turn.now()
     if lease.not_before is not None and lease.not_before > now:
-        return f"not before {lease.not_before.isoformat(timespec='seconds')}"
+        return f"{NOT_BEFORE}{lease.not_before.isoformat(timespec='seconds')}"
     if lease.expires_at is not None and lease.expires_at > now:
         return LEASED
     return None

@@ -8,8 +8,10 @@ from django.utils.translation import gettext_lazy
 
 from importmonitor.events import Event
 
-#: How a look can go wrong, by the kind of the error.
-TROUBLES = {
+#: How a look went: well, or by the kind of the error.
+LOOKS = {
+    "ok": gettext_lazy("well"),
+    "empty": gettext_lazy("well: nothing was ever imported"),
     "Unreachable": gettext_lazy("unreachable"),
     "RateLimited": gettext_lazy("rate limited"),
     "Unauthenticated": gettext_lazy("credentials refused"),
@@ -39,9 +41,9 @@ IMPORTERS = {
 }
 
 
-def trouble(kind: str) -> str:
-    """Name a kind of error; one of another version has its own name."""
-    return str(TROUBLES.get(kind, kind))
+def look(outcome: str) -> str:
+    """Tell how a look went; what another version knows of has its own name."""
+    return str(LOOKS.get(outcome, outcome))
 
 
 def event(name: str) -> str:

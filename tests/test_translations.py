@@ -188,6 +188,7 @@ def test_every_page_answers_in_it(root: Client, everything: list[str], locale: s
     for url in everything:
         english, found = (shown(root, url, each) for each in ("en", to_language(locale)))
         assert compare(english.words, found.words, locale) >= 2, url
+        compare(english.spoken, found.spoken, locale)
         # Translations change nothing but words.
         assert (sorted(found.links), found.fields) == (sorted(english.links), english.fields)
 
@@ -197,6 +198,7 @@ def test_a_history_without_anything_says_so_in_it(root: Client, locale: str) -> 
     url = reverse("admin:importmonitor_importoperation_changelist")
     english, found = (shown(root, url, each) for each in ("en", to_language(locale)))
     assert compare(english.words, found.words, locale) >= 5
+    assert compare(english.spoken, found.spoken, locale) >= 1
 
 
 def body(event: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def card(workspace: health.WorkspaceHealth, now: datetime) -> dict[str, Any]:
         "looked": display.ago(period.last_at) if period else None,
         "late": period is not None and health.is_late(period, now),
         "since": wording.lasting(period.last_at - period.first_at) if period else None,
-        "trouble": wording.trouble(period.outcome) if period else None,
+        "trouble": wording.look(period.outcome) if period else None,
     }
     if operation is None:
         return found

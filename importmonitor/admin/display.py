@@ -56,8 +56,6 @@ OUTCOMES = {
     Outcome.CANCELED: Badge(Outcome.CANCELED.label, "⊘", "quiet"),
 }
 
-GOOD_LOOK = Badge(gettext_lazy("well"), "✓", "good")
-EMPTY_LOOK = Badge(gettext_lazy("well: nothing was ever imported"), "✓", "good")
 STALLED = Badge(gettext_lazy("stalled"), "■", "bad")
 
 
@@ -100,9 +98,8 @@ def state_badge(state: str) -> Badge:
 
 def look_badge(period: SyncPeriod) -> Badge:
     """Return the badge of a period of polls."""
-    if period.is_good:
-        return EMPTY_LOOK if period.outcome == SyncPeriod.EMPTY else GOOD_LOOK
-    return Badge(wording.trouble(period.outcome), "✕", "bad")
+    shape, tone = ("✓", "good") if period.is_good else ("✕", "bad")
+    return Badge(wording.look(period.outcome), shape, tone)
 
 
 def progress(operation: ImportOperation) -> SafeString:

@@ -4,6 +4,7 @@ Django's own would read their values from the table by DISTINCT, at every page, 
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.admin import ModelAdmin, SimpleListFilter
@@ -70,7 +71,8 @@ class WorkspaceFilter(KnownValuesFilter):
     parameter_name = "workspace"
 
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        aliases = conf.aliases()
+        # With the history of one that is no longer configured, for who asks for it.
+        aliases = with_asked(conf.aliases(), self.value())
         if len(aliases) == 1:
             return []
         return [(alias, alias, Q(workspace=alias)) for alias in aliases]
@@ -124,9 +126,15 @@ def lately(request: HttpRequest) -> list[tuple[str, str]]:
 
 def most_common(values: list[str], asked: str | None) -> list[str]:
     """Return the values that are there most often, and the one that is asked for."""
-    found = [value for value, _count in Counter(filter(None, values)).most_common(MOST_OFFERED)]
+    counted = Counter(filter(None, values)).most_common(MOST_OFFERED)
+    return with_asked([value for value, _count in counted], asked)
+
+
+def with_asked(values: Sequence[str], asked: str | None) -> list[str]:
+    """Return the values, and the one that is asked for if it is not one of them."""
     # No database looks for a NUL, and PostgreSQL refuses to.
-    return [*found, asked] if asked and asked not in found and "\0" not in asked else found
+    is_other = asked and asked not in values and "\0" not in asked
+    return [*values, asked] if asked and is_other else list(values)
 
 
 class LookFilter(KnownValuesFilter):
@@ -134,7 +142,7 @@ class LookFilter(KnownValuesFilter):
     parameter_name = "look"
 
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        kinds = [(kind, wording.trouble(kind), Q(outcome=kind)) for kind in LOOK_KINDS]
+        kinds = [(kind, wording.look(kind), Q(outcome=kind)) for kind in LOOK_KINDS]
         return [("failing", _("failing"), Q(outcome__in=LOOK_KINDS)), *kinds]
 
 

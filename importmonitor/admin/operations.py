@@ -210,7 +210,9 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
         if not may(request.user, RUN_IMPORT):
             raise PermissionDenied
         syncing.sync_now(request)
-        return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist"))
+        # Back to what was shown: its filters come along in the URL.
+        asked = f"?{request.GET.urlencode()}" if request.GET else ""
+        return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist") + asked)
 
     def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """Answer with what the list shows, on all of its pages, as a file."""

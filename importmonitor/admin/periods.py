@@ -37,9 +37,22 @@ class SyncPeriodAdmin(Synced, _ModelAdmin):
     sortable_by = ()
     ordering = ("-pk",)
     actions = None
+    fields = (
+        "result",
+        "workspace",
+        "first_at",
+        "last_at",
+        "lasted",
+        "polls",
+        "watched",
+        "message",
+    )
 
     class Media:
         css = {"all": ("importmonitor/admin.css", "importmonitor/charts.css")}
+
+    def get_readonly_fields(self, request: HttpRequest, obj: SyncPeriod | None = None) -> list[str]:
+        return list(self.fields)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

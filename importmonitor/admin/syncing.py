@@ -1,6 +1,7 @@
 """“Sync now”: a look at every workspace, side by side, and what it came to."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from django.contrib import messages
 from django.core.exceptions import ImproperlyConfigured
@@ -9,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from importmonitor import conf, wording
-from importmonitor.looking import LEASED
+from importmonitor.looking import LEASED, NOT_BEFORE
 from importmonitor.sync import SyncResult, Trouble, database_errors, sync_workspace
 from importmonitor.workspaces import Workspace
 
@@ -66,13 +67,15 @@ def tell(request: HttpRequest, outcome: SyncResult | Trouble) -> None:
         told = _("Looking at %(workspace)s came to nothing: %(kind)s. The server's log has more.")
         messages.error(request, told % (words | {"kind": type(outcome.error).__name__}))
     elif outcome.error is not None:
-        messages.error(request, f"{wording.trouble(outcome.error.kind)}: {outcome.error}")
+        messages.error(request, f"{wording.look(outcome.error.kind)}: {outcome.error}")
     elif outcome.skipped == LEASED:
         told = _("The workspace %(workspace)s is being synced by another process.")
         messages.info(request, told % words)
     elif outcome.skipped is not None:
-        told = _("Rocket.Chat asked to leave %(workspace)s alone for a moment (%(reason)s).")
-        messages.warning(request, told % (words | {"reason": outcome.skipped}))
+        told = _("Rocket.Chat asked to leave %(workspace)s alone for another %(time)s.")
+        until = datetime.fromisoformat(outcome.skipped.removeprefix(NOT_BEFORE))
+        time = wording.lasting(max(timedelta(seconds=1), until - outcome.polled_at))
+        messages.warning(request, told % (words | {"time": time}))
     elif outcome.changes:
         messages.success(request, _("Synced %(workspace)s.") % words)
     else:

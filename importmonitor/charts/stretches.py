@@ -47,7 +47,7 @@ class Stretch(NamedTuple):
 
 def word(kind: str) -> str:
     """Return a kind in words."""
-    return str(WORDS.get(kind) or wording.trouble(kind)[:_LONGEST])
+    return str(WORDS.get(kind) or wording.look(kind)[:_LONGEST])
 
 
 def stretches(

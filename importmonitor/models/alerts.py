@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Case, Value, When
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor import wording
 from importmonitor.channels import NAME_MAX_LENGTH
 from importmonitor.models.fields import ExactCharField
 from importmonitor.models.operations import ImportOperation
@@ -93,4 +94,4 @@ class Alert(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.event} → {self.channel}"
+        return f"{wording.event(self.event)} → {self.channel}"

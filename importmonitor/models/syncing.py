@@ -10,6 +10,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor import wording
 from importmonitor.models.alerts import Alert
 from importmonitor.models.prepared import Param, Prepared, columns
 from importmonitor.workspaces import ALIAS_MAX_LENGTH
@@ -145,7 +146,7 @@ class SyncPeriod(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.workspace}: {self.outcome}"
+        return f"{self.workspace}: {wording.look(self.outcome)}"
 
     @property
     def is_good(self) -> bool:

@@ -16,6 +16,7 @@ HISTORY = "/admin/importmonitor/importoperation/"
 SYNC = f"{HISTORY}sync/"
 
 _SILENT = {"script", "style", "title", "head"}
+_SPOKEN = ("title", "alt", "aria-label", "aria-description", "placeholder")
 _VOID = {"link", "meta", "br", "hr", "img", "input", "wbr"}
 
 
@@ -28,6 +29,7 @@ class Page(HTMLParser):
         self.actions: list[str] = []
         self.fields: set[str] = set()
         self.bars: list[str] = []
+        self._spoken: list[str] = []
         self.rows: list[list[str]] = []
         self._open: list[tuple[str, str]] = []
         self._words: list[str] = []
@@ -38,8 +40,14 @@ class Page(HTMLParser):
     def words(self) -> str:
         return _joined(self._words)
 
+    @property
+    def spoken(self) -> str:
+        """What is in attributes, for who hovers or listens."""
+        return _joined(self._spoken)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
+        self._spoken += [given[name] for name in _SPOKEN if name in given]
         if tag not in _VOID:
             self._open.append((tag, given.get("id", "")))
         if tag == "a":

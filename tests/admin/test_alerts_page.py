@@ -39,6 +39,15 @@ STATES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+def test_it_is_named_in_words(root: Client) -> None:
+    alert = make_alert("one")
+    for language, words in (("en", "import failed → ops"), ("de", "Import fehlgeschlagen → ops")):
+        answer = root.get(f"{ALERTS}{alert.pk}/change/", headers={"Accept-Language": language})
+        assert words in page(answer).words
+    # What another version knows of has its own name.
+    assert str(make_alert("two", event="import.danced")) == "import.danced → ops"
+
+
 def test_whether_it_arrived_stands_beside_each(root: Client) -> None:
     for word, fields in STATES:
         make_alert(word, **fields)

@@ -93,6 +93,16 @@ def test_the_workspace_filter(root: Client, settings: Any) -> None:
         assert f"?workspace={alias}" in page(root.get(HISTORY)).links
 
 
+def test_the_history_of_a_workspace_that_is_gone_can_be_asked_for(root: Client) -> None:
+    rows = {alias: make_row(workspace=alias) for alias in ("default", "gone")}
+    for row in rows.values():
+        row.save()
+    assert found(root, workspace="gone") == {rows["gone"].pk}
+    assert found(root, workspace="never") == set()
+    # With one workspace there is nothing to choose from.
+    assert not any("workspace=" in link for link in page(root.get(HISTORY)).links)
+
+
 def test_filters_together(root: Client) -> None:
     rows = all_combinations()
     expected = {row.pk for row in rows if outcome(row) == Outcome.DONE_SHORT}

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
 from tests.admin.conftest import LogIn
-from tests.admin.helpers import HISTORY, SYNC, messages
+from tests.admin.helpers import HISTORY, SYNC, messages, page
 from tests.api.helpers import PATH, RUNNING, make_user, workspace_at
 
 URL = "http://127.0.0.1:9" + PATH
@@ -43,6 +43,14 @@ def test_something_new(client: Client, remote: responses.RequestsMock) -> None:
     assert "default" in text
     assert "nothing new" not in text
     assert ImportOperation.objects.get().remote_id == RUNNING["_id"]
+
+
+def test_one_comes_back_to_what_was_shown(client: Client, remote: responses.RequestsMock) -> None:
+    remote.get(URL, json={"success": True})
+    asked = "?outcome=failed&q=a%26b"
+    [action] = [each for each in page(client.get(HISTORY + asked)).actions if each.startswith(SYNC)]
+    response = client.post(action)
+    assert (response.status_code, response["Location"]) == (302, HISTORY + asked)
 
 
 def test_nothing_new(client: Client, remote: responses.RequestsMock) -> None:
@@ -87,7 +95,7 @@ def test_rocketchat_wants_to_be_left_alone(client: Client, remote: responses.Req
     assert "429" in text
     [(level, text)] = press(client)
     assert level == "warning"
-    assert "not before" in text
+    assert "leave default alone for another 4" in text
     assert len(remote.calls) == 1
 
 
@@ -171,8 +179,8 @@ def test_not_from_another_site(db: None, remote: responses.RequestsMock) -> None
     client.force_login(make_user("someone", "run-import", is_staff=True))
     assert client.post(SYNC).status_code == 403
     assert len(remote.calls) == 0
-    page = client.get(HISTORY)
+    shown = client.get(HISTORY)
     remote.get(URL, json={"success": True})
-    token = page.context["csrf_token"]
+    token = shown.context["csrf_token"]
     assert client.post(SYNC, {"csrfmiddlewaretoken": str(token)}).status_code == 302
     assert len(remote.calls) == 1

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from importmonitor.alerts.messages import Message, message, operation_notice, workspace_notice
 from importmonitor.changes import REMOTE_FIELDS
@@ -123,6 +124,16 @@ def test_a_file_is_called_by_its_own_name() -> None:
 def test_counters(count: Mapping[str, int], counted: str | None) -> None:
     lines = told(Event.STALLED, row(RUNNING | {"count": count})).text.splitlines()
     assert [line for line in lines if line.startswith("Counted")] == ([counted] if counted else [])
+
+
+@pytest.mark.parametrize(
+    ("language", "counted"),
+    [("de", "1.234 von 1.234.567 (0 %)"), ("pt-br", "1.234 de 1.234.567 (0 %)")],
+)
+def test_counters_as_one_writes_them_there(language: str, counted: str) -> None:
+    operation = row(RUNNING | {"count": {"total": 1234567, "completed": 1234}})
+    with translation.override(language):
+        assert f": {counted}\n" in told(Event.STALLED, operation).text
 
 
 def test_time_left_is_told_where_it_is_known() -> None:

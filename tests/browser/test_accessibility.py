@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from importmonitor.alerts.messages import TEST
-from importmonitor.models import Alert, ApiToken, ImportOperation
+from importmonitor.models import Alert, ApiToken, ImportOperation, SyncPeriod
 from importmonitor.rocketchat.errors import Unreachable
 from importmonitor.sync import sync_workspace
 from project.simulator.clock import Clock
@@ -95,9 +95,9 @@ def everything(settings: Any, admin_user: User) -> dict[str, ImportOperation]:
     }
 
 
-def judged(visitor: Visitor, path: str) -> dict[str, list[str]]:
-    """Open a page; return what axe-core has against it, and whether it is too wide for a phone."""
-    page = visitor.open(path)
+def judged(visitor: Visitor, path: str = "") -> dict[str, list[str]]:
+    """Judge a page, or that which is open: by axe-core, and whether it is too wide for a phone."""
+    page = visitor.open(path) if path else visitor.page
     found = {"light": visitor.violations()}
     page.emulate_media(color_scheme="dark")
     found["dark"] = visitor.violations("color-contrast", "link-in-text-block")
@@ -108,7 +108,7 @@ def judged(visitor: Visitor, path: str) -> dict[str, list[str]]:
     page.emulate_media(color_scheme="light")
     found["light phone"] = visitor.violations("color-contrast", "link-in-text-block")
     page.set_viewport_size({"width": 1280, "height": 720})
-    return {f"{path} {look}": each for look, each in found.items() if each}
+    return {f"{page.url} {look}": each for look, each in found.items() if each}
 
 
 def test_pages_with_something_on_them(visit: Visit, everything: dict[str, ImportOperation]) -> None:
@@ -117,6 +117,7 @@ def test_pages_with_something_on_them(visit: Visit, everything: dict[str, Import
     shown = ("running", "stalled", "failed")
     paths += [reverse(CHANGE, args=[everything[alias].pk]) for alias in shown]
     paths.append(f"{ALERTS}{Alert.objects.get(key='1').pk}/change/")
+    paths.append(f"{HEALTH}{SyncPeriod.objects.get(outcome='Unreachable').pk}/change/")
     paths += [TOKENS, f"{TOKENS}add/", f"{HISTORY}?q=nothing-of-that-name"]
     token = ApiToken.objects.get(name="dashboard").pk
     paths += [f"{TOKENS}{token}/change/", f"{TOKENS}{token}/delete/"]
@@ -125,6 +126,29 @@ def test_pages_with_something_on_them(visit: Visit, everything: dict[str, Import
     for path in paths:
         found |= judged(visitor, path)
     assert found == {}
+
+
+def test_a_token_from_its_making_to_its_end(visit: Visit, admin_user: User) -> None:
+    visitor = visit()
+    page = visitor.open(f"{TOKENS}add/")
+    page.locator("#id_user").fill(admin_user.get_username())
+    page.locator("#id_name").fill("Grafana")
+    page.locator("[name=_save]").click()
+    expect(page.locator("#content")).to_contain_text("shown this once")
+    found = judged(visitor)
+    page = visitor.open(TOKENS)
+    page.locator("#action-toggle").check()
+    page.locator("select[name=action]").select_option(label="Revoke selected API tokens")
+    page.get_by_role("button", name="Go").click()
+    expect(page.locator("#content")).to_contain_text("Grafana")
+    assert found | judged(visitor) == {}
+
+
+def test_a_history_of_nothing_configured(visit: Visit, settings: Any) -> None:
+    visitor = visit()
+    for wrong in ({}, {"WORKSPACES": {"default": {"URL": "chat.example.org"}}}):
+        settings.IMPORTMONITOR = wrong
+        assert judged(visitor, HISTORY) == {}
 
 
 def test_a_history_without_anything_in_it(visit: Visit) -> None:

@@ -4,24 +4,25 @@ import json
 from typing import Any
 
 import pytest
+from django.core.mail import EmailMessage
 
 from importmonitor.models import ImportOperation
 from project.simulator.workspace import Workspace
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, look
 from tests.browser.visitor import ADMIN, ALERTS, HEALTH, HISTORY, IN_CHROMIUM, PHONE, expect
 
 pytestmark = IN_CHROMIUM
 
-LOOKS: dict[str, dict[str, Any]] = {
+WAYS: dict[str, dict[str, Any]] = {
     "dark": {"color_scheme": "dark"},
     "phone": PHONE,
     "without a script": {"java_script_enabled": False},
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_the_pages_hold_in_every_look(visit: Visit, history: Workspace, look: str) -> None:
-    visitor = visit(**LOOKS[look])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_pages_hold_in_every_look(visit: Visit, history: Workspace, way: str) -> None:
+    visitor = visit(**WAYS[way])
     page = visitor.open(HISTORY)
     card = page.locator(".im-card")
     assert card.locator(".im-badge").inner_text().split() == ["▶", "importing"]
@@ -36,21 +37,21 @@ def test_the_pages_hold_in_every_look(visit: Visit, history: Workspace, look: st
         "done",
     ]
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (background == "rgb(18, 18, 18)") == (look == "dark")
-    if look == "phone":
+    assert (background == "rgb(18, 18, 18)") == (way == "dark")
+    if way == "phone":
         assert visitor.overflow() == 0
     rows.locator("a").first.click()
     expect(page.locator(".im-summary")).to_contain_text("acme.zip")
     assert page.locator(".im-timeline li").count() > 5
-    drawing = ".im-narrow" if look == "phone" else ".im-wide"
+    drawing = ".im-narrow" if way == "phone" else ".im-wide"
     expect(page.locator(f".im-chart {drawing}").first).to_be_visible()
-    if look == "phone":
+    if way == "phone":
         assert visitor.overflow() == 0
     page.get_by_role("link", name="Older import").click()
     expect(page.locator(".im-summary .im-badge")).to_contain_text("done with errors")
     for path in (HEALTH, ALERTS, ADMIN):
         page = visitor.open(path)
-        if look == "phone":
+        if way == "phone":
             assert visitor.overflow() == 0
         expect(page.locator("h1")).to_be_visible()
     expect(page.locator(".im-status")).to_contain_text("1 under way")
@@ -108,6 +109,28 @@ def test_what_one_does_there(visit: Visit, history: Workspace, scripts: bool) ->
     page.locator("[name=_save]").click()
     expect(page.locator(".messagelist")).to_contain_text("changed successfully")
     assert ImportOperation.objects.newest_first()[0].note == "moved to Sunday <b>"
+
+
+def test_an_alert_is_delivered_after_all(
+    visit: Visit, history: Workspace, settings: Any, mailoutbox: list[EmailMessage]
+) -> None:
+    """The channel is configured wrongly, somebody mends it, and asks for another try."""
+    channel = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
+    settings.IMPORTMONITOR |= {"CHANNELS": {"ops": channel | {"BACKEND": "no.such.Channel"}}}
+    history.start_import("csv", seconds=600)
+    look(history, 60)
+    page = visit().open(ALERTS)
+    rows = page.locator("#result_list tbody tr")
+    # One was tried, and the others of the channel wait for it.
+    expect(rows.filter(has_text="being tried again")).to_have_count(1)
+    waiting = rows.count()
+    settings.IMPORTMONITOR |= {"CHANNELS": {"ops": channel}}
+    page.locator("#action-toggle").check()
+    page.locator("select[name=action]").select_option(label="Try again to deliver")
+    page.locator("#changelist-form .actions button").click()
+    expect(page.locator(".messagelist")).to_contain_text("delivered.")
+    expect(rows.filter(has_text="✓ delivered")).to_have_count(waiting)
+    assert len(mailoutbox) == waiting > 0
 
 
 def test_a_week_leads_to_its_imports(visit: Visit, history: Workspace) -> None:

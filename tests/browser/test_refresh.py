@@ -108,6 +108,20 @@ def test_the_operation_page_follows_too(visit: Visit, history: Workspace) -> Non
     assert page.locator(".im-chart svg.im-wide path.im-line").first.get_attribute("d") != before
 
 
+def test_a_newer_import_is_led_to(visit: Visit, chat: Workspace) -> None:
+    chat.start_import("slack", seconds=3000)
+    look(chat, 600)
+    first = current()
+    visitor = visit(clock=True)
+    page = visitor.open(change_url(first))
+    newer = page.get_by_role("link", name="Newer import")
+    expect(newer).to_have_count(0)
+    chat.start_import("csv", seconds=3000)
+    look(chat, 60)
+    refresh(visitor)
+    expect(newer).to_have_attribute("href", change_url(current()))
+
+
 def test_what_is_in_use_stays(visit: Visit, history: Workspace) -> None:
     """The place on the page, the focus, an opened table and what is written; the rest goes on."""
     visitor = visit(clock=True, viewport={"width": 900, "height": 500})
