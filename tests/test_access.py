@@ -15,6 +15,7 @@ from django.urls import get_resolver
 
 from tests.api.helpers import NOON
 from tests.people import (
+    BEARERS,
     CHANGE,
     EVERYBODY,
     LATEST,
@@ -59,8 +60,8 @@ def mirror(sees: People) -> Row:
     """Return the row of an endpoint that answers as Rocket.Chat does: no other method is there."""
     others = "404 404 404 404 404 404"
     return Row(
-        (sees, f"200 200 {others}"),
-        (STRANGERS, f"401 401 {others}"),
+        (sees - BEARERS, f"200 200 {others}"),
+        (STRANGERS | BEARERS, f"401 401 {others}"),
         (EVERYBODY, f"403 403 {others}"),
     )
 

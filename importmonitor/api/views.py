@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -72,21 +73,23 @@ class RestView(TokenView, generics.GenericAPIView[Any]):
         }
 
     def answer(
-        self, rows: Sequence[Any], serialise: Callable[[], Any], made_of: Iterable[object]
+        self,
+        serialise: Callable[[], Any],
+        made_of: Iterable[object],
+        changed_at: Sequence[datetime],
     ) -> HttpResponseBase:
-        """Answer with rows, or with 304 if the client has what is made of these values.
+        """Answer, or with 304 if the client has what is made of these values.
 
         The ETag is weak: ages and times left in a body go on by themselves. A 304 is decided
-        before anything is serialised.
+        before anything is serialised. `changed_at` is when each thing in the body changed.
         """
         found = hashlib.sha256(importmonitor.__version__.encode())
         for each in made_of:
             found.update(f"\0{each}".encode("utf-8", "surrogatepass"))
         etag = f'W/"{found.hexdigest()[:32]}"'
         self.headers["ETag"] = etag
-        modified = [row.modified_at for row in rows if isinstance(row, ImportOperation)]
-        if modified:
-            self.headers["Last-Modified"] = http_date(max(modified).timestamp())
+        if changed_at:
+            self.headers["Last-Modified"] = http_date(max(changed_at).timestamp())
         # By the ETag alone: that rows have gone, no time of those that are left tells.
         if "If-None-Match" in self.request.headers:
             unchanged = get_conditional_response(self.request, etag=etag)
@@ -126,9 +129,9 @@ class OperationList(RestView):
         looks = health.looks({row.workspace for row in rows}, now)
         context = {"now": now, "looks": looks}
         return self.answer(
-            rows,
             lambda: self.in_pages(OperationSerializer(rows, many=True, context=context).data),
             (*place, *map(_version, rows), *_looks_version(looks)),
+            _changed_at(rows, looks),
         )
 
 
@@ -144,9 +147,9 @@ class OperationDetail(RestView):
         looks = health.looks([operation.workspace], now)
         context = {"now": now, "looks": looks}
         return self.answer(
-            [operation],
             lambda: OperationDetailSerializer(operation, context=context).data,
             (_version(operation), *_looks_version(looks)),
+            _changed_at([operation], looks),
         )
 
 
@@ -161,10 +164,10 @@ class PartList(RestView):
         get_object_or_404(ImportOperation.objects.only("pk"), pk=pk)
         rows, place = self.page(self.get_queryset().filter(operation=pk))
         return self.answer(
-            rows,
             lambda: self.in_pages(self.get_serializer(rows, many=True).data),
             # Rows are added and thinned out, and never changed.
             (*place, *(row.pk for row in rows)),
+            [row.observed_at for row in rows],
         )
 
 
@@ -200,15 +203,23 @@ class WorkspaceList(RestView):
         context = {"now": now, "looks": looks}
         operations = [each.operation for each in found if each.operation]
         return self.answer(
-            operations,
             lambda: self.in_pages(WorkspaceSerializer(found, many=True, context=context).data),
             (len(configured), *place, *aliases, *map(_version, operations), *_looks_version(looks)),
+            _changed_at(operations, looks),
         )
 
 
 def _version(operation: ImportOperation) -> str:
     # The note is the one thing that is not a sync's to write.
     return f"{operation.pk} {operation.modified_at.timestamp()} {operation.note}"
+
+
+def _changed_at(
+    operations: Iterable[ImportOperation], looks: dict[str, health.Looks]
+) -> list[datetime]:
+    """Return when each of these changed: of a look, when it was."""
+    looked_at = [each.period.last_at for each in looks.values()]
+    return [*(operation.modified_at for operation in operations), *looked_at]
 
 
 def _looks_version(looks: dict[str, health.Looks]) -> list[str]:

@@ -1,6 +1,7 @@
 """What the tests with real clients start from: our server, and the Rocket.Chat behind it."""
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,8 +19,12 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def house(live_server: object, workspace: Workspace) -> House:
-    """Our live server, in the place of a workspace into which nothing was imported yet."""
+def house(live_server: object, workspace: Workspace, settings: Any) -> House:
+    """Our live server, in the place of a workspace into which nothing was imported yet.
+
+    As it is by default, what is asked for again within a second it remembers.
+    """
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"REMEMBER_FOR": timedelta(seconds=1)}
     return House(str(live_server), workspace)
 
 

@@ -69,8 +69,10 @@ def test_everybody_hears_what_rocketchat_says(
     if imported:
         house.import_something()
     for name in PEOPLE:
-        heard = ask(house.url, house.headers(name), endpoint)
-        assert heard == house.expected(name, endpoint), name
+        # Made anew, and remembered.
+        for _ in range(2):
+            heard = ask(house.url, house.headers(name), endpoint)
+            assert heard == house.expected(name, endpoint), name
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS[:4])

@@ -64,7 +64,7 @@ MODIFIED = OpenApiParameter(
     str,
     OpenApiParameter.HEADER,
     response=[200, 304],
-    description="When a sync last wrote anything of this; absent where there is nothing.",
+    description="When any of this changed last, or was looked at; absent where there is nothing.",
 )
 RETRY_AFTER = OpenApiParameter(
     "Retry-After",

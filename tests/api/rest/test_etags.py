@@ -176,15 +176,21 @@ def test_another_release_answers_otherwise(
 
 
 def test_last_modified(asking: Asking, operation: ImportOperation) -> None:
-    at = "Wed, 25 Mar 2026 12:00:00 GMT"
-    ImportOperation.objects.update(modified_at=NOON)
-    for url in (OPERATIONS, WORKSPACES, detail(operation.pk)):
+    at = "Wed, 25 Mar 2026 12:0{}:00 GMT"
+    for url in five(operation.pk):
         response = asking.get(url)
-        assert response["Last-Modified"] == at
+        assert response["Last-Modified"] == at.format(0)
         # By it alone nothing is decided: a row that has gone leaves no time.
-        assert asking.get(url, If_Modified_Since=at).status_code == 200
-    for url in (samples(operation.pk), transitions(operation.pk)):
-        assert "Last-Modified" not in asking.get(url)
+        again = asking.get(url, If_Modified_Since=at.format(0))
+        assert again.status_code == 200
+    with time_machine.travel(NOON + MINUTE, tick=False):
+        sync(RUNNING, at=NOON + MINUTE)
+        found = {url: asking.get(url)["Last-Modified"] for url in five(operation.pk)}
+    # A look is news of what tells of looks.
+    parts = {samples(operation.pk), transitions(operation.pk)}
+    assert found == {url: at.format(0 if url in parts else 1) for url in found}
+    ProgressSample.objects.all().delete()
+    assert "Last-Modified" not in asking.get(samples(operation.pk))
 
 
 @pytest.mark.parametrize("told", ['""', "nonsense", 'W/"0"', "", '"' + "x" * 10_000 + '"'])
