@@ -25,8 +25,9 @@ from project.simulator.workspace import Workspace
 FOLDER = LOCAL / "demo"
 LOGIN = "demo"
 DAYS = 90
-#: How often the demo looks, and how long its imports take, in seconds.
+#: How often the demo looks, in its past while nothing happens; how long its imports take (seconds).
 LOOK_EVERY = 2.0
+IDLE = timedelta(hours=2)
 IMPORT_TAKES = 420.0
 UNDER_WAY_FOR = timedelta(seconds=200)
 #: How long before the end each begins, and how long it lasts.
@@ -123,8 +124,10 @@ def live_through(workspace: Workspace, clock: Clock, end: datetime, stop: thread
                 away = workspace.outage is not None
                 result = sync_workspace("default", client=hasty if away else client, now=clock.now)
                 pause = min(pause * 3, timedelta(minutes=9 if away else 30))
-                ended = result.operation is None or result.operation.finished_at is not None
-                if (ended and not away) or clock.now() + pause >= until:
+                if result.operation is None or result.operation.finished_at is not None:
+                    # Seldom, and yet so that no time is a gap: nobody waits for idle months.
+                    pause = pause if away else IDLE
+                if clock.now() + pause >= until:
                     break
                 clock.set(clock.now() + pause)
 
