@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from importmonitor import outcomes
-from importmonitor.conf import Options
 from importmonitor.events import Event
 from importmonitor.models import EndReason, ImportOperation, ProgressSample, StatusTransition
+from importmonitor.options import Options
 from importmonitor.rocketchat import states
 from importmonitor.rocketchat.operation import COUNTS, Operation
 from importmonitor.rocketchat.states import ImportState

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from importmonitor.conf import ACTIVE
 from importmonitor.models import EndReason, ImportOperation, Outcome
+from importmonitor.options import ACTIVE
 from importmonitor.rocketchat import states
 
 #: The outcomes after which somebody should look.

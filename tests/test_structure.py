@@ -16,6 +16,7 @@ ORDER = (
     "workspaces",
     "events",
     "channels",
+    "options",
     "conf",
     "signals",
     "permissions",

@@ -10,7 +10,7 @@ from benchmarks.year.client import Client
 from benchmarks.year.conf import DEADLINE
 from benchmarks.year.happenings import DAY, MOST_UNSEEN, Happenings
 from benchmarks.year.looks import Look, View
-from importmonitor.conf import ACTIVE
+from importmonitor.options import ACTIVE
 from importmonitor.workspaces import Workspace as Configured
 
 if TYPE_CHECKING:

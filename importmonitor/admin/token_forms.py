@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 from django.utils import formats, timezone
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor.conf import MOST_DAYS
 from importmonitor.models import ApiToken
+from importmonitor.options import MOST_DAYS
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User, UserManager

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from importmonitor import __version__
-from importmonitor.rocketchat import answers, deadline
+from importmonitor.rocketchat import answers, deadline, errors
 from importmonitor.rocketchat.answers import Answer
 from importmonitor.rocketchat.budget import Budget, budget_in
 from importmonitor.rocketchat.errors import BadAnswer, RocketChatError, Unreachable
@@ -229,7 +229,7 @@ class Client:
         """Tell what requests stumbled over, and whether to try once more."""
         workspace = self.workspace
         asked = f"{workspace.alias}: GET {workspace.url}/{path}"
-        reason = answers.quotable(workspace, _reason(error))
+        reason = answers.quotable(workspace, errors.reason(error))
         if isinstance(error, requests.exceptions.SSLError):
             advice = (
                 "If an authority of your own signed the certificate, give its file as CA_BUNDLE."
@@ -307,25 +307,5 @@ def _no_constant(name: str) -> NoReturn:
 
 def _is_timeout(error: BaseException) -> bool:
     return isinstance(error, requests.exceptions.Timeout) or any(
-        "timed out" in str(cause).lower() for cause in _causes(error)
+        "timed out" in str(cause).lower() for cause in errors.causes(error)
     )
-
-
-def _reason(error: BaseException) -> str:
-    """Return the innermost reason of an error: requests wraps it in two layers of names."""
-    *_, innermost = _causes(error)
-    if isinstance(innermost, OSError) and innermost.strerror:
-        return innermost.strerror
-    return str(innermost) or type(innermost).__name__
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    causes = [error]
-    while len(causes) < 10:
-        inner: Any = causes[-1]
-        following = [getattr(inner, "reason", None), *inner.args, inner.__cause__]
-        found = next((one for one in following if isinstance(one, BaseException)), None)
-        if found is None or found in causes:
-            break
-        causes.append(found)
-    return causes

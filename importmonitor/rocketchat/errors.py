@@ -1,7 +1,7 @@
 """What can go wrong when a workspace is asked, told apart by what somebody has to do about it."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class RocketChatError(Exception):
@@ -67,3 +67,24 @@ KINDS: tuple[type[RocketChatError], ...] = (
     NotRocketChat,
     BadAnswer,
 )
+
+
+def reason(error: BaseException) -> str:
+    """Return the innermost reason of an error: requests wraps it in two layers of names."""
+    *_, innermost = causes(error)
+    if isinstance(innermost, OSError) and innermost.strerror:
+        return innermost.strerror
+    return str(innermost) or type(innermost).__name__
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """Return an error and what lies within it, whichever way it is wrapped, the innermost last."""
+    found = [error]
+    while len(found) < 10:
+        outer: Any = found[-1]
+        within = [getattr(outer, "reason", None), *outer.args, outer.__cause__]
+        inner = next((each for each in within if isinstance(each, BaseException)), None)
+        if inner is None or inner in found:
+            break
+        found.append(inner)
+    return found

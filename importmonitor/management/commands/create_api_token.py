@@ -11,8 +11,8 @@ from django.core.management import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from importmonitor.conf import MOST_DAYS
 from importmonitor.models import ApiToken
+from importmonitor.options import MOST_DAYS
 from importmonitor.permissions import RUN_IMPORT, VIEW, VIEW_LATEST, may, may_see_imports
 
 
