@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from importmonitor import outcomes
 from importmonitor.events import Event
-from importmonitor.models import EndReason, ImportOperation, ProgressSample, StatusTransition
+from importmonitor.models import EndReason, ImportOperation, StatusTransition
 from importmonitor.options import Options
 from importmonitor.rocketchat import states
 from importmonitor.rocketchat.operation import COUNTS, Operation
@@ -68,14 +68,15 @@ class Change:
     """An operation with its new values, not yet saved, and the rows that go with them.
 
     `updated` holds the changed fields, each with its old and its new value; for an operation that
-    was not known, those that are not empty, from None.
+    was not known, those that are not empty, from None. `is_sampled` is whether its counters, as
+    they are now, are a sample.
     """
 
     operation: ImportOperation
     created: bool
     updated: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     transitions: list[StatusTransition] = field(default_factory=list)
-    sample: ProgressSample | None = None
+    is_sampled: bool = False
     events: list[Told] = field(default_factory=list)
     from_status: str = field(init=False)
     from_state: str = field(init=False)
@@ -168,6 +169,7 @@ def _unknown(look: Look, received: Operation) -> ImportOperation:
         first_seen_at=look.at,
         last_seen_at=look.at,
         last_progress_at=look.at,
+        modified_at=look.at,
         watched_at_progress=look.watched,
     )
 
@@ -258,7 +260,8 @@ def _follow(draft: Change, is_newest: bool, look: Look, options: Options) -> Non
     operation = draft.operation
     going = is_newest and outcomes.end_reason(operation.status, operation.valid) is None
     if draft.created or draft.moved(SAMPLED_FIELDS):
-        draft.sample = _sample(operation, look.at)
+        counted = (operation.count_completed, operation.count_total)
+        draft.is_sampled = counted != (None, None)
     # Of what is over, `_updatedAt` and `valid` are rewritten by every start of a server or import.
     if draft.moved(REMOTE_FIELDS if draft.was_going else PROGRESS_FIELDS):
         draft.set("last_seen_at", look.at)
@@ -289,18 +292,6 @@ def _follow(draft: Change, is_newest: bool, look: Look, options: Options) -> Non
     if waits and not operation.waiting_since and unmoved_for >= options.waiting_after:
         draft.set("waiting_since", operation.last_progress_at)
         draft.events.append(Told(Event.WAITING, None))
-
-
-def _sample(operation: ImportOperation, at: datetime) -> ProgressSample | None:
-    if operation.count_completed is None and operation.count_total is None:
-        return None
-    return ProgressSample(
-        operation=operation,
-        observed_at=at,
-        completed=operation.count_completed,
-        error=operation.count_error,
-        total=operation.count_total,
-    )
 
 
 def _is_older(stored: ImportOperation | Operation, received: Operation) -> bool:

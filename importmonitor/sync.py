@@ -246,8 +246,8 @@ def _send_signals(change: Change) -> None:
 def _save(changes: list[Change], current: ImportOperation | None, at: datetime) -> None:
     """Write changes, in a number of queries that does not depend on how many there are."""
     for change in changes:
-        if change.operation is current and (change.sample or "status" in change.updated):
-            change.set("rate", _rate(change))
+        if change.operation is current and (change.is_sampled or "status" in change.updated):
+            change.set("rate", _rate(change, at))
     ImportOperation.objects.save_all(
         [change.operation for change in changes if change.created],
         [change.operation for change in changes if not change.created],
@@ -256,7 +256,7 @@ def _save(changes: list[Change], current: ImportOperation | None, at: datetime) 
     )
     transitions = [each for change in changes for each in change.transitions]
     StatusTransition.objects.add_all(transitions)
-    ProgressSample.objects.add_all([change.sample for change in changes if change.sample])
+    ProgressSample.objects.add_all([each.operation for each in changes if each.is_sampled], at)
     ended = [change for change in changes if has_ended(change) and not change.created]
     ProgressSample.objects.thin([change.operation for change in ended])
 
@@ -266,13 +266,15 @@ def has_ended(change: Change) -> bool:
     return change.was_going and not outcomes.is_active(change.operation)
 
 
-def _rate(change: Change) -> float | None:
-    """Return an operation's rate over the samples of its present step."""
+def _rate(change: Change, at: datetime) -> float | None:
+    """Return an operation's rate over the samples of its present step, up to this look."""
     if change.created or "status" in change.updated:
         return None
-    known = ProgressSample.objects.of_step(change.operation)
-    if sample := change.sample:
-        known.append((sample.observed_at, sample.completed, sample.error, sample.total))
+    operation = change.operation
+    known = ProgressSample.objects.of_step(operation)
+    if change.is_sampled:
+        counted = operation.count_completed, operation.count_error, operation.count_total
+        known.append((at, *counted))
     return rates.rate(
         [
             rates.Sample(at, completed, error or 0, total)

@@ -28,14 +28,14 @@ _PLAIN = (
 _TIMES = 1000
 
 
-def insert(rows: Sequence[models.Model], using: str) -> None:
-    """Insert rows of one model, in this order, whatever the database makes itself left out.
+def insert(model: type[models.Model], rows: Sequence[object], using: str) -> None:
+    """Insert rows of a model, in this order, whatever the database makes itself left out.
 
-    Their keys stay unknown.
+    Rows are whatever has a model's attributes. Their keys stay unknown.
     """
     if not rows:
         return
-    options, quote = _options(rows), connections[using].ops.quote_name
+    options, quote = _options(model), connections[using].ops.quote_name
     fields = [
         field for field in options.concrete_fields if not (field.primary_key or field.generated)
     ]
@@ -50,11 +50,13 @@ def insert(rows: Sequence[models.Model], using: str) -> None:
         _execute_many(f"{into} VALUES ({marks})", fields, rows, using)
 
 
-def update(rows: Sequence[models.Model], names: Collection[str], using: str) -> None:
-    """Write these fields of rows of one model that are there, found by their keys."""
+def update(
+    model: type[models.Model], rows: Sequence[object], names: Collection[str], using: str
+) -> None:
+    """Write these fields of rows of a model that are there, found by their keys."""
     if not rows or not names:
         return
-    options, quote = _options(rows), connections[using].ops.quote_name
+    options, quote = _options(model), connections[using].ops.quote_name
     fields = [options.get_field(name) for name in sorted(names)]
     table, key = quote(options.db_table), quote(options.pk.column)
     columns = [quote(field.column) for field in fields]
@@ -70,8 +72,8 @@ def update(rows: Sequence[models.Model], names: Collection[str], using: str) -> 
         _execute_many(sql, fields, rows, using)
 
 
-def _options(rows: Sequence[models.Model]) -> Any:
-    return rows[0]._meta  # noqa: SLF001 - Django documents it
+def _options(model: type[models.Model]) -> Any:
+    return model._meta  # noqa: SLF001 - Django documents it
 
 
 #: All rows in one parameter, which PostgreSQL takes apart itself: by `executemany` it would plan
@@ -79,7 +81,7 @@ def _options(rows: Sequence[models.Model]) -> Any:
 _RECORDS = "json_populate_recordset(NULL::{}, %s::json)"
 
 
-def _execute(sql: str, fields: Sequence[Any], rows: Sequence[models.Model], using: str) -> None:
+def _execute(sql: str, fields: Sequence[Any], rows: Sequence[object], using: str) -> None:
     names, values_of = [field.column for field in fields], _values_of(fields)
     records = [dict(zip(names, values_of(row), strict=True)) for row in rows]
     with connections[using].cursor() as cursor:
@@ -95,9 +97,7 @@ def _as_json(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no place in a row.")
 
 
-def _execute_many(
-    sql: str, fields: Sequence[Any], rows: Sequence[models.Model], using: str
-) -> None:
+def _execute_many(sql: str, fields: Sequence[Any], rows: Sequence[object], using: str) -> None:
     values_of, connection = _values_of(fields), connections[using]
     prepared = [
         (place, _prepare(field, connection))
@@ -120,6 +120,8 @@ def _prepare(field: Any, connection: Any) -> Callable[[Any], Any]:
     if isinstance(field, models.DateTimeField):
         # As the field itself does, after it has made sure that this is a time.
         return lru_cache(_TIMES)(connection.ops.adapt_datetimefield_value)
+    if isinstance(field, models.JSONField):
+        return partial(connection.ops.adapt_json_value, encoder=field.encoder)
     return partial(field.get_db_prep_save, connection=connection)
 
 

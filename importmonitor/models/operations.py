@@ -92,10 +92,10 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
         """
         for row in (*created, *changed):
             row.modified_at = at
-        bulk.insert(created, self.db)
+        bulk.insert(ImportOperation, created, self.db)
         _fill_in_keys(self, created)
         if changed_fields:
-            bulk.update(changed, [*changed_fields, "modified_at"], self.db)
+            bulk.update(ImportOperation, changed, [*changed_fields, "modified_at"], self.db)
 
 
 def _fill_in_keys(rows: ImportOperationQuerySet, created: list["ImportOperation"]) -> None:

@@ -1,6 +1,7 @@
 """How an operation's counters moved."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import models
 from django.db.models import Count, F, Value
@@ -16,13 +17,24 @@ from importmonitor.models.transitions import StatusTransition
 _AT_ONCE = 500
 
 
+class _Row(NamedTuple):
+    """What a sample has in the database; a model's instance takes several times as long to make."""
+
+    operation_id: int
+    observed_at: datetime
+    completed: int | None
+    error: int | None
+    total: int | None
+
+
 class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
-    def add_all(self, samples: list["ProgressSample"]) -> None:
-        """Save new rows, in one query; their keys stay unknown."""
-        for each in samples:
-            # The operation may have got its key but now.
-            each.operation_id = each.operation.pk
-        bulk.insert(samples, self.db)
+    def add_all(self, operations: list["ImportOperation"], at: datetime) -> None:
+        """Save the counters of these operations as they are now, in one query."""
+        rows = [
+            _Row(each.pk, at, each.count_completed, each.count_error, each.count_total)
+            for each in operations
+        ]
+        bulk.insert(ProgressSample, rows, self.db)
 
     def of_step(
         self, operation: "ImportOperation"

@@ -16,7 +16,7 @@ class StatusTransitionQuerySet(models.QuerySet["StatusTransition"]):
         for each in transitions:
             # The operation may have got its key but now.
             each.operation_id = each.operation.pk
-        bulk.insert(transitions, self.db)
+        bulk.insert(StatusTransition, transitions, self.db)
         # Keys are given in the order of the rows, and nobody else adds any of these operations:
         # whoever saves them has their workspace's lease.
         newest = self.order_by("-pk").values_list("pk", flat=True)
