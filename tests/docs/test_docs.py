@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.bin.celery import celery
+from click.testing import CliRunner
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.test import Client
 
 from importmonitor import conf
+from importmonitor.models import ApiToken
 from project.simulator.workspace import Workspace
 from tests.conftest import AUTH_TOKEN, USER_ID
 
@@ -78,7 +82,46 @@ def test_a_command_works(line: str) -> None:
     gc.collect()
 
 
+def of_program(name: str) -> list[str]:
+    """Return the lines in which pages run a program."""
+    shown = re.compile(rf"^\$ ({name} .+)$", re.MULTILINE)
+    texts = [text for page in PAGES for text in blocks(page, "console")]
+    return sorted({line for text in texts for line in shown.findall(text)})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("line", of_program("curl"))
+@pytest.mark.usefixtures("ready")
+def test_what_curl_is_told_to_ask_is_answered(line: str) -> None:
+    """With a user and a token that there are; curl itself is run in tests/clients."""
+    _curl, *words = shlex.split(line)
+    user = User.objects.create_superuser("somebody")
+    _token, text = ApiToken.objects.issue(user)
+    call_command("sync_import_status", verbosity=0)
+    names = {"X-User-Id": str(user.pk), "X-Auth-Token": text, "Authorization": f"Bearer {text}"}
+    given = [words[at + 1].partition(":")[0] for at, word in enumerate(words) if word == "-H"]
+    answer = Client().get(
+        words[-1].removeprefix("https://imports.example.org"),
+        headers={name: names[name] for name in given},
+    )
+    assert answer.status_code == 200
+    assert answer.json().keys() & {"operation", "results"}
+
+
+@pytest.mark.parametrize("line", of_program("celery"))
+def test_celery_takes_what_it_is_told(line: str) -> None:
+    _celery, *words = shlex.split(line)
+    # All options are read before help is given.
+    found = CliRunner().invoke(celery, [*words, "--help"])
+    assert found.exit_code == 0, found.output
+    assert "Usage:" in found.output
+    wrong = CliRunner().invoke(celery, [*words, "--no-such-option", "--help"])
+    assert wrong.exit_code == 2
+
+
 def test_commands_are_found() -> None:
+    assert len(of_program("curl")) >= 2
+    assert len(of_program("celery")) >= 2
     found = {arguments(line)[0] for _page, line in commands()}
     assert {"sync_import_status", "check_rocketchat", "create_api_token"} <= found
 
