@@ -1,86 +1,28 @@
-"""`/metrics`: what it tells of the store, to whom, and what the files made for it ask of it."""
+"""`/metrics`: what it tells of the store, at which price."""
 
-import ast
-import json
-import os
-import re
-import subprocess
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.openmetrics import parser
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
 from pytest_django import DjangoAssertNumQueries
 
-import importmonitor
 from importmonitor.alerts.messages import TEST
-from importmonitor.contrib.prometheus.collector import POLL_OUTCOMES, StoreCollector
+from importmonitor.contrib.prometheus.collector import POLL_OUTCOMES
 from importmonitor.models import Alert, ImportOperation, SyncLease, SyncPeriod
 from importmonitor.rocketchat import errors
 from tests.api.helpers import (
     NOON,
     RUNNING,
-    credentials,
-    make_user,
     sync,
     sync_nothing,
     sync_refused,
     workspace_at,
 )
+from tests.api.metrics import MINUTE, WHOLE, add_alert, samples, told, value
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("importmonitor.contrib.prometheus.urls")]
-
-DOCS = Path(__file__).parents[2] / "docs" / "prometheus"
-PROMTOOL = os.environ.get("PROMTOOL", "")
-needs_promtool = pytest.mark.skipif(
-    not PROMTOOL, reason="runs where PROMTOOL names Prometheus's promtool"
-)
-MINUTE = timedelta(minutes=1)
-#: Everything that can be told of an import is told of this one.
-WHOLE: dict[str, Any] = {
-    **RUNNING,
-    "count": {
-        "total": 400,
-        "completed": 100,
-        "error": 4,
-        "users": 50,
-        "channels": 20,
-        "messages": 330,
-        "contacts": 0,
-    },
-}
-
-
-def scrape(now: Any = NOON) -> bytes:
-    registry = CollectorRegistry()
-    registry.register(StoreCollector(now))
-    return generate_latest(registry)
-
-
-def samples(now: Any = NOON) -> Iterator[Sample]:
-    for family in text_string_to_metric_families(scrape(now).decode()):
-        yield from family.samples
-
-
-def told(name: str, now: Any = NOON) -> dict[tuple[str, ...], float]:
-    """Return a metric's values by those of its labels, which are in the order of their names."""
-    return {
-        tuple(value for _, value in sorted(sample.labels.items())): sample.value
-        for sample in samples(now)
-        if sample.name == f"importmonitor_{name}"
-    }
-
-
-def value(name: str, now: Any = NOON) -> float | None:
-    """Return a metric's value for `default`, None if it is absent."""
-    return told(name, now).get(("default",))
 
 
 # What is told of an import.
@@ -274,12 +216,6 @@ def test_only_what_is_configured(settings: Any) -> None:
 # What is told of alerts.
 
 
-def add_alert(channel: str = "ops", **fields: Any) -> None:
-    values = {"event": "import.failed", "workspace": "default", "body": {}, "created_at": NOON}
-    key = str(Alert.objects.count())
-    Alert.objects.create(**(values | {"channel": channel, "key": key} | fields))
-
-
 def test_alerts(settings: Any) -> None:
     backend = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
@@ -360,182 +296,3 @@ def test_queries(
         body = client.get("/metrics", headers=headers).content.decode()
     assert body.count("importmonitor_operation_info{") == number
     assert f'importmonitor_alerts_undelivered{{channel="ops",delivery="due"}} {number}.0' in body
-
-
-# Who gets it, and how.
-
-
-@pytest.mark.parametrize(
-    "codename", ["run-import", "view_importoperation", "view-import-operations"]
-)
-def test_who_may_see_imports(client: Client, codename: str) -> None:
-    user = make_user("prometheus", codename)
-    rocketchat = credentials(user)
-    bearer = {"Authorization": f"Bearer {rocketchat['X-Auth-Token']}"}
-    assert client.get("/metrics", headers=rocketchat).status_code == 200
-    assert client.get("/metrics", headers=bearer).status_code == 200
-    client.force_login(user)
-    assert client.get("/metrics").status_code == 200
-
-
-def test_who_may_not(client: Client) -> None:
-    anonymous = client.get("/metrics")
-    assert anonymous.status_code == 401
-    assert anonymous["WWW-Authenticate"] == "Bearer"
-    wrong = client.get("/metrics", headers={"Authorization": f"Bearer {'0' * 55}"})
-    assert wrong.status_code == 401
-    stranger = make_user("stranger")
-    # Prometheus accepts no JSON, but that is no reason not to tell it why.
-    accept = {"Accept": "text/plain;version=0.0.4"}
-    refused = client.get("/metrics", headers=credentials(stranger) | accept)
-    assert refused.status_code == 403
-    assert set(anonymous.json()) == set(refused.json()) >= {"detail"}
-    client.force_login(stranger)
-    assert client.get("/metrics").status_code == 403
-
-
-def test_methods(client: Client, headers: dict[str, str]) -> None:
-    assert client.head("/metrics", headers=headers).status_code == 200
-    assert client.options("/metrics", headers=headers).status_code == 200
-    for method in (client.post, client.put, client.patch, client.delete):
-        assert method("/metrics", headers=headers).status_code == 405
-    assert client.post("/metrics").status_code == 401
-
-
-def test_formats(client: Client, headers: dict[str, str]) -> None:
-    sync(WHOLE)
-    plain = client.get("/metrics", headers=headers)
-    assert plain["Content-Type"].startswith("text/plain; version=0.0.4")
-    assert plain["Cache-Control"] == "no-store"
-    families = {each.name for each in text_string_to_metric_families(plain.content.decode())}
-    # As Prometheus 3 asks.
-    accept = (
-        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-    )
-    other = client.get("/metrics", headers=headers | {"Accept": accept})
-    assert other["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
-    openmetrics: Any = parser
-    parsed = openmetrics.text_string_to_metric_families(other.content.decode())
-    assert {each.name.removesuffix("_info") for each in parsed} == {
-        name.removesuffix("_info") for name in families
-    }
-
-
-@pytest.mark.parametrize(
-    "accept", ["application/json", "text/plain;version=x", "application/openmetrics-text;version=x"]
-)
-def test_whatever_is_accepted(client: Client, headers: dict[str, str], accept: str) -> None:
-    response = client.get("/metrics?format=nonsense", headers=headers | {"Accept": accept})
-    assert response.status_code == 200
-    assert response["Content-Type"].startswith(("text/plain; version=", "application/openmetrics"))
-    assert b"importmonitor_build_info" in response.content
-
-
-def test_nothing_else_needs_the_extra() -> None:
-    package = Path(importmonitor.__file__).parent
-    for path in package.rglob("*.py"):
-        if path.is_relative_to(package / "contrib"):
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [each.name for each in getattr(node, "names", []) if hasattr(each, "name")]
-            where = [getattr(node, "module", None) or "", *names]
-            assert not any("prometheus" in name or "contrib.pro" in name for name in where), path
-
-
-# The files that are made for it.
-
-
-@pytest.fixture
-def exposition() -> str:
-    """Metrics in which each that there is has a value."""
-    for minute, completed in enumerate((0, 40, 70, 100)):
-        count = WHOLE["count"] | {"completed": completed}
-        sync(WHOLE | {"count": count}, at=NOON + minute * MINUTE)
-    ImportOperation.objects.update(finished_at=NOON)
-    add_alert(next_attempt_at=NOON)
-    return scrape(NOON + 4 * MINUTE).decode()
-
-
-def expressions(dashboard: Any) -> Iterator[str]:
-    """Yield every query in a dashboard, with what Grafana would put in its variables' place."""
-    for panel in dashboard["panels"]:
-        for target in panel["targets"]:
-            yield re.sub(r"\$\w+", lambda found: VARIABLES[found[0]], target["expr"])
-
-
-VARIABLES = {"$job": ".*", "$workspace": "acme|globex", "$__rate_interval": "5m"}
-DASHBOARD = json.loads((DOCS / "grafana-dashboard.json").read_text())
-VARIABLE_QUERIES = [each.get("definition", "") for each in DASHBOARD["templating"]["list"]]
-RULES = (DOCS / "importmonitor.rules.yml").read_text()
-TESTS_OF_RULES = (DOCS / "importmonitor.rules.test.yml").read_text()
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["\n".join([*expressions(DASHBOARD), *VARIABLE_QUERIES]), RULES, TESTS_OF_RULES],
-    ids=["dashboard", "rules", "tests of rules"],
-)
-def test_what_is_asked_for_is_there(text: str, exposition: str) -> None:
-    there: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(exposition):
-        for sample in family.samples:
-            there.setdefault(sample.name, {"job", "instance"}).update(sample.labels)
-    asked = re.findall(r"(importmonitor_\w+)(?:\{(.*?)\})?", text)
-    assert len(asked) > 10
-    for name, labels in asked:
-        assert name in there
-        assert set(re.findall(r"(\w+)=~?['\"]", labels)) <= there[name], name
-
-
-def test_everything_that_is_there_has_a_value(exposition: str) -> None:
-    for family in text_string_to_metric_families(exposition):
-        assert family.samples, family.name
-        assert family.documentation
-
-
-def test_the_dashboard_holds_together() -> None:
-    panels = DASHBOARD["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    taken = [
-        (x, y)
-        for place in (panel["gridPos"] for panel in panels)
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
-    ]
-    assert len(set(taken)) == len(taken)
-    assert max(x for x, _ in taken) < 24
-    # No database of anybody's: which one, the reader chooses.
-    assert all(panel["datasource"]["uid"] == "${datasource}" for panel in panels)
-
-
-def promtool(*arguments: str | Path, stdin: str = "") -> None:
-    done = subprocess.run(
-        [PROMTOOL, *arguments], input=stdin, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not done.stderr, done.stderr
-
-
-@needs_promtool
-def test_promtool_is_content_with_the_metrics(exposition: str) -> None:
-    promtool("check", "metrics", stdin=exposition)
-    promtool("check", "metrics", stdin=scrape(NOON + timedelta(days=1)).decode())
-
-
-@needs_promtool
-def test_promtool_is_content_with_the_rules() -> None:
-    promtool("check", "rules", DOCS / "importmonitor.rules.yml")
-    promtool("test", "rules", DOCS / "importmonitor.rules.test.yml")
-
-
-@needs_promtool
-def test_promtool_can_read_every_query_of_the_dashboard(tmp_path: Path) -> None:
-    rules = [
-        {"record": f"panel:{number}", "expr": expression}
-        for number, expression in enumerate(expressions(DASHBOARD))
-    ]
-    # JSON is YAML too.
-    path = tmp_path / "dashboard.yml"
-    path.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
-    promtool("check", "rules", path)

@@ -29,15 +29,10 @@ from importmonitor.rocketchat.errors import (
 from importmonitor.sync import sync_workspace
 from importmonitor.workspaces import Workspace
 from tests.remote.no_answers import (
-    BOMB,
     CHAT,
-    ECHOED,
     FAKED,
     GOOD,
-    MUCH,
     PATH,
-    REDIRECTING_BOMB,
-    SERVED,
     TOKEN,
     TOKEN_PART,
     TOO_MANY,
@@ -45,6 +40,7 @@ from tests.remote.no_answers import (
     Case,
     faked,
 )
+from tests.remote.served_no_answers import BOMB, ECHOED, MUCH, REDIRECTING_BOMB, SERVED
 from tests.remote.servers import (
     MIB,
     Server,

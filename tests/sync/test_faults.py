@@ -5,21 +5,15 @@ A step is a statement, a commit, a question to Rocket.Chat or a message that is 
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from itertools import count
 from operator import itemgetter
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any
 
 import pytest
-from django.db import connections, models
+from django.db import models
 
-from importmonitor.alerts import outbox
-from importmonitor.alerts.channels import Undelivered
-from importmonitor.alerts.messages import Message
 from importmonitor.events import Event
 from importmonitor.models import (
     Alert,
@@ -29,15 +23,12 @@ from importmonitor.models import (
     SyncLease,
     SyncPeriod,
 )
-from importmonitor.rocketchat.errors import PermissionMissing, RocketChatError, Unreachable
-from importmonitor.rocketchat.operation import Operation, parse_operation
-from importmonitor.sync import SyncResult, sync_workspace
 from project.simulator.workspace import Workspace
 from tests.conftest import configure
+from tests.sync.life import CHANNELS, FEW_SAMPLES, GRACE, LATER, Life, Process, Told
+from tests.sync.scenes import SCENES
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-T = TypeVar("T")
 
 #: In the order in which they refer to each other.
 MODELS: tuple[type[models.Model], ...] = (
@@ -48,16 +39,8 @@ MODELS: tuple[type[models.Model], ...] = (
     ProgressSample,
     Alert,
 )
-#: Channels and the events that they want.
-CHANNELS = {"all": "*", "trouble": ["import.failed", "workspace.unreachable"]}
 #: The lease, what is known, a question, the rows, a period, and the lease again.
 FEWEST_STEPS = 5
-#: When the next poll comes: a lease is over by then, and a dead process's claim to the alert that
-#: it had in hand, and the pause after a third attempt to deliver.
-LATER = outbox.CLAIM + timedelta(minutes=0.5)
-#: Longer than all that is tried here: that a workspace cannot be looked at is no matter of steps.
-GRACE = timedelta(minutes=30)
-FEW_SAMPLES = 4
 #: When something was seen, of what is the same whenever that was.
 OBSERVED: Mapping[type[models.Model], tuple[str, ...]] = {
     ImportOperation: (
@@ -89,348 +72,13 @@ OWN_IN_BODY = (
 )
 
 
-class Killed(BaseException):
-    """The process is dead: no handler of the app is to see this."""
-
-
-class Told(NamedTuple):
-    """A message that arrived somewhere."""
-
-    channel: str
-    key: str
-
-
-@dataclass
-class Process:
-    """What polls, and is dead before or after a step; the first one is number 1."""
-
-    dies_at: int | None = None
-    after: bool = False
-    steps: int = 0
-    dead: bool = False
-    told: list[Told] = field(default_factory=list)
-    #: Whether mail servers take what it sends.
-    delivers: bool = True
-
-    def step(self, do: Callable[[], T]) -> T:
-        """Do something that outlives the process, unless it is dead by then."""
-        if self.dead:
-            # Nobody is left to clean up: a `finally` does not run in a killed process.
-            raise Killed
-        self.steps += 1
-        self.dead = self.steps == self.dies_at
-        if self.dead and not self.after:
-            raise Killed
-        done = do()
-        if self.dead:
-            raise Killed
-        return done
-
-    def poll(self, seen: "Seen", now: datetime) -> SyncResult | None:
-        """Look at a workspace; return how that went, None if the process died of it."""
-        with self._stepping():
-            try:
-                client: Any = Asking(self, seen)
-                return sync_workspace("default", client=client, now=lambda: now)
-            except Killed:
-                return None
-
-    @contextmanager
-    def _stepping(self) -> Iterator[None]:
-        connection: Any = connections["default"]
-        commit, rollback = connection._commit, connection._rollback
-
-        def commit_in_one_step() -> None:
-            try:
-                self.step(commit)
-            except Killed:
-                # Or Django would commit after all, as it turns SQLite's autocommit on again.
-                rollback()
-                raise
-
-        def execute_in_one_step(execute: Callable[..., Any], *arguments: Any) -> Any:
-            return self.step(partial(execute, *arguments))
-
-        Telling.process = self
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(connection, "_commit", commit_in_one_step)
-            with connection.execute_wrapper(execute_in_one_step):
-                yield
-        # A dead process's connection is closed, and forgets what it was about to do.
-        rollback()
-        connection.run_on_commit = []
-        assert not connection.in_atomic_block
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a workspace answers, or why it does not; `list_refused`: why not with its list."""
-
-    current: Operation | None = None
-    latest: tuple[Operation, ...] = ()
-    error: RocketChatError | None = None
-    list_refused: RocketChatError | None = None
-
-
-class Asking:
-    """A client of a workspace that a process has, without a network."""
-
-    def __init__(self, process: Process, seen: Seen) -> None:
-        self.process = process
-        self.seen = seen
-
-    def current_operation(self) -> Operation | None:
-        return self.process.step(partial(self._answer, self.seen.current, self.seen.error))
-
-    def latest_operations(self) -> tuple[Operation, ...]:
-        return self.process.step(partial(self._answer, self.seen.latest, self.seen.list_refused))
-
-    def _answer(self, answer: T, error: RocketChatError | None) -> T:
-        if error is not None:
-            raise error
-        return answer
-
-
-class Telling:
-    """A channel that a process has, to wherever messages arrive: in its `told`."""
-
-    process: ClassVar[Process]
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.channel = options["NAME"]
-
-    def send(self, message: Message) -> None:
-        process = self.process
-        if not process.delivers:
-            raise Undelivered("Nobody takes messages today.")
-        told = Told(self.channel, message.body["idempotency_key"])
-        process.step(lambda: process.told.append(told))
-
-
-@dataclass
-class Life:
-    """A workspace and who looks at it, up to the poll that is to be tried."""
-
-    workspace: Workspace
-    error: RocketChatError | None = None
-    list_refused: RocketChatError | None = None
-    delivers: bool = True
-    frozen: Seen | None = None
-
-    @property
-    def now(self) -> datetime:
-        return self.workspace.clock.now()
-
-    @property
-    def seen(self) -> Seen:
-        """The workspace as it is now, or was when it froze."""
-        if self.frozen and not self.error:
-            return self.frozen
-        current = self.workspace.current()
-        return Seen(
-            parse_operation(current) if current else None,
-            tuple(map(parse_operation, self.workspace.latest())),
-            self.error,
-            self.list_refused,
-        )
-
-    def go_on(self, *, minutes: float) -> None:
-        """Let time pass, and nobody look."""
-        self.workspace.clock.advance(minutes * 60)
-
-    def look(self, *, minutes: float = 0, times: int = 1) -> None:
-        """Look so many times, each so many minutes after the last."""
-        for _ in range(times):
-            self.go_on(minutes=minutes)
-            result = Process(delivers=self.delivers).poll(self.seen, self.now)
-            assert result is not None
-            assert result.skipped is None
-
-    def freeze(self) -> None:
-        """Let the workspace go on as it is for a while."""
-        self.frozen = self.seen
-
-
-def first_look_at_an_empty_workspace(life: Life) -> None:
-    """Nobody has ever looked, and there is nothing to be seen."""
-
-
-def first_look_at_several(life: Life) -> None:
-    """Of three that nobody knows, the last one runs."""
-    life.workspace.start_import("csv", seconds=60)
-    life.go_on(minutes=10)
-    life.workspace.start_import("csv", "failed", seconds=60)
-    life.go_on(minutes=10)
-    life.workspace.start_import("slack", seconds=3600)
-    life.go_on(minutes=20)
-
-
-def a_first_import(life: Life) -> None:
-    life.look()
-    life.go_on(minutes=1)
-    life.workspace.start_import("csv", seconds=600)
-    life.go_on(minutes=2)
-
-
-def progress(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.look(minutes=5, times=5)
-    life.go_on(minutes=5)
-
-
-def one_that_supersedes_and_one_in_between(life: Life) -> None:
-    """One is open, one came and went, one has begun."""
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.look(minutes=5, times=2)
-    life.go_on(minutes=1)
-    life.workspace.start_import("csv", "failed", seconds=60)
-    life.go_on(minutes=2)
-    life.workspace.start_import("csv", seconds=600)
-    life.go_on(minutes=2)
-
-
-def a_new_import_where_the_list_is_refused(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.list_refused = PermissionMissing("Not allowed.", permission="view-import-operations")
-    life.go_on(minutes=5)
-
-
-def an_end(life: Life) -> None:
-    """With more samples on the way there than are kept."""
-    life.look()
-    life.workspace.start_import("csv", "done-with-errors", seconds=600)
-    life.look(minutes=0.5, times=19)
-    assert ProgressSample.objects.count() > FEW_SAMPLES
-    life.go_on(minutes=1)
-
-
-def an_interruption(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.look(minutes=10, times=2)
-    life.go_on(minutes=1)
-    life.workspace.restart()
-    life.go_on(minutes=1)
-
-
-def a_reopening(life: Life) -> None:
-    life.look()
-    remote_id = life.workspace.start_import("csv", seconds=60)
-    life.look(minutes=2)
-    life.workspace.prepare(remote_id)
-    life.go_on(minutes=1)
-
-
-def a_wait(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("csv", "waiting", seconds=60)
-    life.look(minutes=5, times=2)
-    life.go_on(minutes=61)
-
-
-def a_stall(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.look(minutes=20, times=2)
-    life.freeze()
-    life.look(minutes=5, times=2)
-    life.go_on(minutes=5)
-
-
-def a_resumption(life: Life) -> None:
-    a_stall(life)
-    life.look()
-    assert ImportOperation.objects.exclude(stalled_since=None).exists()
-    life.frozen = None
-    life.go_on(minutes=1)
-
-
-def a_stall_that_ends_in_an_interruption(life: Life) -> None:
-    a_resumption(life)
-    life.workspace.restart()
-    life.go_on(minutes=1)
-
-
-def a_first_failure(life: Life) -> None:
-    life.look()
-    life.error = Unreachable("Nobody answers.")
-    life.go_on(minutes=1)
-
-
-def failures_past_the_grace(life: Life) -> None:
-    a_first_failure(life)
-    life.look()
-    life.look(minutes=14, times=2)
-    life.go_on(minutes=14)
-
-
-def a_recovery(life: Life) -> None:
-    """At the same moment an import is found that failed, and one that runs."""
-    failures_past_the_grace(life)
-    life.look()
-    life.workspace.start_import("csv", "failed", seconds=60)
-    life.go_on(minutes=2)
-    life.workspace.start_import("csv", seconds=600)
-    life.error = None
-    life.go_on(minutes=1)
-
-
-def nothing_new(life: Life) -> None:
-    a_first_import(life)
-    life.look()
-    life.freeze()
-    life.go_on(minutes=1)
-
-
-def alerts_that_are_due(life: Life) -> None:
-    """What was to be told could not be delivered, and nothing else is new."""
-    life.look()
-    life.delivers = False
-    life.workspace.start_import("csv", "failed", seconds=60)
-    life.look(minutes=2)
-    assert Alert.objects.filter(attempts=1, delivered_at=None).count() == len(CHANNELS)
-    life.go_on(minutes=2)
-
-
-def alerts_that_are_due_and_no_answer(life: Life) -> None:
-    alerts_that_are_due(life)
-    life.error = Unreachable("Nobody answers.")
-
-
-#: Each with what its poll has to tell.
-SCENES: tuple[tuple[Callable[[Life], None], set[Event]], ...] = (
-    (one_that_supersedes_and_one_in_between, {Event.STARTED, Event.FAILED, Event.FINISHED}),
-    (a_recovery, {Event.RECOVERED, Event.STARTED, Event.FAILED}),
-    (first_look_at_several, set()),
-    (a_first_import, {Event.STARTED}),
-    (an_end, {Event.FINISHED}),
-    (a_wait, {Event.WAITING}),
-    (an_interruption, {Event.INTERRUPTED}),
-    (alerts_that_are_due, set()),
-    (a_resumption, {Event.RESUMED}),
-    (failures_past_the_grace, {Event.UNREACHABLE}),
-    (a_stall_that_ends_in_an_interruption, {Event.INTERRUPTED}),
-    (a_stall, {Event.STALLED}),
-    (alerts_that_are_due_and_no_answer, set()),
-    (a_new_import_where_the_list_is_refused, {Event.STARTED}),
-    (a_reopening, set()),
-    (progress, set()),
-    (a_first_failure, set()),
-    (first_look_at_an_empty_workspace, set()),
-    (nothing_new, set()),
-)
-
-
 @pytest.fixture(autouse=True)
 def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(settings, "http://127.0.0.1:9")
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
         "UNREACHABLE_AFTER": GRACE,
         "CHANNELS": {
-            name: {"BACKEND": f"{__name__}.Telling", "EVENTS": events, "NAME": name}
+            name: {"BACKEND": "tests.sync.life.Telling", "EVENTS": events, "NAME": name}
             for name, events in CHANNELS.items()
         },
     }
