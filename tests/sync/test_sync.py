@@ -19,19 +19,12 @@ from importmonitor.models import (
     SyncPeriod,
 )
 from importmonitor.outcomes import outcome, present_outcome
-from importmonitor.sync import SyncResult, sync_workspace
 from project.simulator.workspace import Workspace
 from tests.conftest import MONDAY
 from tests.near import Near
+from tests.sync.polling import CURRENT, poll
 
 pytestmark = pytest.mark.django_db
-
-CURRENT = ("/api/v1/getCurrentImportOperation", 200)
-
-
-def poll(rocketchat: Workspace, **options: Any) -> SyncResult:
-    """Look by the simulator's clock."""
-    return sync_workspace("default", now=rocketchat.clock.now, **options)
 
 
 def live_through(rocketchat: Workspace, seconds: int, every: int) -> None:

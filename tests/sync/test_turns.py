@@ -13,17 +13,11 @@ from importmonitor.models import (
     SyncLease,
     SyncPeriod,
 )
-from importmonitor.sync import SyncResult, sync_workspace
+from importmonitor.sync import sync_workspace
 from project.simulator.workspace import Workspace
+from tests.sync.polling import poll
 
 pytestmark = pytest.mark.django_db
-
-CURRENT = ("/api/v1/getCurrentImportOperation", 200)
-
-
-def poll(rocketchat: Workspace, **options: Any) -> SyncResult:
-    """Look by the simulator's clock."""
-    return sync_workspace("default", now=rocketchat.clock.now, **options)
 
 
 def test_a_rate_limit_is_kept(rocketchat: Workspace, settings: Any) -> None:
