@@ -50,6 +50,12 @@ class HistoryList(ChangeList):
         rows = super().get_queryset(request, *args, **kwargs)
         return rows.defer("payload", "unreadable", "note")
 
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.result_count:
+            # A search that finds nothing has read all that it may: once is enough.
+            self.result_list = self.queryset.none()
+
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         ordering = list(super().get_ordering(request, queryset))
         # As the index has it, so that it serves both ways.
