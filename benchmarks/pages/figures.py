@@ -17,6 +17,7 @@ PAGES = (
     "the admin's index",
     "history: first page",
     "history: last page",
+    "history: outcome done, last page",
     "history: workspace, outcome",
     "history: searched by id",
     "history: searched by what nothing has",
