@@ -188,7 +188,7 @@ def goes_on(period: SyncPeriod, outcome: str, at: datetime) -> bool:
         usual = _SELDOM
     else:
         usual = _LONGER * (period.last_at - period.first_at) / (period.polls - 1)
-    return pause <= max(conf.options().late_after, usual)
+    return pause <= usual or pause <= conf.options().late_after
 
 
 def touchable(look: Look) -> list[ImportOperation]:

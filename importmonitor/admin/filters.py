@@ -133,8 +133,9 @@ def most_common(values: list[str], asked: str | None) -> list[str]:
 def with_asked(values: Sequence[str], asked: str | None) -> list[str]:
     """Return the values, and the one that is asked for if it is not one of them."""
     # No database looks for a NUL, and PostgreSQL refuses to.
-    is_other = asked and asked not in values and "\0" not in asked
-    return [*values, asked] if asked and is_other else list(values)
+    if not asked or asked in values or "\0" in asked:
+        return list(values)
+    return [*values, asked]
 
 
 class LookFilter(KnownValuesFilter):
