@@ -24,18 +24,18 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECTION = "## In an existing project\n"
 #: The rooms that want an extra, and the modules of it; all others have to do without.
 OF_EXTRAS = {
-    "importmonitor.api.filters": {"django_filters"},
+    "importmonitor.api.rest.filters": {"django_filters"},
     "importmonitor.api.openapi": {"django_filters", "drf_spectacular"},
     "importmonitor.api.rest_urls": {"django_filters"},
-    "importmonitor.api.views": {"django_filters"},
+    "importmonitor.api.rest.views": {"django_filters"},
     "importmonitor.contrib.celery": {"celery"},
     "importmonitor.contrib.prometheus": {"prometheus_client"},
     # Django's own, from 6.0 on.

@@ -27,7 +27,7 @@ from benchmarks.figures import Figure, at_most, by_turns
 from benchmarks.hosts import BASE_DIR, migrated, running_workspaces
 from benchmarks.processes import run
 from benchmarks.startup import NOOP, NOOP_NAME, SYNC
-from project.simulator.server import Server
+from simulator.server import Server
 
 #: Seconds until all others are done.
 GOAL = 5.0

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from project.simulator.clock import Clock
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.workspace import Workspace
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 USER_ID, TOKEN = "benchmark", "token"

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.hosts import BASE_DIR, migrated, running_workspaces
-from project.simulator.server import Server
+from simulator.server import Server
 
 #: In KiB, from the hundredth poll to the last.
 GOAL = 2048

@@ -24,9 +24,9 @@ from benchmarks.figures import Figure, at_most, by_turns, print_all
 from benchmarks.hosts import TOKEN, USER_ID, migrated
 from benchmarks.processes import CannotMeasure, Ran, run
 from benchmarks.startup import SYNC
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 
 SCRIPT = Path(__file__).parent / "peers" / "dlt_sync.py"
 #: The jobs: what dlt is to ask for, and where in the answer the operations are.

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.figures import Figure, at_most, by_turns, print_all
 from benchmarks.hosts import TOKEN, USER_ID, migrated, running_workspaces
 from benchmarks.processes import CannotMeasure, run
-from project.simulator.server import Server
+from simulator.server import Server
 
 GET, IDLE, CHANGING = "the bare GET", "an idle poll", "a poll with a change"
 #: In milliseconds: an idle poll in all, and one with a change beyond the GET.
@@ -88,7 +88,7 @@ def poll(url: str, polls: int, turns: int) -> dict[str, Any]:
 
     from importmonitor import conf
     from importmonitor.rocketchat.client import Client
-    from importmonitor.sync import sync_workspace
+    from importmonitor.sync.poll import sync_workspace
 
     session = requests.Session()
     session.trust_env = False

@@ -31,9 +31,9 @@ import django
 from benchmarks.figures import Figure, at_most, by_turns, median_ratio
 from benchmarks.hosts import TOKEN, USER_ID, migrated
 from benchmarks.processes import CannotMeasure, Ran, run
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 
 GOAL = 1.35
 NOOP = (sys.executable, "manage.py", "noop")
@@ -160,7 +160,7 @@ def probe() -> dict[str, float]:
 
     from importmonitor import conf
     from importmonitor.rocketchat.client import Client
-    from importmonitor.sync import sync_workspace
+    from importmonitor.sync.poll import sync_workspace
 
     times: dict[str, float] = defaultdict(float)
 

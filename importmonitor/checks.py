@@ -21,13 +21,12 @@ def register_all() -> None:
 def check_settings(
     *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Show what `conf.inspect` found."""
-    _config, problems = conf.inspect()
+    """Report every mistake in the settings."""
     return [
         (checks.Error if problem.is_error else checks.Warning)(
             problem.message, hint=problem.hint, id=f"importmonitor.{problem.id}"
         )
-        for problem in problems
+        for problem in conf.problems()
     ]
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from importmonitor import outcomes
 from importmonitor.models import ImportOperation
 from importmonitor.rocketchat.operation import COUNTS
 
@@ -82,16 +81,16 @@ def formula_safe(text: str) -> str:
 
 def record(operation: ImportOperation, now: datetime) -> dict[str, Any]:
     """Return what is told of an operation at a time, by KEYS, in values that JSON has."""
-    outcome = outcomes.present_outcome(operation)
-    left = outcomes.time_left(operation, now)
+    outcome = operation.present_outcome
+    left = operation.time_left(now)
     ours = {
         "outcome": outcome.value if outcome else None,
-        "stalled": outcomes.stalled(operation),
-        "file_name": outcomes.file_name(operation),
-        _COUNTERS: {name: getattr(operation, f"count_{name}") for name in COUNTS},
-        "percent": outcomes.percent(operation),
+        "stalled": operation.is_stalled,
+        "file_name": operation.file_name,
+        _COUNTERS: operation.counters,
+        "percent": operation.percent,
         "seconds_left": None if left is None else round(left.total_seconds()),
-        "duration_seconds": round(outcomes.duration(operation, now).total_seconds()),
+        "duration_seconds": round(operation.duration(now).total_seconds()),
     }
     return {key: ours[key] if key in ours else _in_utc(getattr(operation, key)) for key in KEYS}
 

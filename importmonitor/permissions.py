@@ -8,12 +8,12 @@ VIEW_LATEST = "importmonitor.view-import-operations"
 VIEW = "importmonitor.view_importoperation"
 
 
-def may(user: AbstractBaseUser | AnonymousUser | None, permission: str) -> bool:
+def has_perm(user: AbstractBaseUser | AnonymousUser | None, permission: str) -> bool:
     """Tell whether somebody has a permission; a user model of the host's may know of none."""
     has_perm = getattr(user, "has_perm", None)
     return has_perm is not None and bool(has_perm(permission))
 
 
-def may_see_imports(user: AbstractBaseUser | AnonymousUser | None) -> bool:
+def can_view_imports(user: AbstractBaseUser | AnonymousUser | None) -> bool:
     """Tell whether somebody may see imports, by one of the permissions that allow it."""
-    return any(may(user, each) for each in (RUN_IMPORT, VIEW, VIEW_LATEST))
+    return any(has_perm(user, each) for each in (RUN_IMPORT, VIEW, VIEW_LATEST))

@@ -6,13 +6,13 @@ A Rocket.Chat client gets as its base URL the place where this is included, for 
 
 from django.urls import include, path
 
-from importmonitor.api import wire
+from importmonitor.api.rocketchat import responses
 
 app_name = "importmonitor"
 urlpatterns = [
-    path("api/v1/", include("importmonitor.api.rocketchat_urls"), {"alias": "default"}),
-    path("workspaces/<str:alias>/api/v1/", include("importmonitor.api.rocketchat_urls")),
+    path("api/v1/", include("importmonitor.api.rocketchat.urls"), {"alias": "default"}),
+    path("workspaces/<str:alias>/api/v1/", include("importmonitor.api.rocketchat.urls")),
     # Not Django's redirect to them with a slash.
-    path("api/v1", wire.not_found),
-    path("workspaces/<str:alias>/api/v1", wire.not_found),
+    path("api/v1", responses.not_found),
+    path("workspaces/<str:alias>/api/v1", responses.not_found),
 ]

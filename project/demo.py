@@ -16,11 +16,11 @@ from functools import partial
 import django
 
 from project.serving import LOCAL, free_port, stop_on_signals, sync_until, web_server
-from project.simulator.clock import Clock
-from project.simulator.kinds import FINISHED
-from project.simulator.server import Server
-from project.simulator.story import Step, story
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.kinds import FINISHED
+from simulator.server import Server
+from simulator.story import Step, story
+from simulator.workspace import Workspace
 
 FOLDER = LOCAL / "demo"
 LOGIN = "demo"
@@ -108,7 +108,7 @@ def live_through(workspace: Workspace, clock: Clock, end: datetime, stop: thread
     """Let the story happen, and look at it as a cron job would have, by its own clock."""
     from importmonitor import conf
     from importmonitor.rocketchat.client import Client
-    from importmonitor.sync import sync_workspace
+    from importmonitor.sync.poll import sync_workspace
 
     steps = story(seed=7, start=clock.now(), end=end - timedelta(hours=1)) + outages(end)
     steps.sort(key=lambda step: step.at)
@@ -150,7 +150,7 @@ def outages(end: datetime) -> list[Step]:
 
 def begin_an_import(workspace: Workspace, clock: Clock) -> None:
     """Let an import have begun some minutes ago, so that there is something to see at once."""
-    from importmonitor.sync import sync_workspace
+    from importmonitor.sync.poll import sync_workspace
 
     clock.set(datetime.now(UTC) - UNDER_WAY_FOR)
     workspace.start_import(

@@ -12,9 +12,9 @@ import pytest
 from django.core.cache import cache
 
 from importmonitor.rocketchat import client as client_module
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 
 #: When the simulated workspaces' time begins.
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)

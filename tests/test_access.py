@@ -14,7 +14,7 @@ from django.test import Client, override_settings
 from django.urls import get_resolver
 
 from tests.api.helpers import NOON
-from tests.people import (
+from tests.users import (
     BEARERS,
     CHANGE,
     EVERYBODY,

@@ -10,7 +10,7 @@ import django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from importmonitor.watching import CONCURRENCY
+from importmonitor.sync.pool import CONCURRENCY
 
 SETTINGS = Path(__file__).parent.parent / "project" / "settings.py"
 

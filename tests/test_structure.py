@@ -1,4 +1,4 @@
-"""The house: data flows one way, and each import points up the list."""
+"""The architecture: a package imports only from layers below it."""
 
 import ast
 from collections.abc import Iterator
@@ -10,57 +10,43 @@ import importmonitor
 
 PACKAGE = Path(importmonitor.__file__).parent
 
-#: Each may import those above it (and its own folder), never those below.
-ORDER = (
-    "__init__",
-    "workspaces",
-    "events",
-    "channels",
-    "options",
-    "conf",
-    "signals",
-    "permissions",
-    "rocketchat",
-    "wording",
-    "models",
-    "rates",
-    "outcomes",
-    "changes",
-    "health",
-    "charts",
-    "exports",
-    "alerts",
-    "notices",
-    "looking",
-    "sync",
-    "retention",
-    "pacing",
-    "watching",
-    "api",
-    "admin",
-    "templatetags",
-    "management",
-    "urls",
-    "checks",
-    "apps",
-    "contrib",
-    "migrations",
+#: The layers, lowest first. Modules of one layer do not import each other.
+LAYERS = (
+    {"__init__"},
+    {"choices", "signals", "permissions", "rocketchat"},
+    {"conf", "humanize"},
+    {"models"},
+    {"exports", "charts", "alerts"},
+    {"sync"},
+    {"api", "admin"},
+    {"management", "contrib", "templatetags"},
+    {"checks", "urls"},
+    {"apps"},
 )
-#: Faces read; nobody but the sync and the store itself writes operations and their history.
-WRITERS = {"sync.py", "retention.py", "models"}
+SYNC_LAYERS = (
+    {"rate", "diff", "lease", "interval"},
+    {"fetch", "alerts"},
+    {"poll"},
+    {"pool", "prune"},
+    {"watch"},
+    {"__init__"},
+)
+#: These packages write operations and their history; the interfaces only read.
+WRITERS = {"sync", "models", "migrations"}
 HISTORY = ("ImportOperation", "StatusTransition", "ProgressSample", "SyncPeriod", "SyncLease")
+WRITING_METHODS = {
+    *("create", "bulk_create", "update", "bulk_update", "delete", "get_or_create"),
+    *("update_or_create", "save", "insert_all", "save_all", "add_all"),
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
-
-
-def room(module: str) -> str:
-    """The first part of a dotted name below the package."""
-    return [*module.split("."), "__init__"][1]
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted names that a module imports, also within functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -69,54 +55,74 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_arrow_points_up(path: Path) -> None:
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    here = ORDER.index(parts[0])
-    for name in imports(path):
-        if name.startswith("importmonitor."):
-            there = room(name)
-            if there in ORDER:
-                assert ORDER.index(there) <= here, f"{path.name} imports {name}"
-        assert not name.startswith("project"), f"{path.name} imports the host's {name}"
+def layer(layers: tuple[set[str], ...], name: str) -> int | None:
+    return next((number for number, names in enumerate(layers) if name in names), None)
+
+
+def assert_imports_from_below(
+    path: Path, layers: tuple[set[str], ...], package: str, own: str
+) -> None:
+    own_layer = layer(layers, own)
+    assert own_layer is not None, f"{own} has no layer"
+    for imported in imports(path):
+        name = imported.removeprefix(package + ".").split(".")[0]
+        imported_layer = layer(layers, name)
+        if imported.startswith(package + ".") and name != own and imported_layer is not None:
+            assert imported_layer < own_layer, f"{name_of(path)} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_packages_import_from_lower_layers(path: Path) -> None:
+    own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if own != "migrations":
+        assert_imports_from_below(path, LAYERS, "importmonitor", own)
+    assert not any(name.split(".")[0] in {"project", "simulator"} for name in imports(path))
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sync").glob("*.py")), ids=name_of)
+def test_sync_modules_import_from_lower_layers(path: Path) -> None:
+    assert_imports_from_below(path, SYNC_LAYERS, "importmonitor.sync", path.stem)
 
 
 def test_only_the_client_imports_requests() -> None:
     users = [
-        path.relative_to(PACKAGE).as_posix()
-        for path in modules()
+        name_of(path)
+        for path in MODULES
         if any(name.split(".")[0] == "requests" for name in imports(path))
     ]
     assert users == ["rocketchat/client.py"]
 
 
-def test_no_face_for_programs_asks_rocketchat() -> None:
-    """Whoever asks them, as often as he likes, has Rocket.Chat asked nothing."""
-    asking = {"importmonitor.looking", "importmonitor.sync", "importmonitor.rocketchat.client"}
+def test_api_metrics_and_template_tags_never_poll() -> None:
+    polling = {
+        "importmonitor.sync",
+        "importmonitor.sync.fetch",
+        "importmonitor.sync.poll",
+        "importmonitor.rocketchat.client",
+    }
     for folder in ("api", "contrib/prometheus", "templatetags"):
         for path in (PACKAGE / folder).rglob("*.py"):
-            assert not asking & set(imports(path)), path
+            assert not polling & set(imports(path)), path
 
 
-def test_the_remote_side_knows_no_django() -> None:
+def test_rocketchat_does_not_import_django() -> None:
     for path in (PACKAGE / "rocketchat").glob("*.py"):
         assert not any(name.split(".")[0] in {"django", "rest_framework"} for name in imports(path))
 
 
-def test_what_a_cron_job_imports_brings_no_drf() -> None:
-    for path in modules():
+def test_drf_is_imported_by_the_api_alone() -> None:
+    """DRF would be a third of a cron command's start-up."""
+    for path in MODULES:
         if path.relative_to(PACKAGE).parts[0] not in {"api", "contrib"}:
             assert not any(name.startswith("rest_framework") for name in imports(path)), path
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_the_sync_writes_history(path: Path) -> None:
-    """Whoever names a history model beside a writing method is the sync, or the store itself."""
-    writing = {"create", "bulk_create", "update", "bulk_update", "delete", "get_or_create"}
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_interfaces_only_read_the_history(path: Path) -> None:
     if path.relative_to(PACKAGE).parts[0] in WRITERS:
         return
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             target = ast.unparse(node.func.value)
-            if node.func.attr in writing:
+            if node.func.attr in WRITING_METHODS:
                 assert not any(model in target for model in HISTORY), ast.unparse(node)

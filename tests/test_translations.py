@@ -19,7 +19,7 @@ from django.utils.translation import to_language
 from importmonitor.alerts import messages
 from importmonitor.charts.scales import short_date
 from importmonitor.charts.weeks import Week, week_in_words
-from importmonitor.events import Event
+from importmonitor.choices import Event
 from importmonitor.models import Alert, ApiToken, EndReason, SyncPeriod
 from tests.admin.helpers import Page, change_url, make_row, page, save_rows
 from tests.api.helpers import NOON, make_user
@@ -160,7 +160,7 @@ def everything(db: None) -> list[str]:
     operations = save_rows(14, state="done", count_total=10, count_completed=5, count_error=0)
     stalled = make_row(99, remote_id="stalled", state="importing", stalled_since=NOON)
     stalled.save()
-    period = SyncPeriod.objects.begin("default", "Unreachable", at=NOON, message="no answer")
+    period = SyncPeriod.objects.start("default", "Unreachable", at=NOON, message="no answer")
     known = {"workspace": "default", "channel": "ops", "body": {}, "created_at": NOON}
     alert = Alert.objects.create(event=Event.FAILED, key="key", **known)
     token, _ = ApiToken.objects.issue(make_user("tool"), name="Grafana")
@@ -204,10 +204,12 @@ def test_a_history_without_anything_says_so_in_it(root: Client, locale: str) -> 
 def body(event: str) -> dict[str, Any]:
     """Return what is stored of an event to tell."""
     if event == "test":
-        return messages.test_notice("default", at=NOON, key="key").body
+        return messages.draft_test_alert("default", at=NOON, key="key").body
     if event.startswith("workspace."):
         told = {"outcome": "Unreachable", "message": "no answer"}
-        return messages.workspace_notice(Event(event), "default", at=NOON, since=NOON, **told).body
+        return messages.draft_workspace_alert(
+            Event(event), "default", at=NOON, since=NOON, **told
+        ).body
     ends = {Event.FINISHED: EndReason.DONE, Event.FAILED: EndReason.FAILED}
     end = (ends | {Event.INTERRUPTED: EndReason.INTERRUPTED}).get(Event(event), "")
     counted: dict[str, Any] = {
@@ -217,7 +219,7 @@ def body(event: str) -> dict[str, Any]:
         "rate": 0.5,
     }
     operation = make_row(pk=1, end_reason=end, state="done" if end else "importing", **counted)
-    return messages.operation_notice(
+    return messages.draft_operation_alert(
         Event(event),
         operation,
         at=NOON + timedelta(hours=1),
@@ -235,9 +237,9 @@ def body(event: str) -> dict[str, Any]:
 def test_every_message_is_told_in_it(event: str, locale: str) -> None:
     stored = body(event)
     with translation.override("en"):
-        english = messages.message(stored)
+        english = messages.render_message(stored)
     with translation.override(to_language(locale)):
-        found = messages.message(stored)
+        found = messages.render_message(stored)
     assert found.title.startswith("default: ")
     assert found.title != english.title
     assert compare(f"{english.title}\n{english.text}", f"{found.title}\n{found.text}", locale) >= 1

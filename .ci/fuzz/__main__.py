@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 
 import django
 
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 
 if TYPE_CHECKING:
-    from project.simulator.writes import Ending
+    from simulator.writes import Ending
 
 HERE = Path(__file__).resolve().parent
 CREDENTIALS = ("simulatedUser0001", "t" * 43)
@@ -99,7 +99,7 @@ def prepare_database() -> dict[str, str]:
 
 def live_through(workspaces: dict[str, Workspace], clock: Clock) -> None:
     """Import with several endings, and look each minute; the last imports are still under way."""
-    from importmonitor.sync import sync_workspace
+    from importmonitor.sync.poll import sync_workspace
 
     first, second = workspaces.values()
     courses: list[tuple[Ending, float]] = [

@@ -43,9 +43,9 @@ from benchmarks.endpoint.servers import (
 from benchmarks.figures import Figure, at_least
 from benchmarks.hosts import TOKEN, USER_ID, migrated
 from benchmarks.processes import CannotMeasure, run
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 
 PATH = "/api/v1/getCurrentImportOperation"
 BARE, TEXTBOOK = "bare JsonResponse", "textbook DRF view"

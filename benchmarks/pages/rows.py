@@ -14,8 +14,8 @@ from importmonitor.models import (
     SyncPeriod,
 )
 from importmonitor.rocketchat.operation import parse_operation
-from project.simulator.clock import to_iso
-from project.simulator.kinds import CANCELLED, DONE, FAILED, IMPORTING_STARTED, KINDS
+from simulator.clock import to_iso
+from simulator.kinds import CANCELLED, DONE, FAILED, IMPORTING_STARTED, KINDS
 
 SPAN = timedelta(days=5 * 365)
 #: By weight, as imports are dealt to them. The last has but a few, however many there are.
@@ -67,7 +67,7 @@ def of_each_outcome(at: datetime, rng: random.Random) -> list[ImportOperation]:
     for number, outcome in enumerate(Outcome):
         document = drawn(number, at, rng)
         document["count"]["error"] = 3 if outcome == Outcome.DONE_WITH_ERRORS else 0
-        if outcome == Outcome.DONE_SHORT:
+        if outcome == Outcome.INCOMPLETE:
             document["count"]["completed"] -= 1
         reason = EndReason(outcome) if outcome in EndReason.values else EndReason.DONE
         document |= {"status": STATUSES[reason], "valid": False}
@@ -122,7 +122,7 @@ def as_stored(
     """Return the row of a document; `reason` is None while it is under way."""
     read = parse_operation(document)
     end = read.remote_updated_at if reason else None
-    return ImportOperation(
+    operation = ImportOperation(
         workspace=workspace,
         state=read.state,
         started_at=at,
@@ -133,6 +133,8 @@ def as_stored(
         end_reason=reason or "",
         **vars(read),
     )
+    operation.outcome = operation.end_outcome()
+    return operation
 
 
 def transitions(operation: ImportOperation) -> list[StatusTransition]:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from benchmarks.pages import TWO_FILTERS
 from benchmarks.pages.rows import FILES, RARE_FILE
 from importmonitor.models import ImportOperation
-from importmonitor.retention import prune_operations
+from importmonitor.sync.prune import prune_operations
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -38,7 +38,7 @@ PAGES = {
     "history: searched by type": HISTORY + "?q=slack",
     "history: searched by two words": HISTORY + "?q=slack+users",
     "history: workspace, outcome": HISTORY + "?workspace=headquarters&outcome=failed",
-    "history: workspace, rare outcome": HISTORY + "?workspace=headquarters&outcome=done_short",
+    "history: workspace, rare outcome": HISTORY + "?workspace=headquarters&outcome=incomplete",
     "history: rare workspace, outcome": HISTORY + "?workspace=archive&outcome=failed",
     f"{TWO_FILTERS}: importer, outcome": HISTORY + "?importer=slack&outcome=failed",
     f"{TWO_FILTERS}: rare importer, outcome": HISTORY + "?importer=none&outcome=failed",

@@ -32,7 +32,7 @@ from benchmarks.hosts import BASE_DIR, migrated
 from benchmarks.processes import run
 from benchmarks.workers.workspaces import serve
 
-#: Seconds for which a lost poll's lease outlasts the workspace's deadline (importmonitor.looking).
+#: Seconds for which a lost poll's lease outlasts the workspace's deadline (`sync/lease.py`).
 LEASE_MARGIN = 5.0
 CELERY = (sys.executable, "-m", "celery", "-A", "project.celery")
 

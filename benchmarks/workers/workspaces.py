@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from benchmarks.hosts import running_workspaces
-from project.simulator.server import Server
+from simulator.server import Server
 
 _POLL = "/api/v1/getCurrentImportOperation"
 

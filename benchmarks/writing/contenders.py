@@ -21,8 +21,8 @@ from importmonitor.models import (  # noqa: E402
     SyncLease,
 )
 from importmonitor.rocketchat.operation import Operation, parse_operation  # noqa: E402
-from importmonitor.sync import sync_workspace  # noqa: E402
-from project.simulator.clock import to_iso  # noqa: E402
+from importmonitor.sync.poll import sync_workspace  # noqa: E402
+from simulator.clock import to_iso  # noqa: E402
 
 #: How many the others write at most: their time grows with the number.
 LOOPED, WRITTEN_RAW = 1_000, 10_000

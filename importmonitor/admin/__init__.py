@@ -2,7 +2,7 @@
 
 from importmonitor.admin.alerts import AlertAdmin
 from importmonitor.admin.operations import ImportOperationAdmin
-from importmonitor.admin.periods import SyncPeriodAdmin
 from importmonitor.admin.tokens import ApiTokenAdmin
+from importmonitor.admin.workspaces import SyncPeriodAdmin
 
 __all__ = ["AlertAdmin", "ApiTokenAdmin", "ImportOperationAdmin", "SyncPeriodAdmin"]

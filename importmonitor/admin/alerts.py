@@ -10,12 +10,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from importmonitor import wording
 from importmonitor.admin import display, filters
-from importmonitor.admin.asking import Synced
+from importmonitor.admin.mixins import ViewOnlyMixin
 from importmonitor.alerts import outbox
+from importmonitor.choices import event_label
 from importmonitor.models import Alert, Delivery
-from importmonitor.permissions import RUN_IMPORT, may
+from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
     # Generic in the stubs alone.
@@ -32,7 +32,7 @@ TRYING = display.Badge(_("being tried again"), "!", "warn")
 
 
 @admin.register(Alert)
-class AlertAdmin(Synced, _ModelAdmin):
+class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     """View-only: the outbox is the sync's."""
 
     list_display = ("state", "told", "workspace", "channel", "created", "attempts", "last_error")
@@ -81,22 +81,22 @@ class AlertAdmin(Synced, _ModelAdmin):
             messages.warning(request, some % {"count": delivered, "all": len(wanted)})
 
     def has_try_again_permission(self, request: HttpRequest) -> bool:
-        return may(request.user, RUN_IMPORT)
+        return has_perm(request.user, RUN_IMPORT)
 
     @admin.display(description=_("delivery"))
     def state(self, alert: Alert) -> SafeString:
         delivery = Delivery(alert.delivery)
         failed = delivery == Delivery.DUE and alert.attempts
-        return display.as_badge(TRYING if failed else STATES[delivery])
+        return display.render_badge(TRYING if failed else STATES[delivery])
 
     @admin.display(description=_("event"))
     def told(self, alert: Alert) -> SafeString:
-        return format_html('<span title="{}">{}</span>', alert.event, wording.event(alert.event))
+        return format_html('<span title="{}">{}</span>', alert.event, event_label(alert.event))
 
     @admin.display(description=_("created"))
     def created(self, alert: Alert) -> SafeString:
-        return display.ago(alert.created_at)
+        return display.time_since(alert.created_at)
 
     @admin.display(description=_("body"))
     def pretty_body(self, alert: Alert) -> SafeString:
-        return display.pretty(alert.body)
+        return display.pretty_json(alert.body)

@@ -11,7 +11,8 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy
 
-from importmonitor import outcomes, wording
+from importmonitor import humanize
+from importmonitor.choices import sync_status_label
 from importmonitor.models import ImportOperation, Outcome, SyncPeriod
 from importmonitor.rocketchat.states import ImportState
 
@@ -49,7 +50,7 @@ STATES = {
 OUTCOMES = {
     Outcome.DONE: Badge(Outcome.DONE.label, "✓", "good"),
     Outcome.DONE_WITH_ERRORS: Badge(Outcome.DONE_WITH_ERRORS.label, "!", "warn"),
-    Outcome.DONE_SHORT: Badge(Outcome.DONE_SHORT.label, "◕", "warn"),
+    Outcome.INCOMPLETE: Badge(Outcome.INCOMPLETE.label, "◕", "warn"),
     Outcome.FAILED: Badge(Outcome.FAILED.label, "✕", "bad"),
     Outcome.INTERRUPTED: Badge(Outcome.INTERRUPTED.label, "↯", "bad"),
     Outcome.SUPERSEDED: Badge(Outcome.SUPERSEDED.label, "↷", "quiet"),
@@ -59,17 +60,17 @@ OUTCOMES = {
 STALLED = Badge(gettext_lazy("stalled"), "■", "bad")
 
 
-def badge(operation: ImportOperation) -> SafeString:
+def operation_badge(operation: ImportOperation) -> SafeString:
     """Show the outcome, or the state of an operation that has none or runs once more."""
-    outcome = outcomes.present_outcome(operation)
+    outcome = operation.present_outcome
     if outcome:
         found = OUTCOMES[outcome]
     else:
-        found = STALLED if outcomes.stalled(operation) else state_badge(operation.state)
-    return as_badge(found)
+        found = STALLED if operation.is_stalled else state_badge(operation.state)
+    return render_badge(found)
 
 
-def as_badge(found: Badge) -> SafeString:
+def render_badge(found: Badge) -> SafeString:
     """Show a word with its shape."""
     return format_html(
         '<span class="im-badge im-{}"><span aria-hidden="true">{}</span> {}</span>',
@@ -79,10 +80,10 @@ def as_badge(found: Badge) -> SafeString:
     )
 
 
-def name(operation: ImportOperation) -> SafeString:
+def operation_name(operation: ImportOperation) -> SafeString:
     """Show what was imported: the type, and the file's own name."""
     kind = operation.type or operation.importer_key or operation.remote_id
-    file_name = outcomes.file_name(operation)
+    file_name = operation.file_name
     if not file_name:
         return format_html("{}", kind)
     return format_html('{} <span class="im-file">{}</span>', kind, file_name)
@@ -96,10 +97,10 @@ def state_badge(state: str) -> Badge:
         return STATES[ImportState.UNKNOWN]
 
 
-def look_badge(period: SyncPeriod) -> Badge:
+def sync_status_badge(period: SyncPeriod) -> Badge:
     """Return the badge of a period of polls."""
     shape, tone = ("✓", "good") if period.is_good else ("✕", "bad")
-    return Badge(wording.look(period.outcome), shape, tone)
+    return Badge(sync_status_label(period.outcome), shape, tone)
 
 
 def progress(operation: ImportOperation) -> SafeString:
@@ -108,13 +109,13 @@ def progress(operation: ImportOperation) -> SafeString:
     if completed is None and total is None:
         return format_html('<span class="im-quiet">{}</span>', EMPTY)
     if completed is None:
-        counted = _("%(total)s in all") % {"total": number(total)}
+        counted = _("%(total)s in all") % {"total": format_count(total)}
     else:
         counted = _("%(completed)s of %(total)s") % {
-            "completed": number(completed),
-            "total": number(total),
+            "completed": format_count(completed),
+            "total": format_count(total),
         }
-    percent = outcomes.percent(operation)
+    percent = operation.percent
     bar = errors = SafeString("")
     if percent is not None:
         bar = format_html(
@@ -127,7 +128,8 @@ def progress(operation: ImportOperation) -> SafeString:
     if operation.count_error:
         told = ngettext("%(count)s error", "%(count)s errors", operation.count_error)
         errors = format_html(
-            ' <span class="im-errors">{}</span>', told % {"count": number(operation.count_error)}
+            ' <span class="im-errors">{}</span>',
+            told % {"count": format_count(operation.count_error)},
         )
     return format_html(
         '<span class="im-counts">{}<span class="im-quiet">{}</span>{}</span>', bar, counted, errors
@@ -142,15 +144,15 @@ def counters(operation: ImportOperation) -> dict[str, str]:
         _("Messages"): operation.count_messages,
         _("Contacts"): operation.count_contacts,
     }
-    return {name: number(count) for name, count in counts.items() if count is not None}
+    return {name: format_count(count) for name, count in counts.items() if count is not None}
 
 
-def number(value: int | None) -> str:
+def format_count(value: int | None) -> str:
     """Write a counter with separators, or what stands for one that Rocket.Chat did not give."""
-    return EMPTY if value is None else wording.number(value)
+    return EMPTY if value is None else humanize.format_number(value)
 
 
-def ago(moment: datetime | None) -> SafeString:
+def time_since(moment: datetime | None) -> SafeString:
     """Show how long ago something was, with the exact time on hover."""
     if moment is None:
         return SafeString(EMPTY)
@@ -158,20 +160,20 @@ def ago(moment: datetime | None) -> SafeString:
     if now - moment < timedelta(seconds=2):
         told = _("just now")
     elif now - moment < timedelta(minutes=1):
-        told = _("%(time)s ago") % {"time": wording.lasting(now - moment)}
+        told = _("%(time)s ago") % {"time": humanize.format_duration(now - moment)}
     else:
         told = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
     return _time(moment, told)
 
 
-def lasting(length: timedelta) -> SafeString:
+def format_duration(length: timedelta) -> SafeString:
     """Show a duration as people say it, exact to the second on hover."""
     minutes, seconds = divmod(int(length.total_seconds()), 60)
     exact = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    return format_html('<span title="{}">{}</span>', exact, wording.lasting(length))
+    return format_html('<span title="{}">{}</span>', exact, humanize.format_duration(length))
 
 
-def at(moment: datetime | None) -> SafeString:
+def format_datetime(moment: datetime | None) -> SafeString:
     """Show a time in the zone of the admin, exact to the second on hover."""
     if moment is None:
         return SafeString(EMPTY)
@@ -184,25 +186,25 @@ def _time(moment: datetime, told: str) -> SafeString:
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, told)
 
 
-def pretty(payload: Any) -> SafeString:
+def pretty_json(payload: Any) -> SafeString:
     """Show JSON as it can be read."""
     text = json.dumps(payload, ensure_ascii=False, indent=2)
     return format_html('<pre class="im-payload" tabindex="0">{}</pre>', text)
 
 
-def pace(operation: ImportOperation) -> str:
+def rate_line(operation: ImportOperation) -> str:
     """Say how fast an operation goes and how long it will yet take, or that it has stalled."""
     now = timezone.now()
     if operation.stalled_since:
         return _("no progress for %(time)s") % {
-            "time": wording.lasting(now - operation.stalled_since)
+            "time": humanize.format_duration(now - operation.stalled_since)
         }
-    if operation.rate is None or not outcomes.is_active(operation):
+    if operation.rate is None or not operation.is_active:
         return ""
     rate = operation.rate * 60
-    shown = wording.number(rate, digits=0 if rate >= 10 else 1)
-    left = outcomes.time_left(operation, now)
+    shown = humanize.format_number(rate, digits=0 if rate >= 10 else 1)
+    left = operation.time_left(now)
     if left is None:
         return _("%(rate)s a minute") % {"rate": shown}
-    told = {"rate": shown, "time": wording.lasting(left)}
+    told = {"rate": shown, "time": humanize.format_duration(left)}
     return _("%(rate)s a minute, about %(time)s left") % told

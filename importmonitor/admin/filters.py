@@ -12,14 +12,15 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf, wording
+from importmonitor import conf
 from importmonitor.admin.display import STATES
+from importmonitor.choices import EVENT_LABELS, IMPORTER_LABELS, sync_status_label
 from importmonitor.models import Delivery, ImportOperation, Outcome
-from importmonitor.rocketchat import errors
+from importmonitor.rocketchat import exceptions
 from importmonitor.rocketchat.operation import IMPORTERS
 
 #: The kinds of errors that a look can end in.
-LOOK_KINDS = tuple(kind.__name__ for kind in errors.KINDS)
+LOOK_KINDS = tuple(kind.__name__ for kind in exceptions.KINDS)
 
 #: Of so many operations the importers and starters are offered, and so many of each at most.
 LATELY = 500
@@ -87,7 +88,7 @@ class ImporterFilter(KnownValuesFilter):
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
         seen = [importer for importer, _user in lately(request)]
         others = set(most_common(seen, self.value())) - {*IMPORTERS, "none"}
-        titles = IMPORTERS | wording.IMPORTERS | {key: key for key in sorted(others)}
+        titles = IMPORTERS | IMPORTER_LABELS | {key: key for key in sorted(others)}
         found = [(key, title, Q(importer_key=key)) for key, title in titles.items()]
         return [*found, ("none", _("not told"), Q(importer_key=""))]
 
@@ -143,7 +144,7 @@ class LookFilter(KnownValuesFilter):
     parameter_name = "look"
 
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        kinds = [(kind, wording.look(kind), Q(outcome=kind)) for kind in LOOK_KINDS]
+        kinds = [(kind, sync_status_label(kind), Q(outcome=kind)) for kind in LOOK_KINDS]
         return [("failing", _("failing"), Q(outcome__in=LOOK_KINDS)), *kinds]
 
 
@@ -163,6 +164,4 @@ class EventFilter(KnownValuesFilter):
     parameter_name = "event"
 
     def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        return [
-            (event.value, words, Q(event=event.value)) for event, words in wording.EVENTS.items()
-        ]
+        return [(event.value, words, Q(event=event.value)) for event, words in EVENT_LABELS.items()]

@@ -21,11 +21,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf, outcomes
-from importmonitor.admin import dashboard, display, exporting, filters, pages, syncing, weekly
-from importmonitor.admin.asking import Synced
+from importmonitor import conf
+from importmonitor.admin import dashboard, display, export, filters, operation_page, sync_now, weeks
+from importmonitor.admin.mixins import ViewOnlyMixin
 from importmonitor.models import ImportOperation
-from importmonitor.permissions import RUN_IMPORT, may
+from importmonitor.permissions import RUN_IMPORT, has_perm
 
 NAME = "importmonitor_importoperation"
 VIEW_SYNC_PERIOD = "importmonitor.view_syncperiod"
@@ -63,7 +63,7 @@ class HistoryList(ChangeList):
 
 
 @admin.register(ImportOperation)
-class ImportOperationAdmin(Synced, _ModelAdmin):
+class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     """View-only, but for the note: operations are Rocket.Chat's, not ours to edit."""
 
     list_display = ("badge", "what", "progress", "workspace", "started", "took", "changed")
@@ -186,10 +186,10 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
             workspace = asked if asked in conf.aliases() else ""
             context |= dashboard.context(timezone.now(), workspace)
             context |= {
-                "weeks": weekly.panel(workspace),
-                "can_sync": may(request.user, RUN_IMPORT),
+                "weeks": weeks.panel(workspace),
+                "can_sync": has_perm(request.user, RUN_IMPORT),
                 "can_see_health": any(
-                    may(request.user, each) for each in (RUN_IMPORT, VIEW_SYNC_PERIOD)
+                    has_perm(request.user, each) for each in (RUN_IMPORT, VIEW_SYNC_PERIOD)
                 ),
                 "asked": request.GET.urlencode(),
             }
@@ -213,32 +213,32 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
         """Look at every workspace now, and say how it went."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if not may(request.user, RUN_IMPORT):
+        if not has_perm(request.user, RUN_IMPORT):
             raise PermissionDenied
-        syncing.sync_now(request)
+        sync_now.sync_now(request)
         # Back to what was shown: its filters come along in the URL.
         asked = f"?{request.GET.urlencode()}" if request.GET else ""
         return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist") + asked)
 
     def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
         """Answer with what the list shows, on all of its pages, as a file."""
-        return exporting.export(request, self, kind)
+        return export.export(request, self, kind)
 
     @admin.display(description=_("state"))
     def badge(self, operation: ImportOperation) -> SafeString:
-        return display.badge(operation)
+        return display.operation_badge(operation)
 
     @admin.display(description=_("type and file"))
     def what(self, operation: ImportOperation) -> SafeString:
-        return display.name(operation)
+        return display.operation_name(operation)
 
     @admin.display(description=_("started"), ordering="started_at")
     def started(self, operation: ImportOperation) -> SafeString:
-        return display.ago(operation.started_at)
+        return display.time_since(operation.started_at)
 
     @admin.display(description=_("last update"))
     def changed(self, operation: ImportOperation) -> SafeString:
-        return display.ago(operation.last_seen_at)
+        return display.time_since(operation.last_seen_at)
 
     @admin.display(description=_("progress"))
     def progress(self, operation: ImportOperation) -> SafeString:
@@ -246,23 +246,25 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
 
     @admin.display(description=_("took"))
     def took(self, operation: ImportOperation) -> SafeString:
-        return display.lasting(outcomes.duration(operation, timezone.now()))
+        return display.format_duration(operation.duration(timezone.now()))
 
     @admin.display(description=_("how it stands"))
     def summary(self, operation: ImportOperation) -> str:
-        return render_to_string("importmonitor/summary.html", pages.summary(operation))
+        return render_to_string("importmonitor/summary.html", operation_page.summary(operation))
 
     @admin.display(description=_("records over time"))
     def chart(self, operation: ImportOperation) -> str:
-        return render_to_string("importmonitor/chart.html", pages.chart(operation))
+        return render_to_string("importmonitor/chart.html", operation_page.chart(operation))
 
     @admin.display(description=_("what was seen, and when"))
     def timeline(self, operation: ImportOperation) -> str:
-        return render_to_string("importmonitor/timeline.html", pages.timeline(operation))
+        return render_to_string("importmonitor/timeline.html", operation_page.timeline(operation))
 
     @admin.display(description=_("where to look"))
     def server_log(self, operation: ImportOperation) -> str:
-        return render_to_string("importmonitor/server_log.html", pages.server_log(operation))
+        return render_to_string(
+            "importmonitor/server_log.html", operation_page.server_log(operation)
+        )
 
     @admin.display(description=_("could not be read"))
     def not_readable(self, operation: ImportOperation) -> str:
@@ -270,4 +272,4 @@ class ImportOperationAdmin(Synced, _ModelAdmin):
 
     @admin.display(description=_("payload"))
     def pretty_payload(self, operation: ImportOperation) -> SafeString:
-        return display.pretty(operation.payload)
+        return display.pretty_json(operation.payload)

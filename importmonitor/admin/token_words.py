@@ -52,8 +52,8 @@ def row(token: ApiToken) -> dict[str, Any]:
     return {
         "token": token,
         "named": named(token),
-        "badge": display.as_badge(badge(token)),
-        "used": display.ago(used) if used else None,
+        "badge": display.render_badge(badge(token)),
+        "used": display.time_since(used) if used else None,
         "in_use": used is not None and timezone.now() - used < IN_USE,
     }
 
@@ -63,14 +63,14 @@ def told(user: "User") -> tuple[str, str] | None:
     if not user.is_active:
         return "warning", _("Its user is not active: until they are, it is of no use.")
     words = {"run": permissions.RUN_IMPORT, "view": permissions.VIEW}
-    if not permissions.may_see_imports(user):
+    if not permissions.can_view_imports(user):
         refused = _(
             "Its user may not see imports, so every answer will be a refusal (403). Give them "
             "%(run)s for Rocket.Chat's endpoints and the REST API, or %(view)s for the REST API "
             "alone."
         )
         return "warning", refused % words
-    if not permissions.may(user, permissions.RUN_IMPORT):
+    if not permissions.has_perm(user, permissions.RUN_IMPORT):
         limited = _(
             "It can ask the REST API. For Rocket.Chat's getCurrentImportOperation its user would "
             "need %(run)s."
@@ -82,7 +82,7 @@ def told(user: "User") -> tuple[str, str] | None:
 def curl(request: HttpRequest, token: ApiToken, text: str) -> str | None:
     """Return a command that tries the token, or None where no endpoint for it is mounted."""
     pages = ["importmonitor-rest:workspace-list"]
-    if permissions.may(token.user, permissions.RUN_IMPORT):
+    if permissions.has_perm(token.user, permissions.RUN_IMPORT):
         pages.insert(0, "importmonitor:getCurrentImportOperation")
     for page in pages:
         with suppress(NoReverseMatch):

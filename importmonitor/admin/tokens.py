@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_variables
 
-from importmonitor.admin import display, token_forms, token_words
-from importmonitor.admin.asking import AsksFirst
+from importmonitor.admin import display, forms, token_words
+from importmonitor.admin.mixins import PermissionFirstMixin
 from importmonitor.models import ApiToken
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _FOLDER = "admin/importmonitor/apitoken/"
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(AsksFirst, _ModelAdmin):
+class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
     """Everybody's tokens for superusers, one's own for everybody else."""
 
     list_display = ("named", "user", "state", "used", "created")
@@ -53,8 +53,8 @@ class ApiTokenAdmin(AsksFirst, _ModelAdmin):
     # The browser's own choice of a time: Django's wants a script.
     formfield_overrides = {
         models.DateTimeField: {
-            "form_class": token_forms.MomentField,
-            "widget": token_forms.MomentInput,
+            "form_class": forms.MomentField,
+            "widget": forms.MomentInput,
         }
     }
 
@@ -98,9 +98,9 @@ class ApiTokenAdmin(AsksFirst, _ModelAdmin):
         self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
         if obj is not None:
-            return super().get_form(request, obj, change, form=token_forms.ChangeForm, **kwargs)
+            return super().get_form(request, obj, change, form=forms.ChangeForm, **kwargs)
         kwargs["form"] = (
-            token_forms.MakeForAnybodyForm if _is_superuser(request) else token_forms.MakeForm
+            forms.SuperuserTokenCreationForm if _is_superuser(request) else forms.TokenCreationForm
         )
         form: Any = super().get_form(request, obj, change, **kwargs)
         form.made_by = request.user
@@ -158,7 +158,7 @@ class ApiTokenAdmin(AsksFirst, _ModelAdmin):
             "text": text,
             "curl": token_words.curl(request, obj, text),
             "told": token_words.told(obj.user),
-            "expires": display.at(obj.expires_at),
+            "expires": display.format_datetime(obj.expires_at),
             "may_list": self.has_view_or_change_permission(request),
         }
         return TemplateResponse(request, f"{_FOLDER}made.html", context).render()
@@ -216,7 +216,7 @@ class ApiTokenAdmin(AsksFirst, _ModelAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def stands(self, token: ApiToken) -> SafeString:
-        return display.as_badge(token_words.badge(token))
+        return display.render_badge(token_words.badge(token))
 
     @admin.display(description=gettext_lazy("expires"), ordering="expires_at")
     def state(self, token: ApiToken) -> SafeString:
@@ -224,16 +224,16 @@ class ApiTokenAdmin(AsksFirst, _ModelAdmin):
         until: str = _("for ever")
         if token.expires_at:
             told = "{}" if token.is_expired else _("until {}")
-            until = format_html(told, display.at(token.expires_at))
-        return format_html("{} {}", display.as_badge(token_words.badge(token)), until)
+            until = format_html(told, display.format_datetime(token.expires_at))
+        return format_html("{} {}", display.render_badge(token_words.badge(token)), until)
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
     def used(self, token: ApiToken) -> SafeString | str:
-        return display.ago(token.last_used_at) if token.last_used_at else _("never used")
+        return display.time_since(token.last_used_at) if token.last_used_at else _("never used")
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, token: ApiToken) -> SafeString:
-        return display.at(token.created_at)
+        return display.format_datetime(token.created_at)
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from django.core import mail
 from django.utils.module_loading import import_string
 
-from importmonitor import channels
 from importmonitor.alerts.messages import Message, one_line
+from importmonitor.conf.channels import ChannelConfig
 
 
 class Undelivered(Exception):
@@ -36,7 +36,7 @@ class Backend(Protocol):
         """Deliver a message, within seconds; raises Undelivered, or anything else."""
 
 
-def backend(channel: channels.Channel) -> Backend:
+def backend(channel: ChannelConfig) -> Backend:
     """Return what carries a channel's messages; raises Misconfigured."""
     try:
         made: Backend = import_string(channel.backend)(channel.options)

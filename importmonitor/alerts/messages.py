@@ -9,11 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from importmonitor import conf, outcomes, wording
-from importmonitor.events import Event
+from importmonitor import conf
+from importmonitor.choices import Event, event_label
+from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import ImportOperation, Outcome
-from importmonitor.rocketchat.operation import COUNTS
-from importmonitor.wording import lasting, number
 
 #: Counts up when a key of the JSON form changes its meaning or goes; new keys may come any time.
 SCHEMA_VERSION = 1
@@ -34,7 +33,7 @@ OPENED_SETTINGS = (
 
 
 @dataclass(frozen=True)
-class Notice:
+class AlertDraft:
     """Something to tell, as it is when it happens: the JSON form, less what a delivery adds.
 
     `key` is unique to what happened; `operation_pk` and `transition_pk` are the rows it tells of.
@@ -57,7 +56,7 @@ class Message:
     body: dict[str, Any]
 
 
-def operation_notice(
+def draft_operation_alert(
     event: Event,
     operation: ImportOperation,
     *,
@@ -67,33 +66,33 @@ def operation_notice(
     log_from: datetime,
     step: str,
     transition_pk: int | None,
-) -> Notice:
+) -> AlertDraft:
     """Put down an event of a saved operation.
 
     `states` are the old and the new one; `log_from` is from when on Rocket.Chat's server log may
     tell more, and `step` the one that it was at.
     """
-    outcome = outcomes.present_outcome(operation)
-    left = outcomes.time_left(operation, at)
+    outcome = operation.present_outcome
+    left = operation.time_left(at)
     body = _body(event, operation.workspace, key, at, states) | {
         "operation": {
             "id": operation.pk,
             "remote_id": operation.remote_id,
             "type": operation.type,
             "importer_key": operation.importer_key,
-            "file": outcomes.file_name(operation),
+            "file": operation.file_name,
             "started_by": operation.remote_user_id,
             "status": operation.status,
             "state": operation.state,
             "valid": operation.valid,
             "outcome": outcome.value if outcome else None,
-            "counters": {name: getattr(operation, f"count_{name}") for name in COUNTS},
-            "percent": outcomes.percent(operation),
+            "counters": operation.counters,
+            "percent": operation.percent,
             "seconds_left": round(left.total_seconds()) if left else None,
             "started_at": _iso(operation.started_at),
             "last_progress_at": _iso(operation.last_progress_at),
             "finished_at": _iso(operation.finished_at),
-            "duration_seconds": round(outcomes.duration(operation, at).total_seconds()),
+            "duration_seconds": round(operation.duration(at).total_seconds()),
         },
         "server_log": {
             "from": _iso(log_from),
@@ -101,19 +100,19 @@ def operation_notice(
             "status": step,
         },
     }
-    return Notice(event, operation.workspace, key, body, operation.pk, transition_pk)
+    return AlertDraft(event, operation.workspace, key, body, operation.pk, transition_pk)
 
 
-def workspace_notice(
+def draft_workspace_alert(
     event: Event, workspace: str, *, at: datetime, since: datetime, outcome: str, message: str
-) -> Notice:
+) -> AlertDraft:
     """Put down that a workspace cannot be looked at since a time, or can again."""
     key = workspace_key(event, workspace, since)
     states = ("ok", "failing") if event == Event.UNREACHABLE else ("failing", "ok")
     body = _body(event, workspace, key, at, states) | {
         "sync": {"outcome": outcome, "message": message, "since": _iso(since)},
     }
-    return Notice(event, workspace, key, body)
+    return AlertDraft(event, workspace, key, body)
 
 
 def workspace_key(event: Event, workspace: str, since: datetime) -> str:
@@ -121,12 +120,12 @@ def workspace_key(event: Event, workspace: str, since: datetime) -> str:
     return f"{event}:{workspace}:{_iso(since)}"
 
 
-def test_notice(workspace: str, *, at: datetime, key: str) -> Notice:
+def draft_test_alert(workspace: str, *, at: datetime, key: str) -> AlertDraft:
     """Put down a message that tells of nothing, to see whether it arrives."""
-    return Notice(TEST, workspace, key, _body(TEST, workspace, key, at, (None, None)))
+    return AlertDraft(TEST, workspace, key, _body(TEST, workspace, key, at, (None, None)))
 
 
-def message(body: dict[str, Any]) -> Message:
+def render_message(body: dict[str, Any]) -> Message:
     """Word an alert from its stored JSON form, in the active language."""
     operation = body["operation"]
     link = _link(operation)
@@ -143,7 +142,7 @@ def message(body: dict[str, Any]) -> Message:
 
 
 def _title(body: dict[str, Any], operation: dict[str, Any] | None) -> str:
-    what = wording.event(body["event"])
+    what = event_label(body["event"])
     if operation is None:
         return f"{body['workspace']}: {what}"
     if body["event"] == Event.FINISHED and operation["outcome"]:
@@ -174,12 +173,12 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
         (_("Started by"), operation["started_by"]),
         (_("Started"), _local(operation["started_at"])),
         (_("Ended"), _local(operation["finished_at"])),
-        (_("Duration"), lasting(timedelta(seconds=operation["duration_seconds"]))),
+        (_("Duration"), format_duration(timedelta(seconds=operation["duration_seconds"]))),
         (_("Outcome"), Outcome(operation["outcome"]).label if operation["outcome"] else ""),
         (_("In Rocket.Chat"), f"{operation['state']}, {operation['status']}"),
         (_("Counted"), _counted(operation)),
         *(
-            (name, number(counters[key]))
+            (name, format_number(counters[key]))
             for key, name in (
                 ("users", _("Users")),
                 ("channels", _("Channels")),
@@ -191,7 +190,7 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
         ),
     ]
     if operation["seconds_left"] is not None:
-        left = lasting(timedelta(seconds=operation["seconds_left"]))
+        left = format_duration(timedelta(seconds=operation["seconds_left"]))
         facts.append((_("Time left"), _("about %(time)s") % {"time": left}))
     return [one_line(f"{name}: {fact}") for name, fact in facts if fact]
 
@@ -205,10 +204,10 @@ def _kind(operation: dict[str, Any]) -> str:
 def _counted(operation: dict[str, Any]) -> str:
     total, completed = operation["counters"]["total"], operation["counters"]["completed"]
     if completed is None or total is None:
-        return "" if completed is None else number(completed)
+        return "" if completed is None else format_number(completed)
     counted = _("%(completed)s of %(total)s") % {
-        "completed": number(completed),
-        "total": number(total),
+        "completed": format_number(completed),
+        "total": format_number(total),
     }
     return counted if operation["percent"] is None else f"{counted} ({operation['percent']} %)"
 
@@ -216,7 +215,7 @@ def _counted(operation: dict[str, Any]) -> str:
 def _advice(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
     """Say where the reason is to be found, and what is to be seen to."""
     advice = []
-    in_trouble = {Outcome.DONE_WITH_ERRORS, Outcome.DONE_SHORT, Outcome.FAILED, Outcome.INTERRUPTED}
+    in_trouble = {Outcome.DONE_WITH_ERRORS, Outcome.INCOMPLETE, Outcome.FAILED, Outcome.INTERRUPTED}
     if body["event"] == Event.STALLED or operation["outcome"] in in_trouble:
         log = body["server_log"]
         where = {"start": _local(log["from"]), "end": _local(log["to"]), "status": log["status"]}

@@ -12,8 +12,8 @@ from django.utils import timezone, translation
 
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, Undelivered, backend
-from importmonitor.alerts.messages import TEST, Notice, message, one_line
-from importmonitor.channels import Channel
+from importmonitor.alerts.messages import TEST, AlertDraft, one_line, render_message
+from importmonitor.conf.channels import ChannelConfig
 from importmonitor.models import Alert
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _BUSY = 20.0
 
 
 def write(
-    notices: Sequence[Notice], at: datetime, channels: Sequence[Channel] | None = None
+    notices: Sequence[AlertDraft], at: datetime, channels: Sequence[ChannelConfig] | None = None
 ) -> int:
     """Write an alert for each notice and each channel that wants it; return how many.
 
@@ -111,7 +111,7 @@ def _attempt(alert: Alert) -> str:
     try:
         # Whoever's request it is that delivers: a message is in the site's language and time.
         with translation.override(settings.LANGUAGE_CODE), timezone.override(None):
-            said = message(alert.body)
+            said = render_message(alert.body)
         backend(channel).send(said)
     except (Undelivered, Misconfigured) as error:
         return one_line(str(error))[:500]

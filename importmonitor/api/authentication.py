@@ -63,7 +63,7 @@ def _user_of(request: Request, token: ApiToken | None) -> "tuple[User, ApiToken]
     if token is None:
         WrongTokenThrottle().refuse(request)
         raise AssertionError("refuse() has raised")
-    token.note_use()
+    token.record_use()
     return token.user, token
 
 

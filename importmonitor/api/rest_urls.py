@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from importmonitor.api import problems, views
+from importmonitor.api.rest import exceptions, views
 
 app_name = "importmonitor-rest"
 urlpatterns = [
@@ -15,7 +15,7 @@ urlpatterns = [
     ),
     path("import-operations/<int:pk>/samples/", views.SampleList.as_view(), name="sample-list"),
     # Else a program would get the site's own page.
-    path("import-operations/<path:rest>/", problems.not_found),
+    path("import-operations/<path:rest>/", exceptions.not_found),
     path("workspaces/", views.WorkspaceList.as_view(), name="workspace-list"),
-    path("workspaces/<path:rest>/", problems.not_found),
+    path("workspaces/<path:rest>/", exceptions.not_found),
 ]

@@ -23,8 +23,8 @@ from importmonitor.charts.stretches import (
     stretches,
     word,
 )
+from importmonitor.humanize import format_duration
 from importmonitor.models import SyncPeriod
-from importmonitor.wording import lasting
 
 WIDTH, HEIGHT = 640, 28
 _SWATCH_HEIGHT = 12
@@ -36,7 +36,7 @@ _LEAST_WIDTH = 1.5
 #: More kinds than these are told together.
 _MOST_KINDS = 10
 
-#: Trouble stands out, what was not looked at stays low: top and height.
+#: PollFailure stands out, what was not looked at stays low: top and height.
 _GOOD_PLACE, _GAP_PLACE, _TROUBLE_PLACE = (8, 20), (20, 8), (0, 28)
 _HATCHES = {
     GOOD: ("plain", "good"),
@@ -218,7 +218,7 @@ def told(kind: Kind) -> str:
     told_as = ngettext(
         "%(what)s for %(time)s", "%(what)s %(count)d times, for %(time)s in all", times
     )
-    time = lasting(timedelta(seconds=kind.duration))
+    time = format_duration(timedelta(seconds=kind.duration))
     return told_as % {"what": word(kind.kind), "count": times, "time": time}
 
 

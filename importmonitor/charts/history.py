@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from importmonitor import outcomes
 from importmonitor.charts.scales import seconds
 from importmonitor.charts.stretches import GOOD, Span, merged, stretches
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
@@ -88,7 +87,7 @@ def read(
     )
     moments = [*(each.at for each in points), *(each.at for each in steps)]
     start = min([seconds(operation.started_at), *moments])
-    is_over = operation.finished_at is not None and not outcomes.is_active(operation)
+    is_over = operation.finished_at is not None and not operation.is_active
     end = place(operation.finished_at if is_over and operation.finished_at else now)
     # The server's clock may be ahead of ours; and no time at all could not be drawn.
     end = max([end, start + 1, *moments])

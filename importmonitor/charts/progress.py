@@ -15,8 +15,8 @@ from importmonitor.charts.history import History, in_words, read
 from importmonitor.charts.plot import FRAMES, plot
 from importmonitor.charts.scales import grouped, local, period_of, short_time
 from importmonitor.charts.stretches import GAP_AFTER, Span
+from importmonitor.humanize import format_duration
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
-from importmonitor.wording import lasting
 
 MOST_ROWS = 30
 
@@ -77,7 +77,7 @@ def words(history: History) -> str:
     counted = {
         "completed": _counted(completed),
         "total": _counted(total),
-        "time": lasting(timedelta(seconds=history.end - history.start)),
+        "time": format_duration(timedelta(seconds=history.end - history.start)),
     }
     if completed is None:
         told = [_("%(total)s in all, after %(time)s") % counted]
@@ -114,7 +114,7 @@ def unwatched_in_words(spans: Sequence[Span]) -> str:
 
 
 def _in_all(spans: Sequence[Span]) -> str:
-    return lasting(timedelta(seconds=sum(each.end - each.start for each in spans)))
+    return format_duration(timedelta(seconds=sum(each.end - each.start for each in spans)))
 
 
 def _counted(value: int | None) -> str:

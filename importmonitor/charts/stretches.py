@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import wording
 from importmonitor.charts.scales import seconds
+from importmonitor.choices import sync_status_label
 from importmonitor.models import SyncPeriod
 
 #: Two looks further apart than this leave a gap, unless told otherwise: an idle workspace is
@@ -47,7 +47,7 @@ class Stretch(NamedTuple):
 
 def word(kind: str) -> str:
     """Return a kind in words."""
-    return str(WORDS.get(kind) or wording.look(kind)[:_LONGEST])
+    return str(WORDS.get(kind) or sync_status_label(kind)[:_LONGEST])
 
 
 def stretches(

@@ -32,7 +32,7 @@ FRAMES = (
 _TILES = {
     Outcome.DONE: "plain",
     Outcome.DONE_WITH_ERRORS: "slash",
-    Outcome.DONE_SHORT: "flat",
+    Outcome.INCOMPLETE: "flat",
     Outcome.FAILED: "cross",
     Outcome.INTERRUPTED: "zigzag",
     Outcome.SUPERSEDED: "upright",

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.tasks import task
 
-from importmonitor import conf, sync
+from importmonitor import conf
+from importmonitor.sync import poll as sync
 
 
 @task

@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError
 
 from importmonitor import conf
-from importmonitor.workspaces import Workspace
+from importmonitor.rocketchat.config import WorkspaceConfig
 
 #: Exit statuses: some workspace could not be looked at; bad usage or configuration.
 FAILED = 1
@@ -24,7 +24,7 @@ def add_workspace_argument(parser: ArgumentParser) -> None:
     )
 
 
-def chosen(aliases: list[str]) -> list[Workspace]:
+def select_workspaces(aliases: list[str]) -> list[WorkspaceConfig]:
     """Return the workspaces of these aliases, or all if there are none.
 
     Raises CommandError, with exit status 2, for an alias that is not configured, for a mistake in

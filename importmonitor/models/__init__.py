@@ -1,11 +1,11 @@
-"""The store: what was seen of each workspace's imports, and how well we could look."""
+"""The store: the history of each workspace's imports, and of the polls that recorded it."""
 
 from importmonitor.models.alerts import Alert, Delivery
 from importmonitor.models.operations import EndReason, ImportOperation, Outcome
 from importmonitor.models.samples import ProgressSample
-from importmonitor.models.syncing import Known, SyncLease, SyncPeriod
 from importmonitor.models.tokens import ApiToken
 from importmonitor.models.transitions import StatusTransition
+from importmonitor.models.workspaces import PollState, SyncLease, SyncPeriod
 
 __all__ = [
     "Alert",
@@ -13,8 +13,8 @@ __all__ = [
     "Delivery",
     "EndReason",
     "ImportOperation",
-    "Known",
     "Outcome",
+    "PollState",
     "ProgressSample",
     "StatusTransition",
     "SyncLease",

@@ -1,4 +1,4 @@
-"""What somebody is to be told: written with what it tells of, delivered afterwards."""
+"""Alerts: written in the transaction of the change that they report, delivered after it."""
 
 from datetime import datetime
 from typing import Self
@@ -7,31 +7,31 @@ from django.db import models
 from django.db.models import Case, Value, When
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import wording
-from importmonitor.channels import NAME_MAX_LENGTH
+from importmonitor.choices import event_label
+from importmonitor.conf.channels import NAME_MAX_LENGTH
+from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
+from importmonitor.models.compiled import Param
 from importmonitor.models.fields import ExactCharField
 from importmonitor.models.operations import ImportOperation
-from importmonitor.models.prepared import Param
 from importmonitor.models.transitions import StatusTransition
-from importmonitor.workspaces import ALIAS_MAX_LENGTH
 
 
 class AlertQuerySet(models.QuerySet["Alert"]):
     def due(self, now: datetime | Param) -> Self:
-        """Return those that are to be delivered now, the oldest first."""
+        """Return the alerts to deliver now, oldest first."""
         return self.filter(next_attempt_at__lte=now).order_by("pk")
 
 
 class Delivery(models.TextChoices):
-    """Whether an alert has arrived."""
+    """Whether an alert was delivered."""
 
-    DUE = "due", _("on its way")
-    DELIVERED = "delivered", _("delivered")
-    GIVEN_UP = "given-up", _("given up")
+    DUE = "due", _("Pending")
+    DELIVERED = "delivered", _("Delivered")
+    GIVEN_UP = "given-up", _("Given up")
 
 
 class Alert(models.Model):
-    """One message of one event for one channel."""
+    """A message about an event for one channel."""
 
     event = models.CharField(_("event"), max_length=40)
     workspace = models.CharField(_("workspace"), max_length=ALIAS_MAX_LENGTH)
@@ -53,7 +53,7 @@ class Alert(models.Model):
     key = models.CharField(
         _("idempotency key"),
         max_length=150,
-        help_text=_("The same for every attempt and every channel: who gets it twice can tell."),
+        help_text=_("The same for every attempt and channel, so that receivers can deduplicate."),
     )
     body = models.JSONField(_("body"))
     created_at = models.DateTimeField(_("created"))
@@ -62,7 +62,7 @@ class Alert(models.Model):
     delivered_at = models.DateTimeField(_("delivered"), null=True)
     given_up_at = models.DateTimeField(_("given up"), null=True)
     last_error = models.TextField(_("last error"), blank=True)
-    # Made by the database of the columns above, to be looked for by an index.
+    # Computed by the database from the columns above, so that an index can filter by it.
     delivery = models.GeneratedField(
         verbose_name=_("delivery"),
         expression=Case(
@@ -82,7 +82,7 @@ class Alert(models.Model):
         ordering = ("-pk",)
         default_permissions = ("view",)
         constraints = (
-            # Nothing is told twice, whoever tries.
+            # Nothing is sent twice, whichever process tries.
             models.UniqueConstraint(fields=("key", "channel"), name="importmonitor_alert_once"),
         )
         indexes = (
@@ -94,4 +94,4 @@ class Alert(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{wording.event(self.event)} → {self.channel}"
+        return f"{event_label(self.event)} → {self.channel}"

@@ -4,40 +4,61 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from django.db import models
-from django.db.models import Case, F, Value, When
+from django.db import connections, models
+from django.db.models import Case, Value, When
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor.models import bulk
-from importmonitor.models.fields import ExactCharField
-from importmonitor.models.prepared import Param, Prepared, columns
-from importmonitor.rocketchat.operation import FILE_LENGTH, ID_LENGTH
+from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
+from importmonitor.models.compiled import CompiledQuery, Param, columns
+from importmonitor.models.fields import ExactCharField, insert_with_keys
+from importmonitor.rocketchat import states
+from importmonitor.rocketchat.operation import COUNTS, FILE_LENGTH, ID_LENGTH
 from importmonitor.rocketchat.payload import TEXT_LENGTH
-from importmonitor.workspaces import ALIAS_MAX_LENGTH
+
+#: A year: longer than any import, so a longer estimate is no estimate.
+_MAX_TIME_LEFT = 365 * 86_400.0
 
 
 class EndReason(models.TextChoices):
-    """Why an operation is over; ours, and so the one word here that can have choices."""
+    """Why an operation is over. The values are ours, unlike those of most columns."""
 
-    DONE = "done", _("done")
-    FAILED = "failed", _("failed")
-    INTERRUPTED = "interrupted", _("interrupted")
-    SUPERSEDED = "superseded", _("superseded")
-    CANCELED = "canceled", _("canceled")
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
+    INTERRUPTED = "interrupted", _("Interrupted")
+    SUPERSEDED = "superseded", _("Superseded")
+    CANCELED = "canceled", _("Canceled")
+
+    @classmethod
+    def from_remote(cls, status: str, valid: bool | None) -> "EndReason | None":
+        """Return why an operation of this `status` and `valid` is over, None while it is not.
+
+        Invalid in the middle of its steps, it was interrupted: nothing in Rocket.Chat moves it
+        again, although its page goes on showing a progress bar.
+        """
+        if status in _END_REASONS:
+            return _END_REASONS[status]
+        return cls.INTERRUPTED if valid is False else None
+
+
+_END_REASONS = {
+    states.DONE: EndReason.DONE,
+    states.FAILED: EndReason.FAILED,
+    states.CANCELLED: EndReason.CANCELED,
+}
 
 
 class Outcome(models.TextChoices):
     """How an operation ended; Rocket.Chat has one word, "done", for the first three."""
 
-    DONE = "done", _("done")
-    DONE_WITH_ERRORS = "done_with_errors", _("done with errors")
-    DONE_SHORT = "done_short", _("done short")
-    FAILED = "failed", _("failed")
-    INTERRUPTED = "interrupted", _("interrupted")
-    SUPERSEDED = "superseded", _("superseded")
-    CANCELED = "canceled", _("canceled")
+    DONE = "done", _("Done")
+    DONE_WITH_ERRORS = "done_with_errors", _("Done with errors")
+    INCOMPLETE = "incomplete", _("Incomplete")
+    FAILED = "failed", _("Failed")
+    INTERRUPTED = "interrupted", _("Interrupted")
+    SUPERSEDED = "superseded", _("Superseded")
+    CANCELED = "canceled", _("Canceled")
 
 
 class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
@@ -53,26 +74,27 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
         row = _current_document.first(self.db, workspace=workspace)
         return (row[0], row[1]) if row else None
 
-    def touchable(self, workspace: str, remote_ids: Collection[str]) -> list["ImportOperation"]:
-        """Return, oldest first, what a look at a workspace can touch.
+    def affected_by(self, workspace: str, remote_ids: Collection[str]) -> list["ImportOperation"]:
+        """Return, oldest first, the rows that a poll of a workspace can change.
 
-        That is what it saw, by these ids, all that has not ended, and the newest.
+        They are the operations that Rocket.Chat returned (`remote_ids`), all that have not ended,
+        and the newest.
         """
         if len(remote_ids) > 1:
-            found = list(_touchable(workspace, remote_id__in=list(remote_ids)))
+            rows = list(_affected(workspace, remote_id__in=list(remote_ids)))
         else:
-            # None stands for no id at all: there is none that is empty.
-            seen = next(iter(remote_ids), "")
-            rows = _touchable_by_one.rows(self.db, workspace=workspace, remote_id=seen)
+            # The empty string stands for no id: no row has it.
+            remote_id = next(iter(remote_ids), "")
+            values = _affected_by_one.rows(self.db, workspace=workspace, remote_id=remote_id)
             names = columns(ImportOperation)
-            found = [ImportOperation.from_db(self.db, names, row) for row in rows]
-        once = {row.pk: row for row in found}
-        return sorted(once.values(), key=lambda row: (row.started_at, row.pk))
+            rows = [ImportOperation.from_db(self.db, names, row) for row in values]
+        unique = {row.pk: row for row in rows}
+        return sorted(unique.values(), key=lambda row: (row.started_at, row.pk))
 
     def neighbours(
         self, operation: "ImportOperation"
     ) -> tuple["ImportOperation | None", "ImportOperation | None"]:
-        """Return the operations of the same workspace before and after one, where there are."""
+        """Return the operations of the same workspace before and after one, or None."""
         rows = self.filter(workspace=operation.workspace).defer("payload")
         at, key = operation.started_at, operation.pk
         before = rows.filter(started_at__lte=at).exclude(started_at=at, pk__gte=key)
@@ -86,33 +108,34 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
         changed_fields: Collection[str],
         at: datetime,
     ) -> None:
-        """Save new rows, and these fields of changed ones, in a few queries for any number.
+        """Save new rows, and these fields of changed ones, in two queries however many there are.
 
-        All of them were modified `at` that time.
+        All of them get `at` as their `modified_at`.
         """
         for row in (*created, *changed):
             row.modified_at = at
-        bulk.insert(ImportOperation, created, self.db)
-        _fill_in_keys(self, created)
-        if changed_fields:
-            bulk.update(ImportOperation, changed, [*changed_fields, "modified_at"], self.db)
-
-
-def _fill_in_keys(rows: ImportOperationQuerySet, created: list["ImportOperation"]) -> None:
-    """Read the keys of new rows."""
-    for workspace in {row.workspace for row in created}:
-        mine = {row.remote_id: row for row in created if row.workspace == workspace}
-        found = rows.filter(workspace=workspace, remote_id__in=list(mine))
-        for remote_id, key in found.values_list("remote_id", "pk"):
-            mine[remote_id].pk = key
+        insert_with_keys(self, created)
+        if changed and changed_fields:
+            features = connections[self.db].features
+            self.bulk_create(
+                changed,
+                update_conflicts=True,
+                update_fields=[*changed_fields, "modified_at"],
+                # MySQL and MariaDB find the conflicting row by whatever key there is.
+                unique_fields=(
+                    ("workspace", "remote_id")
+                    if features.supports_update_conflicts_with_target
+                    else None
+                ),
+            )
 
 
 class ImportOperation(models.Model):
-    """One import operation of a workspace, as it was last seen."""
+    """One import operation of a workspace, as Rocket.Chat last reported it."""
 
     workspace = models.CharField(_("workspace"), max_length=ALIAS_MAX_LENGTH)
     remote_id = ExactCharField(_("id in Rocket.Chat"), max_length=ID_LENGTH)
-    # No remote text has choices: its list of steps and importers grows with every release.
+    # No remote text has choices: Rocket.Chat's list of steps and importers grows with releases.
     type = models.CharField(_("type"), max_length=TEXT_LENGTH, blank=True)
     importer_key = models.CharField(_("importer"), max_length=TEXT_LENGTH, blank=True)
     status = models.CharField(_("status"), max_length=TEXT_LENGTH, blank=True)
@@ -132,61 +155,45 @@ class ImportOperation(models.Model):
     count_contacts = models.BigIntegerField(_("contacts"), null=True)
     started_at = models.DateTimeField(
         _("started"),
-        help_text=_("When Rocket.Chat created it; if that cannot be read, when it was first seen."),
+        help_text=_("When Rocket.Chat created it; if that is unreadable, when it was first seen."),
     )
     first_seen_at = models.DateTimeField(_("first seen"))
     last_seen_at = models.DateTimeField(
         _("last seen"),
         help_text=_(
-            "The last look that found something new. How long nothing has been new, "
-            "the sync's periods tell."
+            "The last poll that changed this row. The sync periods have the polls since then."
         ),
     )
     last_progress_at = models.DateTimeField(_("last progress"))
     watched_at_progress = models.DurationField(
         _("watched at last progress"),
         default=timedelta,
-        help_text=_("How long the workspace had been watched in all when it last moved."),
+        help_text=_("The total time the workspace had been watched at its last progress."),
     )
-    rate = models.FloatField(_("rate"), null=True, help_text=_("Records a second, lately."))
+    rate = models.FloatField(_("rate"), null=True, help_text=_("Records per second, recently."))
     stalled_since = models.DateTimeField(_("stalled since"), null=True)
     waiting_since = models.DateTimeField(
         _("waiting since"),
         null=True,
-        help_text=_("Set when it had waited for a human so long that somebody was told."),
+        help_text=_("Set when it had waited for input so long that an alert was sent."),
     )
     finished_at = models.DateTimeField(_("finished"), null=True)
     end_reason = models.CharField(_("end"), max_length=20, choices=EndReason, blank=True)
-    # Made by the database of the columns above, to be looked for and counted by an index.
-    outcome = models.GeneratedField(
-        verbose_name=_("outcome"),
-        expression=Case(
-            When(
-                end_reason=EndReason.DONE,
-                count_error__gt=0,
-                then=Value(Outcome.DONE_WITH_ERRORS.value),
-            ),
-            When(
-                end_reason=EndReason.DONE,
-                count_completed__lt=F("count_total"),
-                then=Value(Outcome.DONE_SHORT.value),
-            ),
-            default=F("end_reason"),
-        ),
-        output_field=models.CharField(max_length=20),
-        db_persist=True,
+    # Written by the sync (`end_outcome`), so that an index can filter and count by it.
+    outcome = models.CharField(
+        _("outcome"), max_length=20, choices=Outcome, blank=True, default="", editable=False
     )
     has_errors = models.GeneratedField(
         verbose_name=_("has errors"),
         expression=Case(When(count_error__gt=0, then=Value(1)), default=Value(0)),
-        # No boolean: Django would ask for it by its name alone, which no index of SQLite answers.
+        # Not a boolean: Django would compile `WHERE has_errors`, for which SQLite uses no index.
         output_field=models.SmallIntegerField(),
         db_persist=True,
     )
     modified_at = models.DateTimeField(
         _("modified"),
         default=timezone.now,
-        help_text=_("When a sync last wrote anything of this row."),
+        help_text=_("When a sync last wrote this row."),
     )
     payload = models.JSONField(_("payload"), default=dict)
     unreadable = models.JSONField(_("unreadable"), default=list)
@@ -198,7 +205,7 @@ class ImportOperation(models.Model):
         verbose_name = _("import operation")
         verbose_name_plural = _("import operations")
         ordering = ("-started_at", "-pk")
-        # Operations come from Rocket.Chat: nobody adds or deletes one here.
+        # Operations come from Rocket.Chat and are neither added nor deleted here.
         default_permissions = ("view", "change")
         permissions = (
             ("run-import", "Can see and sync the current import"),
@@ -238,25 +245,106 @@ class ImportOperation(models.Model):
         )
 
     def __str__(self) -> str:
-        # Not inside of the f-string, where gettext does not find it.
+        # Not inside the f-string, where gettext does not find it.
         kind = self.type or self.importer_key or _("import")
         return f"{kind} {self.remote_id}"
 
+    @property
+    def is_active(self) -> bool:
+        """Whether it has not ended: it runs, or waits for input.
 
-def _touchable(workspace: str | Param, **seen: Any) -> ImportOperationQuerySet:
-    # Each part by an index of its own, and so a row up to three times. Of one query with OR, SQLite
-    # makes one that goes through all of the workspace's history.
+        Also after its end, when it runs again: Rocket.Chat's prepare page reopens an operation.
+        """
+        if EndReason.from_remote(self.status, self.valid):
+            return False
+        if self.finished_at is None:
+            return True
+        # One that a newer import hid may have been running when it was last seen.
+        return self.state in states.ACTIVE_STATES and self.end_reason != EndReason.SUPERSEDED
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether it should make progress and does not."""
+        return self.stalled_since is not None
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether it failed, was interrupted or is stalled."""
+        failures = (Outcome.FAILED, Outcome.INTERRUPTED)
+        return self.is_stalled or self.present_outcome in failures
+
+    def end_outcome(self) -> str:
+        """Return what `outcome` is by `end_reason` and the counters: "" before the first end."""
+        if self.end_reason != EndReason.DONE:
+            return self.end_reason
+        if (self.count_error or 0) > 0:
+            return Outcome.DONE_WITH_ERRORS.value
+        total, completed = self.count_total, self.count_completed
+        if total is not None and completed is not None and completed < total:
+            return Outcome.INCOMPLETE.value
+        return Outcome.DONE.value
+
+    @property
+    def present_outcome(self) -> Outcome | None:
+        """How it ended; None while it runs, even for a second time."""
+        return Outcome(self.outcome) if self.outcome and not self.is_active else None
+
+    @property
+    def percent(self) -> int | None:
+        """How much is completed, 0 to 100; None where the counters do not say.
+
+        Rounded down, so that 100 means all; clamped, since Rocket.Chat can count 179 of 135.
+        """
+        total, completed = self.count_total, self.count_completed
+        if total is None or completed is None or total <= 0:
+            return None
+        return max(0, min(100, completed * 100 // total))
+
+    def duration(self, now: datetime) -> timedelta:
+        """Return how long it took, or has been running; never negative."""
+        return max((self.finished_at or now) - self.started_at, timedelta(0))
+
+    def time_left(self, now: datetime) -> timedelta | None:
+        """Return the estimated time left, or None where there is no estimate.
+
+        Based on the rate at the last progress; once that time has passed, there is none.
+        """
+        total, completed = self.count_total, self.count_completed
+        if self.rate is None or total is None or completed is None or self.is_stalled:
+            return None
+        remaining = total - completed - (self.count_error or 0)
+        seconds = remaining / self.rate - (now - self.last_progress_at).total_seconds()
+        return timedelta(seconds=seconds) if 0 < seconds < _MAX_TIME_LEFT else None
+
+    @property
+    def file_name(self) -> str:
+        """The file's original name, without Rocket.Chat's prefix (`…_<user id>_`)."""
+        if self.remote_user_id:
+            _prefix, separator, name = self.file.partition(f"_{self.remote_user_id}_")
+            if separator and name:
+                return name
+        return self.file
+
+    @property
+    def counters(self) -> dict[str, int | None]:
+        """Rocket.Chat's counters by their names; None for those that it did not send."""
+        return {name: getattr(self, f"count_{name}") for name in COUNTS}
+
+
+def _affected(workspace: str | Param, **returned: Any) -> ImportOperationQuerySet:
+    # Each part uses an index of its own, so a row can come up to three times. A single query with
+    # OR makes SQLite scan the workspace's whole history.
     rows = ImportOperation.objects.filter(workspace=workspace)
     newest = rows.filter(pk=rows.newest_first().values("pk")[:1])
-    parts = [part.order_by() for part in (newest, rows.filter(**seen))]
+    parts = [part.order_by() for part in (newest, rows.filter(**returned))]
     return rows.filter(finished_at=None).order_by().union(*parts, all=True).order_by()
 
 
 _WORKSPACE, _REMOTE_ID = (Param(name, models.CharField()) for name in ("workspace", "remote_id"))
-_touchable_by_one = Prepared(
-    lambda: _touchable(_WORKSPACE, remote_id=_REMOTE_ID).values_list(*columns(ImportOperation))
+_affected_by_one = CompiledQuery(
+    lambda: _affected(_WORKSPACE, remote_id=_REMOTE_ID).values_list(*columns(ImportOperation))
 )
-_current_document = Prepared(
+_current_document = CompiledQuery(
     lambda: (
         ImportOperation.objects.filter(workspace=_WORKSPACE)
         .newest_first()

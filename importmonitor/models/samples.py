@@ -1,82 +1,75 @@
-"""How an operation's counters moved."""
+"""The progress of an operation's counters."""
 
 from datetime import datetime
-from typing import NamedTuple
 
 from django.db import models
 from django.db.models import Count, F, Value
 from django.db.models.functions import Mod
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor.models import bulk
+from importmonitor.models.compiled import CompiledQuery, Param
 from importmonitor.models.operations import ImportOperation
-from importmonitor.models.prepared import Param, Prepared
 from importmonitor.models.transitions import StatusTransition
 
-#: Rows that one statement deletes by their keys: SQLite takes no more variables than some.
-_AT_ONCE = 500
-
-
-class _Row(NamedTuple):
-    """What a sample has in the database; a model's instance takes several times as long to make."""
-
-    operation_id: int
-    observed_at: datetime
-    completed: int | None
-    error: int | None
-    total: int | None
+#: Rows that one statement deletes by their keys: SQLite limits the number of variables.
+_BATCH = 500
 
 
 class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
     def add_all(self, operations: list["ImportOperation"], at: datetime) -> None:
         """Save the counters of these operations as they are now, in one query."""
-        rows = [
-            _Row(each.pk, at, each.count_completed, each.count_error, each.count_total)
-            for each in operations
-        ]
-        bulk.insert(ProgressSample, rows, self.db)
+        self.bulk_create(
+            ProgressSample(
+                operation_id=operation.pk,
+                observed_at=at,
+                completed=operation.count_completed,
+                error=operation.count_error,
+                total=operation.count_total,
+            )
+            for operation in operations
+        )
 
     def of_step(
         self, operation: "ImportOperation"
     ) -> list[tuple[datetime, int | None, int | None, int | None]]:
-        """Return when and how the counters moved in the operation's present step, oldest first.
+        """Return the samples of the operation's present step, oldest first.
 
-        Each is a time with `completed`, `error` and `total`; of very many, the newest ones.
+        Each is (observed_at, completed, error, total). Limited to the newest OF_STEP.
         """
         rows = _of_step.rows(self.db, operation=operation.pk)
         return [(at, completed, error, total) for at, completed, error, total in reversed(rows)]
 
-    def spread(self, operation: "ImportOperation", most: int) -> list["ProgressSample"]:
-        """Return an operation's samples, oldest first; of many, about so many from all along."""
+    def spread(self, operation: "ImportOperation", limit: int) -> list["ProgressSample"]:
+        """Return an operation's samples, oldest first; about `limit`, evenly spread, of more."""
         rows = self.filter(operation=operation).order_by("observed_at", "pk")
         count = rows.count()
-        if count <= most:
+        if count <= limit:
             return list(rows)
-        some = rows.annotate(place=Mod("pk", Value(-(-count // most)))).filter(place=0)
+        some = rows.annotate(place=Mod("pk", Value(-(-count // limit)))).filter(place=0)
         return [*some, *rows.reverse()[:1]]
 
     def thin(self, operations: list["ImportOperation"]) -> None:
-        """Keep at most ProgressSample.MOST samples of each operation, evenly, and its last."""
+        """Keep at most ProgressSample.MAX samples of each operation, evenly spread."""
         if not operations:
             return
-        counted = self.filter(operation__in=operations).order_by().values("operation")
-        too_many = counted.annotate(count=Count("pk")).filter(count__gt=ProgressSample.MOST)
+        counts = self.filter(operation__in=operations).order_by().values("operation")
+        too_many = counts.annotate(count=Count("pk")).filter(count__gt=ProgressSample.MAX)
         for operation, count in too_many.values_list("operation", "count"):
             samples = self.filter(operation=operation).order_by("pk")
             keys = list(samples.values_list("pk", flat=True))
-            step = (count - 1) / (ProgressSample.MOST - 1)
-            kept = {keys[round(index * step)] for index in range(ProgressSample.MOST)}
+            step = (count - 1) / (ProgressSample.MAX - 1)
+            kept = {keys[round(index * step)] for index in range(ProgressSample.MAX)}
             dropped = [key for key in keys if key not in kept]
-            for start in range(0, len(dropped), _AT_ONCE):
-                self.filter(pk__in=dropped[start : start + _AT_ONCE]).delete()
+            for start in range(0, len(dropped), _BATCH):
+                self.filter(pk__in=dropped[start : start + _BATCH]).delete()
 
 
 class ProgressSample(models.Model):
-    """An operation's counters at a time; one for each time that they were seen to have moved."""
+    """An operation's counters at a time; one row for each time that they changed."""
 
-    #: As many as a finished operation keeps.
-    MOST = 500
-    #: As many of a step's as its rate is taken from.
+    #: How many samples a finished operation keeps.
+    MAX = 500
+    #: How many samples of a step its rate is computed from.
     OF_STEP = 100
 
     operation = models.ForeignKey(
@@ -108,15 +101,15 @@ class ProgressSample(models.Model):
         return f"{self.completed} / {self.total}"
 
 
-def _of_step_of(operation: Param) -> ProgressSampleQuerySet:
+def _samples_of_step(operation: Param) -> ProgressSampleQuerySet:
     steps = StatusTransition.objects.filter(operation=operation).exclude(from_status=F("to_status"))
-    began = steps.order_by("-pk").values("observed_at")[:1]
-    return ProgressSample.objects.filter(operation=operation, observed_at__gte=began)
+    started_at = steps.order_by("-pk").values("observed_at")[:1]
+    return ProgressSample.objects.filter(operation=operation, observed_at__gte=started_at)
 
 
-_of_step = Prepared(
+_of_step = CompiledQuery(
     lambda: (
-        _of_step_of(Param("operation", models.BigIntegerField()))
+        _samples_of_step(Param("operation", models.BigIntegerField()))
         .order_by("-pk")
         .values_list("observed_at", "completed", "error", "total")[: ProgressSample.OF_STEP]
     )

@@ -1,4 +1,4 @@
-"""Credentials of the tools that ask this app in Rocket.Chat's place."""
+"""Credentials for this app's API."""
 
 import hashlib
 import hmac
@@ -14,21 +14,21 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
 
+from importmonitor.models.compiled import CompiledQuery, Param, columns
 from importmonitor.models.fields import ExactCharField
-from importmonitor.models.prepared import Param, Prepared, columns
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-#: How exactly it is told when a token was used last: each time is a write.
-NOTED_EVERY = timedelta(minutes=1)
+#: The resolution of `last_used_at`: each change of it is a write.
+LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     def issue(
         self, user: "User", *, name: str = "", expires_at: datetime | None = None
     ) -> tuple["ApiToken", str]:
-        """Make a token for a user; return it and its text, which is not stored anywhere."""
+        """Create a token for a user; return it and its text, which is not stored."""
         prefix = secrets.token_hex(ApiToken.PREFIX_LENGTH // 2)
         text = f"{prefix}{secrets.token_urlsafe(32)}"
         token = self.create(
@@ -38,15 +38,15 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
     @sensitive_variables()
     def authenticate(self, text: str, user_id: str | None = None) -> "ApiToken | None":
-        """Return the live token of that text, and of that user if one is given, or None.
+        """Return the valid token with that text, and of that user if one is given, or None.
 
         One query.
         """
-        asked_for = text.isascii() and text.isprintable()
-        token = self._by_prefix(text[: ApiToken.PREFIX_LENGTH]) if asked_for else None
-        # Compared even where there is none, so that time does not tell which prefixes exist.
-        same = hmac.compare_digest(_digest(text), token.digest if token else _digest(""))
-        if token is None or not same:
+        is_plain = text.isascii() and text.isprintable()
+        token = self._by_prefix(text[: ApiToken.PREFIX_LENGTH]) if is_plain else None
+        # Compared even if there is none, so that timing does not reveal which prefixes exist.
+        matches = hmac.compare_digest(_digest(text), token.digest if token else _digest(""))
+        if token is None or not matches:
             return None
         if user_id is not None and str(token.user_id) != user_id:
             return None
@@ -56,7 +56,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
     @sensitive_variables()
     def _by_prefix(self, prefix: str) -> "ApiToken | None":
-        """Return the token of that prefix, its user read with it."""
+        """Return the token with that prefix and its user, in one query."""
         row = _token_and_user.first(self.db, prefix=prefix)
         if row is None:
             return None
@@ -67,10 +67,10 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """A credential of an internal tool, in Rocket.Chat's form: a user's id and a token.
+    """A credential in Rocket.Chat's form: a user's id and a token.
 
-    Only a digest is stored. The text has 256 bits of chance in it, so one round of SHA-256 is
-    enough: there is no dictionary to go through.
+    Only a digest is stored. The text has 256 random bits, so one round of SHA-256 is enough: there
+    is no dictionary to try.
     """
 
     PREFIX_LENGTH = 12
@@ -103,20 +103,20 @@ class ApiToken(models.Model):
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
-    def note_use(self) -> None:
-        """Write down that the token is used, at most once a minute.
+    def record_use(self) -> None:
+        """Set `last_used_at`, at most once a minute.
 
-        Nobody is refused an answer because that could not be written.
+        A request is not refused because this could not be written.
         """
         now = timezone.now()
-        if self.last_used_at is not None and now - self.last_used_at < NOTED_EVERY:
+        if self.last_used_at is not None and now - self.last_used_at < LAST_USED_RESOLUTION:
             return
-        this_one = ApiToken.objects.filter(pk=self.pk, last_used_at=self.last_used_at)
+        unchanged = ApiToken.objects.filter(pk=self.pk, last_used_at=self.last_used_at)
         with suppress(DatabaseError), transaction.atomic():
-            this_one.update(last_used_at=now)
+            unchanged.update(last_used_at=now)
 
 
-_token_and_user = Prepared(
+_token_and_user = CompiledQuery(
     lambda: ApiToken.objects.filter(prefix=Param("prefix", models.CharField())).values_list(
         *columns(ApiToken), *(f"user__{name}" for name in columns(get_user_model()))
     )

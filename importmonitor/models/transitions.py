@@ -1,41 +1,32 @@
-"""What became of an operation: each change of its status or state."""
+"""The changes of an operation's status and state."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor.models import bulk
+from importmonitor.models.fields import insert_with_keys
 from importmonitor.models.operations import ImportOperation
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 
 
 class StatusTransitionQuerySet(models.QuerySet["StatusTransition"]):
     def add_all(self, transitions: list["StatusTransition"]) -> None:
-        """Save new rows and learn their keys, in two queries at most."""
-        if not transitions:
-            return
-        for each in transitions:
-            # The operation may have got its key but now.
-            each.operation_id = each.operation.pk
-        bulk.insert(StatusTransition, transitions, self.db)
-        # Keys are given in the order of the rows, and nobody else adds any of these operations:
-        # whoever saves them has their workspace's lease.
-        newest = self.order_by("-pk").values_list("pk", flat=True)
-        operations = {each.operation_id for each in transitions}
-        keys = newest.filter(operation__in=operations)[: len(transitions)]
-        for transition, key in zip(transitions, reversed(keys), strict=True):
-            transition.pk = key
+        """Save new rows and set their primary keys."""
+        for transition in transitions:
+            # The operation may have got its key only now.
+            transition.operation_id = transition.operation.pk
+        insert_with_keys(self, transitions)
 
 
 class StatusTransition(models.Model):
-    """A change of an operation's status or state, once; rows are added and never changed."""
+    """A change of an operation's status or state. Rows are added and never changed."""
 
     class Reason(models.TextChoices):
-        REMOTE = "remote", _("told by Rocket.Chat")
-        INVALIDATED = "invalidated", _("no longer valid")
-        SUPERSEDED = "superseded", _("superseded by a newer import")
-        STALLED = "stalled", _("stalled")
-        RESUMED = "resumed", _("resumed")
-        REOPENED = "reopened", _("reopened")
+        REMOTE = "remote", _("Reported by Rocket.Chat")
+        INVALIDATED = "invalidated", _("Invalidated by Rocket.Chat")
+        SUPERSEDED = "superseded", _("Superseded by a newer import")
+        STALLED = "stalled", _("Stalled")
+        RESUMED = "resumed", _("Resumed")
+        REOPENED = "reopened", _("Reopened")
 
     operation = models.ForeignKey(
         ImportOperation,

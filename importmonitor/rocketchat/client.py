@@ -20,12 +20,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from importmonitor import __version__
-from importmonitor.rocketchat import answers, deadline, errors
-from importmonitor.rocketchat.answers import Answer
-from importmonitor.rocketchat.budget import Budget, budget_in
-from importmonitor.rocketchat.errors import BadAnswer, RocketChatError, Unreachable
+from importmonitor.rocketchat import deadline, exceptions, responses
+from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.rocketchat.exceptions import BadAnswer, RocketChatError, Unreachable
 from importmonitor.rocketchat.operation import Operation, json_type, parse_operation
-from importmonitor.workspaces import Workspace
+from importmonitor.rocketchat.rate_limit import RateLimit, parse_rate_limit
+from importmonitor.rocketchat.responses import Answer
 
 MAX_BODY = 8 * 1024 * 1024
 #: A body of nothing but empty objects would need sixty times its length in memory.
@@ -51,9 +51,11 @@ class Client:
     Every method raises a RocketChatError, within the workspace's deadline, and nothing else.
     """
 
-    def __init__(self, workspace: Workspace, *, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self, workspace: WorkspaceConfig, *, now: Callable[[], datetime] | None = None
+    ) -> None:
         self.workspace = workspace
-        self.budget: Budget | None = None
+        self.rate_limit: RateLimit | None = None
         self._now = now or (lambda: datetime.now(UTC))
         self._session = _Session()
         # Read once, and not at every call: that takes longer than all else in it. Nor is a
@@ -89,7 +91,7 @@ class Client:
         Rocket.Chat wants the permission `run-import`.
         """
         answer = self._get("api/v1/getCurrentImportOperation", permission="run-import")
-        self.budget = budget_in(answer.headers, answer.received_at)
+        self.rate_limit = parse_rate_limit(answer.headers, answer.received_at)
         body = self._json(answer)
         if not isinstance(body, dict):
             raise self._refusal(answer, f"an object was expected, not {json_type(body)}")
@@ -131,7 +133,7 @@ class Client:
         raise self._refusal(answer, trouble)
 
     def _refusal(self, answer: Answer, trouble: str) -> BadAnswer:
-        return BadAnswer(answers.bad_answer_text(self.workspace, answer, trouble))
+        return BadAnswer(responses.bad_answer_text(self.workspace, answer, trouble))
 
     def _json(self, answer: Answer) -> Any:
         """Decode a body; raises BadAnswer (also for NaN, which is not JSON but Python's)."""
@@ -169,7 +171,7 @@ class Client:
             except _TROUBLES as error:
                 failure, again = self._failure(path, error, ends_at)
             if answer is not None:
-                failure = answers.error_in(self.workspace, answer, permission)
+                failure = responses.error_in(self.workspace, answer, permission)
                 again = answer.status in _RETRIED
                 if failure is None:
                     return answer
@@ -214,7 +216,7 @@ class Client:
                 body += chunk
                 if len(body) > longest:
                     break
-        read = answers.without_token(bytes(body[:longest]), workspace.auth_token)
+        read = responses.redact_secrets(bytes(body[:longest]), workspace.auth_token)
         answer = replace(answer, body=read)
         if good and len(body) > MAX_BODY:
             raise self._refusal(answer, f"it is longer than {MAX_BODY // 1024 // 1024} MiB")
@@ -229,7 +231,7 @@ class Client:
         """Tell what requests stumbled over, and whether to try once more."""
         workspace = self.workspace
         asked = f"{workspace.alias}: GET {workspace.url}/{path}"
-        reason = answers.quotable(workspace, errors.reason(error))
+        reason = responses.sanitize(workspace, exceptions.reason(error))
         if isinstance(error, requests.exceptions.SSLError):
             advice = (
                 "If an authority of your own signed the certificate, give its file as CA_BUNDLE."
@@ -307,5 +309,5 @@ def _no_constant(name: str) -> NoReturn:
 
 def _is_timeout(error: BaseException) -> bool:
     return isinstance(error, requests.exceptions.Timeout) or any(
-        "timed out" in str(cause).lower() for cause in errors.causes(error)
+        "timed out" in str(cause).lower() for cause in exceptions.causes(error)
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from importmonitor.rocketchat.errors import BadAnswer
-from importmonitor.rocketchat.payload import BIGINT, TEXT_LENGTH, safe_text, storable
+from importmonitor.rocketchat.exceptions import BadAnswer
+from importmonitor.rocketchat.payload import BIGINT, TEXT_LENGTH, safe_text, to_storable_json
 from importmonitor.rocketchat.states import ImportState, state_of
 
 ID_LENGTH = 64
@@ -108,7 +108,7 @@ def parse_operation(document: object) -> Operation:
     valid = reader.read("valid", _boolean)
     started = reader.read("ts", _time)
     updated = reader.read("_updatedAt", _time)
-    payload, left_out = storable(document)
+    payload, left_out = to_storable_json(document)
     missing = [] if remote_id else ["_id"]
     # Once each, in order; a document can hold any number of keys that are not readable.
     unreadable = list(dict.fromkeys([*missing, *reader.unreadable, *counts.unreadable, *left_out]))
@@ -223,5 +223,7 @@ def _time(value: object) -> datetime:
 
 def _substitute_id(document: dict[str, Any]) -> str:
     """Name an operation that has no usable `_id` by what does not change while it runs."""
-    lasting, _ = storable({key: document.get(key) for key in ("_id", "ts", "importerKey", "user")})
+    lasting, _ = to_storable_json(
+        {key: document.get(key) for key in ("_id", "ts", "importerKey", "user")}
+    )
     return "unidentified-" + hashlib.sha256(json.dumps(lasting).encode()).hexdigest()[:32]

@@ -41,7 +41,7 @@ def safe_text(value: str, length: int | None = None) -> str:
     return value
 
 
-def storable(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def to_storable_json(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return a document as every database can hold it, and the keys that had to be changed."""
     kept: dict[str, Any] = {}
     changed: list[str] = []

@@ -32,7 +32,7 @@ DONE = "importer_done"
 FAILED = "importer_import_failed"
 CANCELLED = "importer_import_cancelled"
 
-#: The steps after which Rocket.Chat does nothing more of its own accord.
+#: The steps after which Rocket.Chat does nothing more.
 ENDS = frozenset({DONE, FAILED, CANCELLED})
 
 
@@ -50,6 +50,11 @@ class ImportState(StrEnum):
     #: Ours: a step that no rule of Rocket.Chat's covers.
     UNKNOWN = "unknown"
 
+
+#: The states in which an import makes progress, and so can stall.
+ACTIVE_STATES = ("loading", "importing")
+#: The steps at which an import waits for input.
+RESTING_STEPS = ("importer_new", "importer_user_selection")
 
 _STATES = {
     "importer_new": ImportState.NEW,

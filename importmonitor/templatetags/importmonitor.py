@@ -6,7 +6,7 @@ from django import template
 from django.utils import timezone
 
 from importmonitor.admin import dashboard
-from importmonitor.permissions import RUN_IMPORT, VIEW, may
+from importmonitor.permissions import RUN_IMPORT, VIEW, has_perm
 
 register = template.Library()
 
@@ -17,6 +17,6 @@ def import_status(context: template.Context) -> dict[str, Any]:
     request = context.get("request")
     if request is None or not hasattr(request, "user"):
         return {}
-    if not any(may(request.user, each) for each in (RUN_IMPORT, VIEW)):
+    if not any(has_perm(request.user, each) for each in (RUN_IMPORT, VIEW)):
         return {}
     return dashboard.status_line(timezone.now())

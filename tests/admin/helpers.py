@@ -118,7 +118,9 @@ def make_row(number: int = 0, **fields: Any) -> ImportOperation:
     }
     if fields.get("end_reason"):
         values["finished_at"] = started + timedelta(minutes=1)
-    return ImportOperation(**values | fields)
+    row = ImportOperation(**values | fields)
+    row.outcome = row.end_outcome()
+    return row
 
 
 def save_rows(count: int, **fields: Any) -> list[ImportOperation]:

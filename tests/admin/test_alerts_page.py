@@ -29,11 +29,11 @@ def make_alert(key: str, **fields: Any) -> Alert:
 
 
 STATES: list[tuple[str, dict[str, Any]]] = [
-    ("on its way", {}),
+    ("Pending", {}),
     ("being tried again", {"attempts": 2, "last_error": "The mail server answered 451."}),
-    ("delivered", {"attempts": 1, "delivered_at": NOON, "next_attempt_at": None}),
+    ("Delivered", {"attempts": 1, "delivered_at": NOON, "next_attempt_at": None}),
     (
-        "given up",
+        "Given up",
         {"attempts": 60, "given_up_at": NOON + timedelta(days=2), "next_attempt_at": None},
     ),
 ]
@@ -41,7 +41,7 @@ STATES: list[tuple[str, dict[str, Any]]] = [
 
 def test_it_is_named_in_words(root: Client) -> None:
     alert = make_alert("one")
-    for language, words in (("en", "import failed → ops"), ("de", "Import fehlgeschlagen → ops")):
+    for language, words in (("en", "Import failed → ops"), ("de", "Import fehlgeschlagen → ops")):
         answer = root.get(f"{ALERTS}{alert.pk}/change/", headers={"Accept-Language": language})
         assert words in page(answer).words
     # What another version knows of has its own name.
@@ -54,7 +54,7 @@ def test_whether_it_arrived_stands_beside_each(root: Client) -> None:
     rows = page(root.get(ALERTS)).rows
     # The newest first.
     assert [row[1].split(" ", 1)[1] for row in reversed(rows)] == [word for word, _ in STATES]
-    assert all("import failed" in " ".join(row) for row in rows)
+    assert all("Import failed" in " ".join(row) for row in rows)
     assert "The mail server answered 451." in rows[2]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from importmonitor.admin import pages
+from importmonitor.admin import operation_page
 from importmonitor.models import ImportOperation, StatusTransition
 from tests.admin.helpers import change_url, make_row, page
 from tests.api.helpers import NOON, RUNNING, sync
@@ -40,7 +40,7 @@ def test_neighbours_that_began_at_the_same_moment() -> None:
 
 def in_log(operation: ImportOperation) -> dict[str, Any]:
     operation.save()
-    return pages.server_log(operation)
+    return operation_page.server_log(operation)
 
 
 @pytest.mark.django_db
@@ -57,7 +57,7 @@ def test_where_to_look_in_the_server_log() -> None:
             reason=StatusTransition.Reason.REMOTE,
             observed_at=NOON + timedelta(minutes=minutes),
         )
-    found = pages.server_log(broken)
+    found = operation_page.server_log(broken)
     assert found["trouble"]
     assert "noon" in found["from"]
     assert "12:02 p.m." in found["to"]
@@ -88,6 +88,7 @@ def test_its_words_on_the_page(root: Client) -> None:
 def test_what_is_missing_of_a_done_import_is_looked_for_too(root: Client) -> None:
     row = make_row(1, end_reason="done", status="importer_done", state="done", finished_at=NOON)
     row.count_completed, row.count_total = 7, 10
+    row.outcome = row.end_outcome()
     row.save()
     words = page(root.get(change_url(row))).words
     assert "fewer records were completed than there were" in words
@@ -97,7 +98,7 @@ def test_what_is_missing_of_a_done_import_is_looked_for_too(root: Client) -> Non
 def test_of_very_many_transitions_the_end_is_shown(
     root: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "MOST_TRANSITIONS", 3)
+    monkeypatch.setattr(operation_page, "MOST_TRANSITIONS", 3)
     row = make_row(1)
     row.save()
     for number in range(5):

@@ -143,9 +143,9 @@ def test_boundaries_are_where_the_step_changed() -> None:
     found = drawn([sample(0, 0)], steps).boundaries
     assert [each.x for each in found] == [52, 108.8, 336, 506.4]
     labels = [each.label and each.label.text for each in found]
-    assert labels == ["new", "importing users", "importing messages", "no longer valid"]
+    assert labels == ["new", "importing users", "importing messages", None]
     assert found[1].title == f"25 Mar 12:10:00: {USERS}"
-    assert found[3].title == f"25 Mar 13:20:00: {MESSAGES}, no longer valid"
+    assert found[3].title == f"25 Mar 13:20:00: {MESSAGES}, Invalidated by Rocket.Chat"
 
 
 def test_labels_that_do_not_fit_are_left_out() -> None:
@@ -282,7 +282,7 @@ def test_the_table() -> None:
         ["25 Mar 12:00:00", "0", "0", "100", "importing users"],
         ["25 Mar 12:20:00", "5,000", "3", "9,000", "importing users"],
         ["25 Mar 12:21:00", "–", "0", "100", "importing users"],
-        ["25 Mar 12:45:00", "–", "–", "–", "importing users: stalled"],
+        ["25 Mar 12:45:00", "–", "–", "–", "importing users: Stalled"],
     ]
     assert [each.get("scope") for each in chart.all("th")] == ["col"] * 5 + ["row"] * 4
     assert chart.all("time")[1].get("datetime") == "2026-03-25T12:20:00+00:00"

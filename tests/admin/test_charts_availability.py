@@ -92,7 +92,7 @@ def test_the_strip_to_scale() -> None:
     # Told apart by their height and their hatch, not by colour alone.
     assert len({each.height for each in found.bars}) == 3
     assert len({each.fill for each in found.bars}) == 3
-    assert trouble.title.endswith(": unreachable, 3 polls")
+    assert trouble.title.endswith(": Unreachable, 3 polls")
     assert gap.title.endswith(": not looked at")
     # Of the time that was looked at.
     assert found.percent == pytest.approx(100 * 320 / 480)
@@ -158,7 +158,7 @@ def test_the_strip_in_words() -> None:
     assert chart.all("title")[0].text == "Availability of acme"
     assert chart.all("desc")[0].text == (
         "81.2 %; could be looked at for 1 h 5 min; not looked at for 40 min; "
-        "unreachable 2 times, for 15 min in all"
+        "Unreachable 2 times, for 15 min in all"
     )
     assert "25 Mar 12:00" in chart.text
     assert "25 Mar 14:00" in chart.text

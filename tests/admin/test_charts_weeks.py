@@ -75,16 +75,16 @@ def test_each_part_leads_somewhere() -> None:
     assert (
         links
         == [
-            ("?w=2026-10-12&o=done", "12–18 Oct: 1,200 done"),
-            ("?w=2026-10-12&o=failed", "12–18 Oct: 3 failed"),
+            ("?w=2026-10-12&o=done", "12–18 Oct: 1,200 Done"),
+            ("?w=2026-10-12&o=failed", "12–18 Oct: 3 Failed"),
         ]
         * 3
     )
     assert {each.get("role") for each in chart.drawings if each.get("role")} == {"group"}
-    assert [each.text for each in chart.all("title")][1] == "12–18 Oct: 1,200 done"
-    assert chart.all("desc")[0].text == "1,203 imports in 2 weeks: 1,200 done, 3 failed"
-    assert "✓ 1,200 done" in chart.text
-    assert "✕ 3 failed" in chart.text
+    assert [each.text for each in chart.all("title")][1] == "12–18 Oct: 1,200 Done"
+    assert chart.all("desc")[0].text == "1,203 imports in 2 weeks: 1,200 Done, 3 Failed"
+    assert "✓ 1,200 Done" in chart.text
+    assert "✕ 3 Failed" in chart.text
     assert chart.rows() == [["5–11 Oct", "0", "0"], ["12–18 Oct", "1,200", "3"]]
 
 

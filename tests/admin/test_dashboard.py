@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from importmonitor.admin import dashboard
 from tests.admin.helpers import HISTORY, make_row, page
-from tests.admin.standing import HEALTH, STANDING, configure, looked_at, stand
+from tests.admin.workspace_states import HEALTH, STANDING, configure, polled_ago, stand
 from tests.api.helpers import NOON, workspace_at
 
 # Cards.
@@ -47,7 +47,7 @@ def test_more_than_a_page_holds_are_told(root: Client, settings: Any) -> None:
     configure(settings, *aliases)
     for number, alias in enumerate(aliases):
         in_trouble = number % 2 == 0
-        looked_at(alias, at=timezone.now())
+        polled_ago(alias, at=timezone.now())
         make_row(number, workspace=alias, **STANDING["failed" if in_trouble else "done"]).save()
     response = root.get(HISTORY)
     assert len(response.context["cards"]) == dashboard.MOST_CARDS

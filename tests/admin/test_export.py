@@ -19,7 +19,7 @@ from django.http import StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
-from importmonitor.admin import exporting
+from importmonitor.admin import export
 from importmonitor.models import EndReason, ImportOperation, Outcome
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, make_row, save_rows
@@ -115,7 +115,7 @@ def test_the_same_as_the_list(
 ) -> None:
     workspaces = {alias: workspace_at("http://127.0.0.1:9") for alias in ("default", "acme")}
     settings.IMPORTMONITOR = {"WORKSPACES": workspaces}
-    monkeypatch.setattr(exporting, "_ROWS", 7)
+    monkeypatch.setattr(export, "_ROWS", 7)
     states, importers = (
         ("importing", "done", "error", "ready", "new"),
         ("csv", "slack", "an-apps-own"),
@@ -153,7 +153,7 @@ def test_a_page_is_no_filter(root: Client) -> None:
 def test_operations_that_started_together(
     root: Client, monkeypatch: pytest.MonkeyPatch, direction: str, at_once: int
 ) -> None:
-    monkeypatch.setattr(exporting, "_ROWS", at_once)
+    monkeypatch.setattr(export, "_ROWS", at_once)
     days = [0, 0, 1, 0, 1, 1, 0, 0]
     for number, day in enumerate(days):
         make_row(number, started_at=NOON - timedelta(days=day)).save()
@@ -164,8 +164,8 @@ def test_operations_that_started_together(
 
 def test_what_is_written_meanwhile(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes and goes while the file is being sent displaces nothing else."""
-    monkeypatch.setattr(exporting, "_ROWS", 2)
-    monkeypatch.setattr(exporting, "_LINES", 1)
+    monkeypatch.setattr(export, "_ROWS", 2)
+    monkeypatch.setattr(export, "_LINES", 1)
     rows = save_rows(6)
     pieces = pieces_of(root.get(f"{EXPORT}json/"))
     text = next(pieces) + next(pieces)
@@ -239,9 +239,9 @@ def sql_of(client: Client, url: str) -> list[str]:
 
 
 def test_queries_grow_by_chunks_only(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "_ROWS", 13)
+    monkeypatch.setattr(export, "_ROWS", 13)
     save_rows(12)
-    few = {kind: len(sql_of(root, f"{EXPORT}{kind}/")) for kind in exporting.KINDS}
+    few = {kind: len(sql_of(root, f"{EXPORT}{kind}/")) for kind in export.KINDS}
     ImportOperation.objects.all().delete()
     save_rows(13 * 5)
     for kind, count in few.items():
@@ -256,8 +256,8 @@ def test_queries_grow_by_chunks_only(root: Client, monkeypatch: pytest.MonkeyPat
 
 
 def test_nothing_is_read_before_it_is_sent(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "_ROWS", 10)
-    monkeypatch.setattr(exporting, "_LINES", 5)
+    monkeypatch.setattr(export, "_ROWS", 10)
+    monkeypatch.setattr(export, "_LINES", 5)
     save_rows(60)
     with CaptureQueriesContext(connection) as captured:
         pieces = pieces_of(root.get(f"{EXPORT}csv/"))
@@ -271,12 +271,12 @@ def test_nothing_is_read_before_it_is_sent(root: Client, monkeypatch: pytest.Mon
 
 def peak(kind: str) -> tuple[int, int]:
     """Return the bytes of an export of everything, and the most memory that it took at a time."""
-    rows = exporting.in_turn(ImportOperation.objects.all(), oldest_first=False)
-    write, _type = exporting.KINDS[kind]
+    rows = export.in_turn(ImportOperation.objects.all(), oldest_first=False)
+    write, _type = export.KINDS[kind]
     sent = 0
     tracemalloc.start()
     try:
-        for piece in exporting.in_pieces(write(rows, NOON)):
+        for piece in export.in_pieces(write(rows, NOON)):
             sent += len(piece)
         return sent, tracemalloc.get_traced_memory()[1]
     finally:
@@ -293,8 +293,8 @@ def save_many(count: int) -> None:
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_memory_does_not_grow(db: None, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr(exporting, "_ROWS", 50)
-    monkeypatch.setattr(exporting, "_LINES", 10)
+    monkeypatch.setattr(export, "_ROWS", 50)
+    monkeypatch.setattr(export, "_LINES", 10)
     save_many(200)
     peak(kind)
     little, small = peak(kind)
@@ -319,7 +319,7 @@ def test_forty_thousand_rows(db: None) -> None:
 def lose_the_database(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Let the database answer so many times for rows, and no more."""
     answers = iter(range(after))
-    real: Callable[..., Any] = exporting.in_turn
+    real: Callable[..., Any] = export.in_turn
 
     def in_turn(*args: Any, **kwargs: Any) -> Iterator[ImportOperation]:
         for row in real(*args, **kwargs):
@@ -327,7 +327,7 @@ def lose_the_database(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
                 raise OperationalError("server closed the connection unexpectedly")
             yield row
 
-    monkeypatch.setattr(exporting, "in_turn", in_turn)
+    monkeypatch.setattr(export, "in_turn", in_turn)
 
 
 def test_the_database_is_lost_half_way(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,8 +369,8 @@ def ask_asgi(root: Client, kind: str) -> list[bytes]:
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
 def test_asgi(root: Client, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    monkeypatch.setattr(exporting, "_ROWS", 7)
-    monkeypatch.setattr(exporting, "_LINES", 10)
+    monkeypatch.setattr(export, "_ROWS", 7)
+    monkeypatch.setattr(export, "_LINES", 10)
     save_rows(30)
     with time_machine.travel(NOON, tick=False):
         pieces = ask_asgi(root, kind)

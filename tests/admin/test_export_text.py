@@ -13,13 +13,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from importmonitor import exports
-from importmonitor.admin.exporting import in_pieces
-from importmonitor.api.serializers import OperationSerializer
+from importmonitor.admin.export import in_pieces
+from importmonitor.api.rest.serializers import OperationSerializer
 from importmonitor.models import EndReason, ImportOperation
 from importmonitor.rocketchat.operation import COUNTS, parse_operation
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON
-from tests.api.odd import ODD
+from tests.malformed_documents import ODD
 
 BOM = "\N{BYTE ORDER MARK}"
 

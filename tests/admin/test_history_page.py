@@ -91,15 +91,15 @@ def test_the_state_of_what_has_not_ended(root: Client) -> None:
 
 STATES = {"superseded": "importing", "done": "done", "canceled": "canceled"}
 OUTCOMES = [
-    ("done", "done", {}),
-    ("done", "done", {"count_total": 10, "count_completed": 10, "count_error": 0}),
-    ("done", "done with errors", {"count_total": 10, "count_completed": 10, "count_error": 1}),
-    ("done", "done with errors", {"count_total": 10, "count_completed": 9, "count_error": 1}),
-    ("done", "done short", {"count_total": 10, "count_completed": 9}),
-    ("failed", "failed", {"count_total": 10, "count_completed": 9}),
-    ("interrupted", "interrupted", {"count_error": 3}),
-    ("superseded", "superseded", {}),
-    ("canceled", "canceled", {}),
+    ("done", "Done", {}),
+    ("done", "Done", {"count_total": 10, "count_completed": 10, "count_error": 0}),
+    ("done", "Done with errors", {"count_total": 10, "count_completed": 10, "count_error": 1}),
+    ("done", "Done with errors", {"count_total": 10, "count_completed": 9, "count_error": 1}),
+    ("done", "Incomplete", {"count_total": 10, "count_completed": 9}),
+    ("failed", "Failed", {"count_total": 10, "count_completed": 9}),
+    ("interrupted", "Interrupted", {"count_error": 3}),
+    ("superseded", "Superseded", {}),
+    ("canceled", "Canceled", {}),
 ]
 
 
@@ -272,7 +272,7 @@ def test_failing(root: Client) -> None:
     sync(RUNNING)
     result = sync_refused()
     found = history(root)
-    assert "credentials refused" in found.words
+    assert "Credentials refused" in found.words
     assert "Check USER_ID and AUTH_TOKEN" in found.words
     assert str(result.error) in found.words
     # What is known is still there, as what it is.

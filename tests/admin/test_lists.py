@@ -8,11 +8,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from importmonitor.admin import paging
-from importmonitor.admin.paging import CappedPaginator
+from importmonitor.admin import paginator as paginator_module
+from importmonitor.admin.paginator import CappedPaginator
 from importmonitor.models import ImportOperation, SyncPeriod
 from tests.admin.helpers import HISTORY, make_row, page, save_rows
-from tests.admin.standing import HEALTH, configure, looked_at
+from tests.admin.workspace_states import HEALTH, configure, polled_ago
 
 # Pages of the list.
 
@@ -24,7 +24,7 @@ from tests.admin.standing import HEALTH, configure, looked_at
 def test_rows_are_counted_up_to_some(
     monkeypatch: pytest.MonkeyPatch, rows: int, count: int, capped: bool
 ) -> None:
-    monkeypatch.setattr(paging, "MOST", 10)
+    monkeypatch.setattr(paginator_module, "MOST", 10)
     save_rows(rows)
     paginator = CappedPaginator(ImportOperation.objects.newest_first(), 4)
     assert (paginator.count, paginator.is_capped, paginator.num_pages) == (count, capped, 3)
@@ -35,7 +35,7 @@ def test_that_there_are_more_is_told(root: Client, monkeypatch: pytest.MonkeyPat
     save_rows(61)
     told = "There are more: rows are counted up to here"
     assert told not in page(root.get(HISTORY)).words
-    monkeypatch.setattr(paging, "MOST", 60)
+    monkeypatch.setattr(paginator_module, "MOST", 60)
     found = page(root.get(f"{HISTORY}?p=2"))
     assert told in found.words
     assert len(found.rows) == 10
@@ -110,8 +110,8 @@ def test_the_filter_by_who_started_them(root: Client) -> None:
 def test_a_strip_for_each_workspace(root: Client, settings: Any) -> None:
     aliases = [f"w{number:02d}" for number in range(23)]
     configure(settings, *aliases)
-    looked_at("w01", at=timezone.now())
-    looked_at("w02", "Unreachable", at=timezone.now())
+    polled_ago("w01", at=timezone.now())
+    polled_ago("w02", "Unreachable", at=timezone.now())
     response = root.get(HEALTH)
     assert [alias for alias, _ in response.context["strips"]] == aliases[:20]
     found = page(response)
@@ -127,7 +127,7 @@ def test_a_strip_for_each_workspace(root: Client, settings: Any) -> None:
 def test_how_looks_went_can_be_filtered(root: Client, settings: Any) -> None:
     configure(settings, "a", "b")
     for alias, outcome in (("a", SyncPeriod.OK), ("b", "Unreachable"), ("c", "BadAnswer")):
-        looked_at(alias, outcome)
+        polled_ago(alias, outcome)
 
     def rows(query: str) -> set[str]:
         found = root.get(f"{HEALTH}?{query}").context["cl"].queryset

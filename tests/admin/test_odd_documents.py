@@ -8,10 +8,9 @@ from django.test import Client
 from django.urls import reverse
 
 from importmonitor.models import ImportOperation
-from importmonitor.outcomes import file_name
 from tests.admin.helpers import HISTORY, change_url, page
 from tests.api.helpers import sync
-from tests.api.odd import ODD
+from tests.malformed_documents import ODD
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
@@ -40,7 +39,7 @@ def test_odd(root: Client, name: str) -> None:
     history = page(show(root, HISTORY))
     [row] = history.rows
     assert change_url(operation) in history.links
-    assert " ".join(file_name(operation).split()) in " ".join(row)
+    assert " ".join(operation.file_name.split()) in " ".join(row)
     show(root, change_url(operation))
     assert search(root, f"{operation.type} {operation.file}") == 1
 

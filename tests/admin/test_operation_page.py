@@ -44,7 +44,7 @@ def test_how_it_ended(root: Client) -> None:
     }
     sync(done, at=NOON + timedelta(minutes=30))
     words = show(root).words
-    assert "done short" in words
+    assert "Incomplete" in words
     assert "1 h 30 min" in words
     # Rocket.Chat's own word stays beside ours.
     assert "importer_done" in words
@@ -74,9 +74,9 @@ def test_the_timeline(root: Client) -> None:
     for status, _, word in steps:
         position = timeline.index(f"{word} {status}", position) + 1
     assert timeline.count("after 20 min") == 3
-    assert "told by Rocket.Chat" in timeline
-    assert "no longer valid" in timeline
-    assert "interrupted" in words
+    assert "Reported by Rocket.Chat" in timeline
+    assert "Invalidated by Rocket.Chat" in timeline
+    assert "Interrupted" in words
 
 
 def test_without_anything_seen(root: Client) -> None:

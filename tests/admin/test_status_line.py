@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, page
-from tests.admin.standing import STANDING, configure, stand
+from tests.admin.workspace_states import STANDING, configure, stand
 from tests.api.helpers import NOON, make_user, sync_refused
 
 # The line on a host's index page.

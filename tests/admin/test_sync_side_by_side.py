@@ -8,11 +8,11 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 
-from importmonitor.admin import syncing
+from importmonitor.admin import sync_now
 from importmonitor.models import ImportOperation, SyncPeriod
-from importmonitor.sync import sync_workspace
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from importmonitor.sync.poll import sync_workspace
+from simulator.server import Server
+from simulator.workspace import Workspace
 from tests.admin.helpers import HISTORY, SYNC, messages
 from tests.api.helpers import make_user
 from tests.conftest import AUTH_TOKEN, USER_ID
@@ -57,7 +57,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> dict[str, threading.Thread]:
         seen[workspace.alias] = threading.current_thread()
         return real(workspace, **how)
 
-    monkeypatch.setattr(syncing, "sync_workspace", noted)
+    monkeypatch.setattr(sync_now, "sync_workspace", noted)
     return seen
 
 
@@ -72,7 +72,7 @@ def test_side_by_side(client: Client, three: Workspace, monkeypatch: pytest.Monk
         with one_writes:
             return real(workspace, **how)
 
-    monkeypatch.setattr(syncing, "sync_workspace", together)
+    monkeypatch.setattr(sync_now, "sync_workspace", together)
     told = press(client)
     assert sorted(told) == [("success", f"Synced {alias}.") for alias in ALIASES]
     assert ImportOperation.objects.count() == 3
@@ -116,7 +116,7 @@ def test_a_database_that_fails_is_a_message(
         with one_writes:
             return real(workspace, **how)
 
-    monkeypatch.setattr(syncing, "sync_workspace", locked)
+    monkeypatch.setattr(sync_now, "sync_workspace", locked)
     told = press(client)
     assert len(told) == len(aliases)
     [(level, text)] = [each for each in told if "acme" in each[1]]
@@ -133,5 +133,5 @@ def test_many_are_told_in_one_sentence(client: Client, settings: Any) -> None:
     settings.IMPORTMONITOR = {"WORKSPACES": dict.fromkeys(aliases, options)}
     told = press(client)
     assert told[0] == ("success", "Looked at 0 of 11 workspaces.")
-    assert [level for level, _ in told[1:]] == ["error"] * syncing.MOST_TOLD
+    assert [level for level, _ in told[1:]] == ["error"] * sync_now.MOST_TOLD
     assert SyncPeriod.objects.filter(outcome="Unreachable").count() == 11

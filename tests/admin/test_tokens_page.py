@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 import time_machine
@@ -179,11 +178,6 @@ class TestChange:
 
 class TestRevoke:
     """What ends a token for good, after a page that says what stops working."""
-
-    @pytest.fixture(autouse=True)
-    def _remembering(self, settings: Any) -> None:
-        second = {"REMEMBER_FOR": timedelta(seconds=1)}
-        settings.IMPORTMONITOR = settings.IMPORTMONITOR | second
 
     def test_one(self, hers: Client) -> None:
         sync(RUNNING)

@@ -32,7 +32,7 @@ def make_alert(key: str, **fields: Any) -> Alert:
         "event": messages.TEST,
         "workspace": "default",
         "channel": "ops",
-        "body": messages.test_notice("default", at=NOON, key=key).body,
+        "body": messages.draft_test_alert("default", at=NOON, key=key).body,
         "created_at": NOON,
         "next_attempt_at": None,
         "given_up_at": NOON,

@@ -11,10 +11,10 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from importmonitor.admin import weekly
+from importmonitor.admin import weeks as weeks_module
 from importmonitor.models import ImportOperation, Outcome
 from tests.admin.helpers import HISTORY, make_row, page
-from tests.admin.standing import configure
+from tests.admin.workspace_states import configure
 from tests.api.helpers import NOON
 
 
@@ -23,7 +23,7 @@ def started(number: int, moment: datetime, end: str = "done", **fields: Any) -> 
 
 
 def weeks(today: date) -> dict[date, int]:
-    found = weekly.weeks("", today)
+    found = weeks_module.weeks("", today)
     return {week.start: sum(week.counts.values()) for week in found}
 
 
@@ -42,7 +42,7 @@ def test_a_week_is_from_monday_to_monday_where_one_is(zone: str) -> None:
     ImportOperation.objects.bulk_create(started(n, each) for n, each in enumerate(moments))
     with timezone.override(here):
         found = weeks(date(2026, 3, 29))
-        assert len(found) == weekly.WEEKS
+        assert len(found) == weeks_module.WEEKS
         assert found[date(2026, 3, 16)] == 1
         assert found[date(2026, 3, 23)] == 2
         assert sum(found.values()) == 3
@@ -66,7 +66,7 @@ def test_a_week_in_which_the_clocks_change() -> None:
 @pytest.mark.django_db
 def test_what_has_not_ended_is_in_no_week() -> None:
     ImportOperation.objects.bulk_create([make_row(1, started_at=NOON), started(2, NOON, "failed")])
-    [week] = [each for each in weekly.weeks("", NOON.date()) if any(each.counts.values())]
+    [week] = [each for each in weeks_module.weeks("", NOON.date()) if any(each.counts.values())]
     assert {outcome for outcome, count in week.counts.items() if count} == {Outcome.FAILED}
 
 
@@ -99,7 +99,7 @@ def test_the_weeks_of_one_workspace_are_remembered_for_it_alone() -> None:
     before = NOON - timedelta(weeks=2)
     ImportOperation.objects.bulk_create([started(1, before), started(2, before, workspace="b")])
     for workspace, count in (("", 2), ("b", 1), ("", 2), ("default", 1)):
-        found = weekly.weeks(workspace, NOON.date())
+        found = weeks_module.weeks(workspace, NOON.date())
         assert sum(sum(week.counts.values()) for week in found) == count
 
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from project.simulator.clock import Clock
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.workspace import Workspace
 from tests.alerts import backends
 from tests.alerts.backends import Post, recording
 from tests.alerts.helpers import BASE_URL, Watched, configure_channels
 from tests.conftest import MONDAY
-from tests.near import Near
+from tests.fake_client import FakeClient
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def served(db: None, rocketchat: Workspace, post: Post, settings: Any) -> Watche
 @pytest.fixture
 def watched(db: None, workspace: Workspace, post: Post) -> Watched:
     """The same without a network between."""
-    return _looked_at(Watched(workspace, Near(workspace)))
+    return _looked_at(Watched(workspace, FakeClient(workspace)))
 
 
 def _looked_at(watched: Watched) -> Watched:

@@ -8,15 +8,15 @@ from typing import Any
 from django.test import TestCase
 
 from importmonitor.alerts import outbox
-from importmonitor.alerts.messages import workspace_notice
-from importmonitor.events import Event
+from importmonitor.alerts.messages import draft_workspace_alert
+from importmonitor.choices import Event
 from importmonitor.models import Alert
-from importmonitor.rocketchat.errors import RocketChatError, Unreachable
-from importmonitor.sync import SyncResult, sync_workspace
-from project.simulator.clock import Clock
-from project.simulator.workspace import Workspace
+from importmonitor.rocketchat.exceptions import RocketChatError, Unreachable
+from importmonitor.sync.poll import SyncResult, sync_workspace
+from simulator.clock import Clock
+from simulator.workspace import Workspace
 from tests.conftest import USER_ID
-from tests.near import Near
+from tests.fake_client import FakeClient
 
 BASE_URL = "https://imports.example.org"
 
@@ -31,7 +31,7 @@ class Watched:
     """A simulated workspace and how it is looked at: over HTTP, unless there is a client."""
 
     rocketchat: Workspace
-    near: Near | None = None
+    near: FakeClient | None = None
 
     @property
     def clock(self) -> Clock:
@@ -66,7 +66,7 @@ class Watched:
 def sync_documents(at: datetime, *documents: Mapping[str, Any] | None) -> None:
     """Look at one document after another, and do what is done on commit."""
     for document in documents:
-        client: Any = Near(document)
+        client: Any = FakeClient(document)
         with TestCase.captureOnCommitCallbacks(execute=True):
             assert sync_workspace("default", client=client, now=lambda: at).ok
 
@@ -74,7 +74,7 @@ def sync_documents(at: datetime, *documents: Mapping[str, Any] | None) -> None:
 def put_down(clock: Clock, *keys: str) -> None:
     """Write messages that a workspace cannot be looked at into the outbox."""
     now = clock.now()
-    notice = workspace_notice(
+    notice = draft_workspace_alert(
         Event.UNREACHABLE, "default", at=now, since=now, outcome="Unreachable", message="no answer"
     )
     bodies = {key: notice.body | {"idempotency_key": key} for key in keys}

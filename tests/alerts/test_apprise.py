@@ -16,10 +16,10 @@ from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, backend
 from importmonitor.checks import check_channels
 from importmonitor.models import ImportOperation
-from project.simulator.clock import Clock
+from simulator.clock import Clock
 from tests.alerts.helpers import BASE_URL, alert, configure_channels, deliver, put_down
 from tests.alerts.helpers import sync_documents as sync
-from tests.alerts.sinks import HANG, HttpSink, SmtpSink, listening
+from tests.alerts.loopback_servers import HANG, HttpSink, SmtpSink, listening
 from tests.api import helpers
 from tests.api.helpers import NOON
 
@@ -55,7 +55,7 @@ def test_a_hook_gets_the_json_form(settings: Any) -> None:
     assert body["operation"]["id"] == operation.pk
     page = f"{BASE_URL}/admin/importmonitor/importoperation/{operation.pk}/change/"
     assert body["url"] == page
-    assert body["title"] == "default: import started (CSV, people.csv)"
+    assert body["title"] == "default: Import started (CSV, people.csv)"
     assert page in body["message"]
     assert request.headers["idempotency-key"] == body["idempotency_key"] == row.key
     assert datetime.fromisoformat(body["occurred_at"]) == NOON
@@ -155,7 +155,7 @@ def test_other_services_get_the_title_and_the_text(clock: Clock, settings: Any, 
         put_down(clock, "first")
         assert deliver(clock) == 1
     body = sink.requests[-1].body.decode()
-    assert "imports cannot be looked at" in body.replace("+", " ")
+    assert "Workspace unreachable" in body.replace("+", " ")
     assert "Since" in body
 
 
@@ -217,7 +217,7 @@ def test_nothing_imports_apprise_before_it_is_needed(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "apprise", None)
     monkeypatch.setitem(sys.modules, "requests", None)
     package = Path(importmonitor.__file__).parent
-    for path in (*sorted((package / "alerts").glob("*.py")), package / "notices.py"):
+    for path in (*sorted((package / "alerts").glob("*.py")), package / "sync" / "alerts.py"):
         runpy.run_path(str(path), run_name="again")
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.core.mail.utils import DNS_NAME
 
-from project.simulator.clock import Clock
+from simulator.clock import Clock
 from tests.alerts.helpers import BASE_URL, alert, configure_channels, deliver, put_down
 from tests.alerts.helpers import sync_documents as sync
-from tests.alerts.sinks import HANG, LEAVE, SmtpSink, configure_mail, listening
+from tests.alerts.loopback_servers import HANG, LEAVE, SmtpSink, configure_mail, listening
 from tests.api import helpers
 from tests.api.helpers import NOON
 
@@ -42,7 +42,7 @@ def test_a_mail_arrives(clock: Clock, settings: Any) -> None:
     (mail,) = sink.mails
     assert mail.recipients == EMAIL["TO"]
     message = mail.message
-    assert message["Subject"] == "[importmonitor] default: imports cannot be looked at"
+    assert message["Subject"] == "[importmonitor] default: Workspace unreachable"
     assert message["From"] == "monitor@example.org"
     assert message["To"] == "ops@example.org, boss@example.org"
     assert message["Auto-Submitted"] == "auto-generated"
@@ -226,7 +226,7 @@ def test_no_text_of_an_operation_becomes_a_header(settings: Any, name: str) -> N
         "auto-submitted",
         "x-importmonitor-event",
     }
-    assert mail.message["Subject"].strip().startswith("[importmonitor] default: import started (")
+    assert mail.message["Subject"].strip().startswith("[importmonitor] default: Import started (")
     assert mail.message.get_content_type() == "text/plain"
     assert "Started by: d26x6zSkaPSe5gCyy" in mail.text.splitlines()
     assert max(map(len, mail.raw.splitlines())) <= 998

@@ -9,11 +9,11 @@ import pytest
 
 from importmonitor.alerts.messages import OPENED_SETTINGS, Message
 from importmonitor.models import Alert, ImportOperation, StatusTransition
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.alerts.backends import Post
 from tests.alerts.helpers import Watched
 from tests.conftest import USER_ID
-from tests.near import Near
+from tests.fake_client import FakeClient
 
 pytestmark = pytest.mark.django_db
 
@@ -48,8 +48,8 @@ def test_an_import_that_ends_well(served: Watched, post: Post) -> None:
     assert post.events == ["import.started", "import.finished"]
     started, finished = post.messages
     operation = ImportOperation.objects.get()
-    assert started.title == "default: import started (CSV, people.csv)"
-    assert finished.title == "default: import finished: done (CSV, people.csv)"
+    assert started.title == "default: Import started (CSV, people.csv)"
+    assert finished.title == "default: Import finished: Done (CSV, people.csv)"
     assert {
         "Workspace: default",
         "Import: CSV",
@@ -64,7 +64,7 @@ def test_an_import_that_ends_well(served: Watched, post: Post) -> None:
         "File: people.csv",
         f"Started by: {USER_ID}",
         f"Ended: {operation.finished_at:%Y-%m-%d %H:%M:%S} UTC",
-        "Outcome: done",
+        "Outcome: Done",
         "In Rocket.Chat: done, importer_done",
         f"Counted: {counted} of {counted} (100 %)",
         f"Users: {operation.count_users:,}",
@@ -126,11 +126,11 @@ def test_the_json_form_is_stable(watched: Watched, post: Post) -> None:
 @pytest.mark.parametrize(
     ("ending", "event", "outcome", "title"),
     [
-        ("done-with-errors", "import.finished", "done_with_errors", "finished: done with errors"),
-        ("done-short", "import.finished", "done_short", "finished: done short"),
+        ("done-with-errors", "import.finished", "done_with_errors", "finished: Done with errors"),
+        ("done-short", "import.finished", "incomplete", "finished: Incomplete"),
         ("failed", "import.failed", "failed", "failed"),
-        ("cancelled", "import.finished", "canceled", "finished: canceled"),
-        ("overshoot", "import.finished", "done", "finished: done"),
+        ("cancelled", "import.finished", "canceled", "finished: Canceled"),
+        ("overshoot", "import.finished", "done", "finished: Done"),
     ],
 )
 def test_every_other_ending(
@@ -140,9 +140,9 @@ def test_every_other_ending(
     watched.live_through(700, 350)
     assert post.events == ["import.started", event]
     message = only(post, event)
-    assert message.title == f"default: import {title} (CSV, people.csv)"
+    assert message.title == f"default: Import {title} (CSV, people.csv)"
     assert message.body["operation"]["outcome"] == outcome
-    in_trouble = {"done_with_errors", "done_short", "failed"}
+    in_trouble = {"done_with_errors", "incomplete", "failed"}
     assert ("Rocket.Chat's server log" in message.text) == (outcome in in_trouble)
     assert not any(name in message.text for name, _ in OPENED_SETTINGS)
 
@@ -185,7 +185,7 @@ def test_a_restart_interrupts(served: Watched, post: Post) -> None:
     served.live_through(1200, 600)
     assert post.events == ["import.started", "import.interrupted"]
     message = only(post, "import.interrupted")
-    assert message.title == "default: import was interrupted (CSV, people.csv)"
+    assert message.title == "default: Import interrupted (CSV, people.csv)"
     assert message.body["operation"]["outcome"] == "interrupted"
     assert (message.body["old_state"], message.body["new_state"]) == ("importing", "error")
     for name in (
@@ -226,7 +226,7 @@ def test_waiting_for_somebody_is_told_once(watched: Watched, post: Post) -> None
     watched.live_through(7200, 2400)
     assert post.events == ["import.started", "import.waiting"]
     message = only(post, "import.waiting")
-    assert message.title == "default: import waits for somebody (CSV, people.csv)"
+    assert message.title == "default: Import waiting for input (CSV, people.csv)"
     assert "Somebody has to choose in Rocket.Chat what to import." in message.text
     assert message.body["old_state"] == message.body["new_state"] == "ready"
     assert Alert.objects.get(event="import.waiting").transition is None
@@ -240,14 +240,14 @@ def test_stalled_and_resumed_are_told_once_each(watched: Watched, post: Post) ->
     watched.live_through(4500, 450)
     assert post.events == ["import.started", "import.stalled", "import.resumed", "import.finished"]
     stalled = only(post, "import.stalled")
-    assert stalled.title == "default: import has stalled (CSV, people.csv)"
+    assert stalled.title == "default: Import stalled (CSV, people.csv)"
     began, _, step = looked_for(stalled)
     since = datetime.fromisoformat(stalled.body["operation"]["last_progress_at"])
     assert began == f"{since:%Y-%m-%d %H:%M:%S}"
     assert step == stalled.body["operation"]["status"]
     told_at = datetime.fromisoformat(stalled.body["occurred_at"])
     assert timedelta(minutes=15) <= told_at - since <= timedelta(minutes=23)
-    assert only(post, "import.resumed").title == "default: import moves again (CSV, people.csv)"
+    assert only(post, "import.resumed").title == "default: Import resumed (CSV, people.csv)"
 
 
 def test_an_import_that_stalls_for_good_and_is_interrupted(watched: Watched, post: Post) -> None:
@@ -284,7 +284,7 @@ def interrupted(watched: Watched) -> None:
 def test_the_first_contact_is_quiet(
     workspace: Workspace, post: Post, past: Callable[[Watched], None]
 ) -> None:
-    watched = Watched(workspace, Near(workspace))
+    watched = Watched(workspace, FakeClient(workspace))
     past(watched)
     watched.poll(after=300)
     watched.poll()
@@ -294,7 +294,7 @@ def test_the_first_contact_is_quiet(
 
 
 def test_the_end_of_what_ran_at_the_first_contact_is_told(workspace: Workspace, post: Post) -> None:
-    watched = Watched(workspace, Near(workspace))
+    watched = Watched(workspace, FakeClient(workspace))
     watched.start()
     watched.live_through(900, 300)
     assert post.events == ["import.finished"]

@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from importmonitor.alerts.messages import Message, message, operation_notice, workspace_notice
-from importmonitor.changes import REMOTE_FIELDS
-from importmonitor.events import Event
+from importmonitor.alerts.messages import (
+    Message,
+    draft_operation_alert,
+    draft_workspace_alert,
+    render_message,
+)
+from importmonitor.choices import Event
 from importmonitor.models import Alert, EndReason, ImportOperation
-from importmonitor.outcomes import end_reason
 from importmonitor.rocketchat.operation import parse_operation
+from importmonitor.sync.diff import REMOTE_FIELDS
 from tests.alerts.backends import Post
 from tests.alerts.helpers import sync_documents
 from tests.api import helpers
 from tests.api.helpers import NOON
-from tests.api.odd import BACKWARDS, ODD, SCRIPT
+from tests.malformed_documents import BACKWARDS, ODD, SCRIPT
 
 RUNNING = dict(helpers.RUNNING)
 OPERATION_EVENTS = [event for event in Event if event.startswith("import.")]
@@ -36,14 +40,16 @@ def row(document: Mapping[str, Any], **fields: Any) -> ImportOperation:
         "first_seen_at": NOON,
         "last_seen_at": NOON,
         "last_progress_at": NOON,
-        "end_reason": end_reason(received.status, received.valid) or "",
+        "end_reason": EndReason.from_remote(received.status, received.valid) or "",
     }
-    return ImportOperation(pk=1, **remote, **known | fields)
+    operation = ImportOperation(pk=1, **remote, **known | fields)
+    operation.outcome = operation.end_outcome()
+    return operation
 
 
 def told(event: Event, operation: ImportOperation) -> Message:
     """Return a message as it is delivered, from its stored form."""
-    notice = operation_notice(
+    notice = draft_operation_alert(
         event,
         operation,
         at=NOON,
@@ -53,7 +59,7 @@ def told(event: Event, operation: ImportOperation) -> Message:
         step=operation.status,
         transition_pk=None,
     )
-    return message(json.loads(json.dumps(notice.body)))
+    return render_message(json.loads(json.dumps(notice.body)))
 
 
 @pytest.mark.thorough(one_in=4)
@@ -66,7 +72,7 @@ def test_no_document_breaks_a_message(settings: Any, name: str) -> None:
             made = told(event, operation)
             assert made.title.isprintable()
             assert all(line.isprintable() for line in made.text.split("\n"))
-            assert made.title.startswith("default: import")
+            assert made.title.startswith("default: Import")
             assert len(made.title) < 1000
             assert len(made.text) < 5000
             assert "ada@example.org" not in json.dumps(made.body) + made.text
@@ -101,7 +107,7 @@ def test_a_file_name_that_reads_backwards_does_not() -> None:
 def test_an_operation_of_which_nothing_is_known_is_called_by_its_id() -> None:
     operation = row({})
     assert (
-        told(Event.STARTED, operation).title == f"default: import started ({operation.remote_id})"
+        told(Event.STARTED, operation).title == f"default: Import started ({operation.remote_id})"
     )
 
 
@@ -150,7 +156,7 @@ def test_an_import_of_a_year_has_a_duration() -> None:
 
 
 def test_the_answer_of_a_workspace_is_one_line() -> None:
-    notice = workspace_notice(
+    notice = draft_workspace_alert(
         Event.UNREACHABLE,
         "default",
         at=NOON,
@@ -158,7 +164,7 @@ def test_the_answer_of_a_workspace_is_one_line() -> None:
         outcome="NotRocketChat",
         message="was answered\r\nUntil: now\x1b[2J",
     )
-    made = message(json.loads(json.dumps(notice.body)))
+    made = render_message(json.loads(json.dumps(notice.body)))
     assert [line.partition(" ")[0] for line in made.text.splitlines()] == ["Since:", "was", "That"]
 
 

@@ -8,12 +8,12 @@ from django.db import OperationalError, connection, transaction
 
 from importmonitor.alerts import outbox
 from importmonitor.models import Alert, ImportOperation, SyncLease
-from importmonitor.sync import SyncResult, sync_workspace
-from project.simulator.workspace import Workspace
+from importmonitor.sync.poll import SyncResult, sync_workspace
+from simulator.workspace import Workspace
 from tests.alerts.backends import Post
 from tests.alerts.helpers import Watched
 from tests.conftest import MONDAY
-from tests.near import Near
+from tests.fake_client import FakeClient
 
 pytestmark = pytest.mark.django_db
 
@@ -73,7 +73,7 @@ def test_no_transaction_and_no_lease_is_held_while_a_channel_is_at_work(
     workspace: Workspace, post: Post
 ) -> None:
     """In a process of its own, that is: whatever a channel does, no other has to wait for it."""
-    near: Any = Near(workspace)
+    near: Any = FakeClient(workspace)
 
     def look() -> SyncResult:
         return sync_workspace("default", now=workspace.clock.now, client=near)

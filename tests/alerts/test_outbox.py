@@ -10,9 +10,9 @@ import pytest
 
 from importmonitor.alerts import outbox
 from importmonitor.alerts.channels import Misconfigured, Undelivered
-from importmonitor.alerts.messages import test_notice as notice_of_a_test
+from importmonitor.alerts.messages import draft_test_alert as notice_of_a_test
 from importmonitor.models import Alert
-from project.simulator.clock import Clock
+from simulator.clock import Clock
 from tests.alerts.backends import Post, recording
 from tests.alerts.helpers import alert, configure_channels, deliver, keys, put_down
 from tests.conftest import MONDAY

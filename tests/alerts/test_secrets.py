@@ -12,10 +12,10 @@ from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, Undelivered, backend
 from importmonitor.alerts.messages import Message
 from importmonitor.models import Alert
-from project.simulator.clock import Clock
+from simulator.clock import Clock
 from tests.alerts.backends import Post, recording
 from tests.alerts.helpers import Watched, alert, configure_channels, deliver, put_down
-from tests.alerts.sinks import HANG, HttpSink, SmtpSink, configure_mail, listening
+from tests.alerts.loopback_servers import HANG, HttpSink, SmtpSink, configure_mail, listening
 from tests.conftest import AUTH_TOKEN, configure
 from tests.remote.servers import Server, echoing, http
 

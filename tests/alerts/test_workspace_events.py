@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from importmonitor.models import Alert
-from importmonitor.rocketchat.errors import Unauthenticated
-from project.simulator.workspace import Workspace
+from importmonitor.rocketchat.exceptions import Unauthenticated
+from simulator.workspace import Workspace
 from tests.alerts.backends import Post, recording
 from tests.alerts.helpers import BASE_URL, Watched, configure_channels
 from tests.conftest import AUTH_TOKEN, USER_ID
-from tests.near import Near
+from tests.fake_client import FakeClient
 
 pytestmark = pytest.mark.django_db
 
@@ -67,8 +67,8 @@ def test_trouble_that_lasts_is_told_once_and_so_is_its_end(served: Watched, post
     served.live_through(600, 300)
     assert post.events == TOLD
     unreachable, recovered = post.messages
-    assert unreachable.title == "default: imports cannot be looked at"
-    assert recovered.title == "default: imports can be looked at again"
+    assert unreachable.title == "default: Workspace unreachable"
+    assert recovered.title == "default: Workspace reachable again"
     since = "2026-01-05T09:01:01+00:00"
     assert unreachable.body["sync"]["since"] == recovered.body["sync"]["since"] == since
     assert unreachable.body["sync"]["outcome"] == "Unreachable"
@@ -148,7 +148,7 @@ def test_a_blip_before_a_long_pause_of_the_monitor_is_not_told(
 
 
 def test_a_workspace_that_has_never_answered_is_told_too(workspace: Workspace, post: Post) -> None:
-    watched = Watched(workspace, Near(workspace))
+    watched = Watched(workspace, FakeClient(workspace))
     watched.fail(Unauthenticated("default: the token is not accepted."))
     watched.live_through(360, 120)
     assert post.events == []

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from importmonitor.models import ApiToken
-from importmonitor.sync import SyncResult, sync_workspace
+from importmonitor.sync.poll import SyncResult, sync_workspace
 
 PATH = "/api/v1/getCurrentImportOperation"
 NOON = datetime(2026, 3, 25, 12, tzinfo=UTC)

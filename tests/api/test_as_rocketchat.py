@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from importmonitor.api import wire
+from importmonitor.api.rocketchat import responses
 from importmonitor.rocketchat.operation import Operation, parse_operation
 from importmonitor.rocketchat.states import STEPS
-from importmonitor.sync import sync_workspace
-from project.simulator.wire import answer
-from project.simulator.workspace import Workspace
+from importmonitor.sync.poll import sync_workspace
+from simulator.wire import answer
+from simulator.workspace import Workspace
 from tests.api.helpers import NOON, RUNNING, credentials, make_user
-from tests.near import Near
+from tests.fake_client import FakeClient
 
 API = "/api/v1/"
 ENDPOINTS = (
@@ -79,7 +79,7 @@ def callers(
 
 def catch_up(workspace: Workspace) -> None:
     """Sync what the workspace would answer now, by its own clock."""
-    near: Any = Near(workspace)
+    near: Any = FakeClient(workspace)
     result = sync_workspace("default", client=near, now=workspace.clock.now)
     assert result.ok, result.error
 
@@ -161,7 +161,7 @@ def test_a_browser_is_told_that_other_sites_may_not_ask(
     _, ours = callers[name]
     found = client.options(API + endpoint, headers=ours | asking)
     assert found.status_code == 405
-    assert found.content == wire.NO_CORS
+    assert found.content == responses.NO_CORS
     assert found["Content-Type"] == "text/plain"
     assert not [each for each in found.headers if each.startswith("Access-Control-")]
 
@@ -205,7 +205,7 @@ def test_the_same_state_of_every_step(workspace: Workspace, callers: Any, valid:
         document |= {"valid": valid, "_updatedAt": "2026-01-05T09:00:00.000Z"}
         workspace.put_operation(document)
         expected = answer(workspace, "GET", API + "import.status", "", theirs)
-        assert wire.status(document) == json.loads(expected.body), step
+        assert responses.status(document) == json.loads(expected.body), step
 
 
 class Listing:
@@ -273,7 +273,7 @@ def test_the_list_of_a_workspace_that_has_lost_its_operations(
     workspace: Workspace, client: Client, callers: Any
 ) -> None:
     import_some(workspace, 3)
-    empty: Any = Near(None)
+    empty: Any = FakeClient(None)
     assert sync_workspace("default", client=empty).ok
     assert client.get(API + ENDPOINTS[1], headers=callers["tool"][1]).content == b"[]"
 

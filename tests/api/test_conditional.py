@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from importmonitor.models import ImportOperation
-from importmonitor.retention import prune_operations
+from importmonitor.sync.prune import prune_operations
 from tests.api.helpers import (
     NOON,
     PATH,

@@ -14,7 +14,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
-from importmonitor.api.rocketchat import GetCurrentImportOperation
+from importmonitor.api.rocketchat.views import GetCurrentImportOperation
 from importmonitor.models import ApiToken
 from tests.api.helpers import (
     NOON,

@@ -8,7 +8,7 @@ from django.test import Client
 
 from importmonitor.models import ImportOperation
 from tests.api.helpers import PATH, RUNNING, sync
-from tests.api.odd import ODD, told
+from tests.malformed_documents import ODD, told
 
 
 def no_constant(name: str) -> NoReturn:

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from importmonitor.options import DURATIONS
+from importmonitor.conf.options import DURATIONS
 from tests.api.helpers import NOON, PATH, RUNNING, sync, sync_nothing, sync_refused
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from django.core.cache import cache
 from django.test import Client
 from rest_framework.exceptions import Throttled
 
-from importmonitor.api import memory, wire
-from project.simulator.limiter import Limiter
-from project.simulator.wire import answer
-from project.simulator.workspace import Workspace
+from importmonitor.api.rocketchat import cache as response_cache
+from importmonitor.api.rocketchat import responses
+from simulator.limiter import Limiter
+from simulator.wire import answer
+from simulator.workspace import Workspace
 from tests.api.helpers import (
     NOON,
     PATH,
@@ -27,7 +28,7 @@ from tests.api.helpers import (
     workspace_at,
 )
 from tests.api.test_answers import FORBIDDEN, INVALID_PARAMS, LOGGED_OUT, assert_rocketchat
-from tests.api.test_memory import Clock, remembering
+from tests.api.test_response_cache import Clock, remembering
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
@@ -120,7 +121,7 @@ def test_other_windows(ask: Any, settings: Any, rate: str, seconds: int) -> None
 @pytest.mark.parametrize("wait", [None, 0, 0.2])
 def test_nobody_waits_for_nothing(wait: float | None) -> None:
     """A window can end between the count and the answer."""
-    response = wire.refusal(Throttled(wait=wait))
+    response = responses.refusal(Throttled(wait=wait))
     assert (response.status_code, response.content) == (429, TOO_MANY.format(1).encode())
 
 
@@ -295,20 +296,12 @@ class TestFromMemory:
         clock.now += 0.7
         assert limits(ask()) == ("5", "4", milliseconds(NOON + timedelta(minutes=2)))
 
-    def test_what_is_forgotten_was_counted(self, clock: Clock, ask: Any, settings: Any) -> None:
-        """Any user's login makes the memory forget."""
-        set_rates(settings, "9/min")
-        assert [remaining(ask()) for _ in range(4)] == ["8", "7", "6", "5"]
-        make_user("somebody")
-        assert remaining(ask()) == "4"
-
     def test_what_is_swept_out_was_counted(self, clock: Clock, ask: Any, settings: Any) -> None:
         set_rates(settings, "9/min")
         assert [remaining(ask()) for _ in range(4)] == ["8", "7", "6", "5"]
         clock.now += 1
         for number in range(1_000):
-            key = memory.Key("Endpoint", "default", str(number), "token")
-            memory.remember(
-                key, memory.begin(), caller="", etag="", last_modified=0, headers={}, body=b""
-            )
+            key = response_cache.Key("Endpoint", "default", str(number), "token")
+            response = response_cache.CachedResponse(clock.now + 1, "", "", 0, {}, b"")
+            response_cache.set(key, response)
         assert remaining(ask()) == "4"

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from importmonitor.alerts.messages import TEST
 from importmonitor.contrib.prometheus.collector import POLL_OUTCOMES
 from importmonitor.models import Alert, ImportOperation, SyncLease, SyncPeriod
-from importmonitor.rocketchat import errors
+from importmonitor.rocketchat import exceptions
 from tests.api.helpers import (
     NOON,
     RUNNING,
@@ -99,7 +99,7 @@ def test_numbers_of_any_size() -> None:
     [
         ({"status": "importer_done", "count": {"total": 9, "completed": 9}}, "done"),
         ({"status": "importer_done", "count": {"error": 1}}, "done_with_errors"),
-        ({"status": "importer_done", "count": {"total": 9, "completed": 8}}, "done_short"),
+        ({"status": "importer_done", "count": {"total": 9, "completed": 8}}, "incomplete"),
         ({"status": "importer_import_failed"}, "failed"),
         ({"status": "importer_importing_users", "valid": False}, "interrupted"),
         ({"status": "importer_import_cancelled"}, "canceled"),
@@ -203,7 +203,7 @@ def test_polls_begin_again_when_they_end_otherwise() -> None:
 
 
 def test_every_way_in_which_a_poll_can_end_is_known() -> None:
-    kinds = {kind.__name__ for kind in errors.RocketChatError.__subclasses__()}
+    kinds = {kind.__name__ for kind in exceptions.RocketChatError.__subclasses__()}
     assert set(POLL_OUTCOMES) == {*SyncPeriod.GOOD, *kinds, "other"}
 
 

@@ -53,9 +53,9 @@ class TestLastUse:
     def test_of_two_processes_one_writes(self, headers: dict[str, str]) -> None:
         first, second = ApiToken.objects.get(), ApiToken.objects.get()
         with time_machine.travel(NOON, tick=False):
-            first.note_use()
+            first.record_use()
         with time_machine.travel(NOON + timedelta(seconds=1), tick=False):
-            second.note_use()
+            second.record_use()
         assert last_used() == NOON
 
     @pytest.mark.parametrize("error", [OperationalError, InternalError])

@@ -10,17 +10,17 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from importmonitor.sync import SyncResult, sync_workspace
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
-from tests.browser.visitor import CHROMIUM, Visitor
+from importmonitor.sync.poll import SyncResult, sync_workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
+from tests.browser.browser_page import CHROMIUM, BrowserPage
 from tests.conftest import AUTH_TOKEN, USER_ID, configure
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-Visit = Callable[..., Visitor]
+Visit = Callable[..., BrowserPage]
 
 
 @pytest.fixture(scope="package")
@@ -45,10 +45,10 @@ def visit(
     chromium: "Browser", live_server: Any, admin_user: User, admin_client: Client
 ) -> Iterator[Visit]:
     """Bring somebody to a browser, logged in as a superuser; close it and ask for its troubles."""
-    visitors: list[Visitor] = []
+    visitors: list[BrowserPage] = []
 
-    def visit(*, log_in: bool = True, **options: Any) -> Visitor:
-        visitor = Visitor(chromium, live_server.url, **options)
+    def visit(*, log_in: bool = True, **options: Any) -> BrowserPage:
+        visitor = BrowserPage(chromium, live_server.url, **options)
         visitors.append(visitor)
         if log_in:
             visitor.log_in(admin_client.cookies["sessionid"].value)

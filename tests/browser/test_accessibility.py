@@ -10,12 +10,11 @@ from django.utils import timezone
 
 from importmonitor.alerts.messages import TEST
 from importmonitor.models import Alert, ApiToken, ImportOperation, SyncPeriod
-from importmonitor.rocketchat.errors import Unreachable
-from importmonitor.sync import sync_workspace
-from project.simulator.clock import Clock
-from project.simulator.workspace import Workspace
-from tests.browser.conftest import Visit
-from tests.browser.visitor import (
+from importmonitor.rocketchat.exceptions import Unreachable
+from importmonitor.sync.poll import sync_workspace
+from simulator.clock import Clock
+from simulator.workspace import Workspace
+from tests.browser.browser_page import (
     ADMIN,
     ALERTS,
     HEALTH,
@@ -23,13 +22,14 @@ from tests.browser.visitor import (
     IN_CHROMIUM,
     NODE_CLIENTS,
     TOKENS,
-    Visitor,
+    BrowserPage,
     expect,
 )
-from tests.near import Near
+from tests.browser.conftest import Visit
+from tests.fake_client import FakeClient
 
 if TYPE_CHECKING:
-    from project.simulator.writes import Ending
+    from simulator.writes import Ending
 
 CHANGE = "admin:importmonitor_importoperation_change"
 
@@ -59,7 +59,7 @@ def everything(settings: Any, admin_user: User) -> dict[str, ImportOperation]:
         clock = Clock(begun)
         chat = Workspace(clock, seed=len(alias), rate_limit=None)
         chat.start_import("csv", "done-with-errors", seconds=600)
-        near = Near(chat)
+        near = FakeClient(chat)
         for minute in range(0, 180, 9):
             if minute == 54:
                 ending = ENDINGS.get(alias, "done")
@@ -95,7 +95,7 @@ def everything(settings: Any, admin_user: User) -> dict[str, ImportOperation]:
     }
 
 
-def judged(visitor: Visitor, path: str = "") -> dict[str, list[str]]:
+def judged(visitor: BrowserPage, path: str = "") -> dict[str, list[str]]:
     """Judge a page, or that which is open: by axe-core, and whether it is too wide for a phone."""
     page = visitor.open(path) if path else visitor.page
     found = {"light": visitor.violations()}

@@ -6,11 +6,11 @@ import pytest
 import responses
 
 from importmonitor.models import ImportOperation
-from importmonitor.sync import sync_workspace
-from project.simulator.workspace import Workspace
+from importmonitor.sync.poll import sync_workspace
+from simulator.workspace import Workspace
 from tests.admin.helpers import change_url
+from tests.browser.browser_page import HEALTH, HISTORY, IN_CHROMIUM, PHONE, expect
 from tests.browser.conftest import Visit
-from tests.browser.visitor import HEALTH, HISTORY, IN_CHROMIUM, PHONE, expect
 
 pytestmark = IN_CHROMIUM
 

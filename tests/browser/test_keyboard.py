@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from django.contrib.auth.models import User
 
 from importmonitor.models import ImportOperation
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
+from tests.browser.browser_page import HISTORY, IN_CHROMIUM, expect
 from tests.browser.conftest import Visit
-from tests.browser.visitor import HISTORY, IN_CHROMIUM, expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -7,9 +7,9 @@ import pytest
 from django.core.mail import EmailMessage
 
 from importmonitor.models import ImportOperation
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
+from tests.browser.browser_page import ADMIN, ALERTS, HEALTH, HISTORY, IN_CHROMIUM, PHONE, expect
 from tests.browser.conftest import Visit, look
-from tests.browser.visitor import ADMIN, ALERTS, HEALTH, HISTORY, IN_CHROMIUM, PHONE, expect
 
 pytestmark = IN_CHROMIUM
 

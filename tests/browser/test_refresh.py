@@ -7,17 +7,17 @@ from django.utils.html import strip_tags
 
 from importmonitor.admin import display
 from importmonitor.models import ImportOperation
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.admin.helpers import change_url
+from tests.browser.browser_page import HISTORY, IN_CHROMIUM, BrowserPage, expect
 from tests.browser.conftest import Visit, look
-from tests.browser.visitor import HISTORY, IN_CHROMIUM, Visitor, expect
 
 pytestmark = IN_CHROMIUM
 
 FAILED = "This page could not be refreshed"
 
 
-def refresh(visitor: Visitor) -> None:
+def refresh(visitor: BrowserPage) -> None:
     """Let the page fetch itself, and wait until it has."""
     with visitor.page.expect_event("requestfinished", lambda each: each.resource_type == "fetch"):
         visitor.pass_time()
@@ -46,7 +46,7 @@ def test_an_import_from_start_to_end(visit: Visit, chat: Workspace) -> None:
     while "done" not in words:
         look(chat, 400)
         refresh(visitor)
-        badge = shown(display.badge(current()))
+        badge = shown(display.operation_badge(current()))
         for place in (card, row):
             expect(place.locator(".im-badge")).to_have_text(badge)
             expect(place).to_contain_text(shown(display.progress(current())))

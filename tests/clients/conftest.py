@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.api.helpers import RUNNING, sync, workspace_at
-from tests.clients.house import House
+from tests.clients.live_server import House
 
 
 @pytest.fixture(autouse=True)

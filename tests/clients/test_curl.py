@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients import node
-from tests.clients.house import API, ENDPOINTS, PEOPLE, TOO_MANY, UNKNOWN, House
+from tests.clients.live_server import API, ENDPOINTS, PEOPLE, TOO_MANY, UNKNOWN, House
 
 pytestmark = node.needed
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.clients import node
-from tests.clients.house import ENDPOINTS, PEOPLE, TOO_MANY, Answer, House
+from tests.clients.live_server import ENDPOINTS, PEOPLE, TOO_MANY, Answer, House
 
 pytestmark = node.needed
 

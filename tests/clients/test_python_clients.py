@@ -14,7 +14,7 @@ from rocketchat_API.APIExceptions.RocketExceptions import (
 )
 from rocketchat_API.rocketchat import RocketChat
 
-from tests.clients.house import API, ENDPOINTS, PEOPLE, TOO_MANY, UNKNOWN, Answer, House
+from tests.clients.live_server import API, ENDPOINTS, PEOPLE, TOO_MANY, UNKNOWN, Answer, House
 
 Ask = Callable[[str, dict[str, str], str], Answer]
 

@@ -11,14 +11,14 @@ import pytest
 from django.test import Client
 
 from importmonitor.models import ImportOperation
-from project.simulator.kinds import KINDS
-from project.simulator.workspace import Workspace
+from simulator.kinds import KINDS
+from simulator.workspace import Workspace
 from tests.api.helpers import RUNNING, sync
 from tests.clients import node
-from tests.clients.house import API, ENDPOINTS, House
+from tests.clients.live_server import API, ENDPOINTS, House
 
 if TYPE_CHECKING:
-    from project.simulator.writes import Ending
+    from simulator.writes import Ending
 
 pytestmark = [node.needed, pytest.mark.django_db]
 

@@ -6,9 +6,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from importmonitor.models import SyncLease, SyncPeriod
-from project.simulator.limiter import Limiter
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.limiter import Limiter
+from simulator.server import Server
+from simulator.workspace import Workspace
 from tests.conftest import AUTH_TOKEN, USER_ID, configure
 
 pytestmark = pytest.mark.django_db
@@ -139,7 +139,7 @@ def test_a_list_that_cannot_be_read_is_a_problem(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from importmonitor.rocketchat import client
-    from importmonitor.rocketchat.errors import BadAnswer
+    from importmonitor.rocketchat.exceptions import BadAnswer
 
     def refuse(_self: client.Client) -> None:
         raise BadAnswer("default: no list")
@@ -153,7 +153,7 @@ def test_a_version_that_is_not_told(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from importmonitor.rocketchat import client
-    from importmonitor.rocketchat.errors import NotRocketChat
+    from importmonitor.rocketchat.exceptions import NotRocketChat
 
     def refuse(_self: client.Client) -> None:
         raise NotRocketChat("closed")

@@ -9,7 +9,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from importmonitor import retention
 from importmonitor.models import (
     Alert,
     ImportOperation,
@@ -18,9 +17,10 @@ from importmonitor.models import (
     SyncLease,
     SyncPeriod,
 )
-from importmonitor.retention import prune_operations, prune_samples
-from importmonitor.sync import sync_workspace
-from project.simulator.workspace import Workspace
+from importmonitor.sync import prune
+from importmonitor.sync.poll import sync_workspace
+from importmonitor.sync.prune import prune_operations, prune_samples
+from simulator.workspace import Workspace
 from tests.conftest import MONDAY
 
 pytestmark = pytest.mark.django_db
@@ -98,7 +98,7 @@ def test_a_dry_run_counts_and_leaves_it(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "BATCH", 2)
+    monkeypatch.setattr(prune, "BATCH", 2)
     make("default", 300, 299, 298, 297, 296, 10)
     with CaptureQueriesContext(connection) as queries:
         assert prune_operations(NOW - timedelta(days=100)).operations == 5

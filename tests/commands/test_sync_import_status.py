@@ -7,10 +7,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
-from importmonitor.management.reports import in_trouble, operation_text
+from importmonitor.management.output import operation_text
 from importmonitor.models import ImportOperation, StatusTransition, SyncLease, SyncPeriod
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.server import Server
+from simulator.workspace import Workspace
 from tests.conftest import AUTH_TOKEN, MONDAY, USER_ID, configure
 
 pytestmark = pytest.mark.django_db
@@ -245,5 +245,6 @@ def test_the_same_operation_through_a_second_server(
 )
 def test_how_an_operation_is_told(fields: dict[str, Any], told: str) -> None:
     operation = ImportOperation(**{"remote_id": "A", "state": "importing"} | fields)
+    operation.outcome = operation.end_outcome()
     assert operation_text(operation, MONDAY) == told
-    assert in_trouble(operation) == ("stalled" in told)
+    assert operation.needs_attention == ("stalled" in told)

@@ -9,12 +9,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError
 from django.utils import timezone
 
-from importmonitor import sync
 from importmonitor.contrib.celery import schedule, tasks
 from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
 from importmonitor.rocketchat.client import Client
-from project.simulator.limiter import Limiter
-from project.simulator.workspace import Workspace
+from importmonitor.sync import poll as sync
+from simulator.limiter import Limiter
+from simulator.workspace import Workspace
 from tests.api.helpers import workspace_at
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ import django
 import pytest
 
 from importmonitor.models import ImportOperation
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.api.helpers import workspace_at
 
 pytestmark = [

@@ -37,7 +37,7 @@ STOPS_WITHIN = 5.0
 PORT = 8000
 
 OPEN = {"new", "loading", "ready", "importing"}
-OUTCOMES = {"done", "done with errors", "done short", "failed", "interrupted", "superseded"}
+OUTCOMES = {"Done", "Done with errors", "Incomplete", "Failed", "Interrupted", "Superseded"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def shows_the_history(session: requests.Session, demo: Demo) -> None:
     cells = re.findall(r'<td class="field-badge[^>]*>(.*?)</td>', rows[1], re.DOTALL)
     shown = [" ".join(re.sub(r"<[^>]+>|[^\w<>\s]", " ", cell).split()) for cell in cells]
     badges = [re.sub(r"<[^>]*>", "", badge) for badge in shown]
-    assert set(badges) <= OPEN | OUTCOMES | {"canceled"}
+    assert set(badges) <= OPEN | OUTCOMES | {"Canceled"}
     assert len(set(badges) & OUTCOMES) >= 4
     assert len([badge for badge in badges if badge in OPEN]) == 1
 

@@ -17,7 +17,7 @@ from django.test import Client
 
 from importmonitor import conf
 from importmonitor.models import ApiToken
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.conftest import AUTH_TOKEN, USER_ID
 
 ROOT = Path(__file__).resolve().parent.parent.parent

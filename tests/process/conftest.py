@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 from tests.process.databases import Database, new_database
 from tests.process.processes import Project, ending_all, surroundings
 

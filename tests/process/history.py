@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.process.databases import Database
 
 _ENDS = ("importer_done", "importer_import_failed", "importer_import_cancelled")

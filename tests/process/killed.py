@@ -59,7 +59,7 @@ def sync_until(number: int) -> NoReturn:
     """Sync, dying before the query of that number; end this process."""
     from django.db import connection
 
-    from importmonitor.sync import sync_workspace
+    from importmonitor.sync.poll import sync_workspace
 
     left = number
 
@@ -83,7 +83,7 @@ def sync_for_ever(ready: int, parent: int) -> NoReturn:
     """Sync over and over, unless nobody is left to end it; say when it begins."""
     from django.db import connection
 
-    from importmonitor.sync import sync_workspace
+    from importmonitor.sync.poll import sync_workspace
 
     try:
         connection.ensure_connection()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.commands.test_sync_import_status import KEYS, OPERATION_KEYS
 from tests.process.processes import PATIENCE, Project, finished
 

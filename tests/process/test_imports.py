@@ -32,7 +32,7 @@ def test_what_the_command_imports(project: Project, arguments: tuple[str, ...], 
     ended = project.run("-c", CHILD, "manage.py", "sync_import_status", *arguments)
     assert ended.returncode == 0
     imported = set(json.loads(ended.stderr))
-    assert "importmonitor.sync" in imported
+    assert "importmonitor.sync.poll" in imported
     assert imported & NEVER == set()
     assert ("requests" in imported) is asks
     assert ("importmonitor.rocketchat.client" in imported) is asks

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from project.simulator.workspace import Workspace
-from project.simulator.writes import Ending
+from simulator.workspace import Workspace
+from simulator.writes import Ending
 from tests.process.history import assert_everything_told, assert_true_history, assert_up_to_date
 from tests.process.processes import PATIENCE, Project, finished
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 from tests.process.processes import PATIENCE, Project, finished
 
 LATENCY = 0.1

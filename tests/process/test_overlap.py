@@ -7,8 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from project.simulator.workspace import Workspace
-from project.simulator.writes import Ending
+from simulator.workspace import Workspace
+from simulator.writes import Ending
 from tests.process.databases import Database
 from tests.process.history import assert_everything_told, assert_true_history, assert_up_to_date
 from tests.process.processes import PATIENCE, Project, finished

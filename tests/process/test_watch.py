@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.process.processes import BASE_DIR, PATIENCE, Project, finished
 
 WATCH = ("manage.py", "sync_import_status", "--watch")
@@ -104,7 +104,7 @@ def test_what_was_to_be_waited_for_has_not_come_when_it_is_ended(
 
 def test_a_database_that_goes_away_and_comes_back(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv", seconds=3600)
-    process = project.start("-m", "tests.process.impatient", *WATCH[1:], *OFTEN)
+    process = project.start("-m", "tests.process.fast_retry_manage", *WATCH[1:], *OFTEN)
     lines = lines_of(process)
     assert "importer_" in next(lines)
     away = "importmonitor_synclease"
@@ -129,7 +129,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_poll(
 ) -> None:
     """Each thread has one, and is not to keep it when it is dead."""
     # The lease could not be given back, and lasts five seconds longer than this.
-    arguments = ("-m", "tests.process.impatient", "--losing", *WATCH[1:], *OFTEN)
+    arguments = ("-m", "tests.process.fast_retry_manage", "--losing", *WATCH[1:], *OFTEN)
     process = project.start(*arguments, ROCKETCHAT_DEADLINE="1")
     workspace.start_import("csv", seconds=3600)
     assert process.stderr is not None

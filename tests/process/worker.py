@@ -66,8 +66,8 @@ def work(is_enough: Callable[[], bool], parent: int) -> None:
     """Sync until it is enough, or nobody is left to be told how it went."""
     from importmonitor import conf
     from importmonitor.alerts import outbox
-    from importmonitor.looking import LEASED
-    from importmonitor.sync import sync_workspace
+    from importmonitor.sync.lease import LEASED
+    from importmonitor.sync.poll import sync_workspace
 
     aliases = conf.aliases()
     counts: Counter[str] = Counter()

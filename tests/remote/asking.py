@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from importmonitor.rocketchat.client import Client
-from importmonitor.rocketchat.errors import (
+from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.rocketchat.exceptions import (
     Unreachable,
 )
-from importmonitor.workspaces import Workspace
 from tests.remote.servers import (
     http,
 )
@@ -24,8 +24,8 @@ NONE = http('{"success": true}')
 
 def workspace(
     url: str, *, ca_bundle: Path | None = None, timeout: float = 5, deadline: float = 10
-) -> Workspace:
-    return Workspace(
+) -> WorkspaceConfig:
+    return WorkspaceConfig(
         "default",
         url,
         USER_ID,
@@ -43,7 +43,7 @@ def asked(head: str) -> tuple[str, dict[str, str]]:
     return first, {name.lower(): value for name, value in pairs}
 
 
-def assert_the_deadline_holds(limits: Workspace) -> None:
+def assert_the_deadline_holds(limits: WorkspaceConfig) -> None:
     began = time.monotonic()
     with Client(limits) as client, pytest.raises(Unreachable, match="within the deadline"):
         client.current_operation()

@@ -8,7 +8,7 @@ import pytest
 
 from importmonitor.rocketchat import client as client_module
 from importmonitor.rocketchat.client import Client
-from importmonitor.rocketchat.errors import (
+from importmonitor.rocketchat.exceptions import (
     BadAnswer,
     NotRocketChat,
     PermissionMissing,

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from importmonitor.models import ImportOperation
-from importmonitor.rocketchat.errors import BadAnswer
+from importmonitor.rocketchat.exceptions import BadAnswer
 from importmonitor.rocketchat.operation import (
     COUNTS,
     Operation,

@@ -7,7 +7,7 @@ import pytest
 
 import importmonitor
 from importmonitor.rocketchat.client import Client
-from importmonitor.rocketchat.errors import (
+from importmonitor.rocketchat.exceptions import (
     BadAnswer,
     NotRocketChat,
     PermissionMissing,

@@ -19,16 +19,16 @@ from pytest_django import Settings
 
 from importmonitor.models import ImportOperation, StatusTransition, SyncPeriod
 from importmonitor.rocketchat.client import Client
-from importmonitor.rocketchat.errors import (
+from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.rocketchat.exceptions import (
     BadAnswer,
     NotRocketChat,
     RateLimited,
     RocketChatError,
     Unreachable,
 )
-from importmonitor.sync import sync_workspace
-from importmonitor.workspaces import Workspace
-from tests.remote.no_answers import (
+from importmonitor.sync.poll import sync_workspace
+from tests.remote.failing_responses import (
     CHAT,
     FAKED,
     GOOD,
@@ -40,7 +40,7 @@ from tests.remote.no_answers import (
     Case,
     faked,
 )
-from tests.remote.served_no_answers import BOMB, ECHOED, MUCH, REDIRECTING_BOMB, SERVED
+from tests.remote.failing_servers import BOMB, ECHOED, MUCH, REDIRECTING_BOMB, SERVED
 from tests.remote.servers import (
     MIB,
     Server,
@@ -70,7 +70,7 @@ def assert_worth_reading(message: str, case: Case, url: str) -> None:
 def test_client(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     with case.place() as url:
-        workspace = Workspace(
+        workspace = WorkspaceConfig(
             "default", url, USER_ID, TOKEN, timeout=case.timeout, deadline=case.deadline
         )
         began = time.monotonic()
@@ -144,7 +144,7 @@ def test_command(case: Case, settings: Settings, caplog: pytest.LogCaptureFixtur
 def test_a_redirect_with_a_gzip_bomb() -> None:
     """requests reads the body of a redirect by itself, whether it is to be followed or not."""
     with Server(REDIRECTING_BOMB) as server:
-        workspace = Workspace("default", server.url, USER_ID, TOKEN, timeout=1, deadline=1)
+        workspace = WorkspaceConfig("default", server.url, USER_ID, TOKEN, timeout=1, deadline=1)
         began = time.monotonic()
         with Client(workspace) as client, pytest.raises(RocketChatError) as caught:
             client.current_operation()
@@ -186,7 +186,7 @@ def test_rate_limit_ends(body: str, headers: dict[str, str], seconds: float) -> 
     with (
         mock.patch("importmonitor.rocketchat.client.datetime", mock.Mock(now=lambda _zone: NOW)),
         faked(answer, 429, headers=headers)() as url,
-        Client(Workspace("default", url, USER_ID, TOKEN)) as client,
+        Client(WorkspaceConfig("default", url, USER_ID, TOKEN)) as client,
         pytest.raises(RateLimited) as caught,
     ):
         client.current_operation()
@@ -202,7 +202,7 @@ def test_rate_limit_ends(body: str, headers: dict[str, str], seconds: float) -> 
 def test_a_host_that_cannot_be(host: str) -> None:
     url = f"https://{host}"
     with (
-        Client(Workspace("default", url, USER_ID, TOKEN)) as client,
+        Client(WorkspaceConfig("default", url, USER_ID, TOKEN)) as client,
         pytest.raises(RocketChatError) as caught,
     ):
         client.current_operation()
@@ -219,7 +219,7 @@ def test_a_ca_bundle_that_is_gone(
         monkeypatch.setenv(variable, gone)
     bundle = None if variable else gone
     with (
-        Client(Workspace("default", CHAT, USER_ID, TOKEN, ca_bundle=bundle)) as client,
+        Client(WorkspaceConfig("default", CHAT, USER_ID, TOKEN, ca_bundle=bundle)) as client,
         pytest.raises(RocketChatError) as caught,
     ):
         client.current_operation()
@@ -232,7 +232,9 @@ def test_a_ca_bundle_that_is_none(tmp_path: Path) -> None:
     bundle.write_text("certificates, one hopes")
     with (
         Server(silent, scheme="https") as server,
-        Client(Workspace("default", server.url, USER_ID, TOKEN, ca_bundle=str(bundle))) as client,
+        Client(
+            WorkspaceConfig("default", server.url, USER_ID, TOKEN, ca_bundle=str(bundle))
+        ) as client,
         pytest.raises(Unreachable, match="CA_BUNDLE"),
     ):
         client.current_operation()
@@ -260,7 +262,7 @@ def full_server() -> Iterator[int]:
 def test_a_host_of_many_addresses_keeps_the_deadline() -> None:
     with full_server() as port:
         address = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))
-        workspace = Workspace(
+        workspace = WorkspaceConfig(
             "default", "http://many.invalid", USER_ID, TOKEN, timeout=0.3, deadline=0.4
         )
         began = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from importmonitor.rocketchat.errors import BadAnswer
+from importmonitor.rocketchat.exceptions import BadAnswer
 from importmonitor.rocketchat.operation import (
     COUNTS,
     Operation,

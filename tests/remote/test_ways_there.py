@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from importmonitor.rocketchat.client import Client
-from importmonitor.rocketchat.errors import (
+from importmonitor.rocketchat.exceptions import (
     Unreachable,
 )
 from tests.remote.asking import GOOD, TOKEN, asked, assert_the_deadline_holds, workspace

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from project.simulator.clock import Clock
-from project.simulator.wire import Answer, answer
-from project.simulator.workspace import Workspace
+from simulator.clock import Clock
+from simulator.wire import Answer, answer
+from simulator.workspace import Workspace
 
 Ask = Callable[..., Answer]
 Get = Callable[..., Any]

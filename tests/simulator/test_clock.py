@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from project.simulator.clock import Clock, read_time, to_iso, to_milliseconds, whole_milliseconds
+from simulator.clock import Clock, read_time, to_iso, to_milliseconds, whole_milliseconds
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from project.simulator import kinds
-from project.simulator.imports import Course, Event, draw_up
-from project.simulator.kinds import KINDS
-from project.simulator.writes import ENDINGS, PACES, Ending, Pace
+from simulator import kinds
+from simulator.imports import Course, Event, draw_up
+from simulator.kinds import KINDS
+from simulator.writes import ENDINGS, PACES, Ending, Pace
 
 WAITING = ("cancelled", "waiting")
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from project.simulator.__main__ import main
+from simulator.__main__ import main
 
 Run = Callable[..., "subprocess.Popen[str]"]
 
@@ -21,7 +21,7 @@ def run() -> Iterator[Run]:
 
         def run(*arguments: str) -> "subprocess.Popen[str]":
             process = subprocess.Popen(
-                [sys.executable, "-m", "project.simulator", "--port", "0", *arguments],
+                [sys.executable, "-m", "simulator", "--port", "0", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

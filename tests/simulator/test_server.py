@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from simulator.server import Server
+from simulator.workspace import Workspace
 
 PATH = "/api/v1/getCurrentImportOperation"
 HEADERS = {"X-User-Id": "adminadminadmin01", "X-Auth-Token": "the-token"}

@@ -4,10 +4,10 @@ from functools import cache
 
 import pytest
 
-from project.simulator import kinds
-from project.simulator.clock import Clock
-from project.simulator.story import story
-from project.simulator.workspace import Workspace
+from simulator import kinds
+from simulator.clock import Clock
+from simulator.story import story
+from simulator.workspace import Workspace
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 END = START + timedelta(days=90)

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from project.simulator import kinds
-from project.simulator.clock import Clock, to_milliseconds
-from project.simulator.kinds import coarse_state
-from project.simulator.wire import Answer, answer
-from project.simulator.workspace import Workspace
+from simulator import kinds
+from simulator.clock import Clock, to_milliseconds
+from simulator.kinds import coarse_state
+from simulator.wire import Answer, answer
+from simulator.workspace import Workspace
 
 Make = Callable[..., Workspace]
 Ask = Callable[..., Answer]

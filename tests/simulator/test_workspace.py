@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from project.simulator import kinds
-from project.simulator.clock import Clock, to_iso
-from project.simulator.kinds import KINDS
-from project.simulator.workspace import Workspace
-from project.simulator.writes import ENDINGS
+from simulator import kinds
+from simulator.clock import Clock, to_iso
+from simulator.kinds import KINDS
+from simulator.workspace import Workspace
+from simulator.writes import ENDINGS
 
 Make = Callable[..., Workspace]
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from importmonitor.sync import SyncResult, sync_workspace
-from project.simulator.workspace import Workspace
+from importmonitor.sync.poll import SyncResult, sync_workspace
+from simulator.workspace import Workspace
 
 #: What an idle poll asks, and how that is answered.
 CURRENT = ("/api/v1/getCurrentImportOperation", 200)

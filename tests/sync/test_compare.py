@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importmonitor import conf
-from importmonitor.changes import Change, Look, compare
 from importmonitor.models import EndReason, ImportOperation
 from importmonitor.rocketchat.operation import Operation, parse_operation
 from importmonitor.rocketchat.states import STEPS
+from importmonitor.sync.diff import Change, Snapshot, diff
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -34,8 +34,8 @@ def apply(
     stored: Sequence[ImportOperation], received: Operation | None, minute: int
 ) -> tuple[list[ImportOperation], list[Change]]:
     """Return the rows and the changes after a snapshot has been compared."""
-    look = Look("default", NOON + timedelta(minutes=minute), received, known_since=NOON)
-    _current, changes = compare(look, stored, conf.options())
+    taken = Snapshot("default", NOON + timedelta(minutes=minute), received, known_since=NOON)
+    _current, changes = diff(taken, stored, conf.options())
     created = [change.operation for change in changes if change.created]
     for row in created:
         row.pk = len(stored) + 1
@@ -137,8 +137,8 @@ def test_superseded_and_seen_to_fail_after_all() -> None:
 
 def test_a_late_snapshot_of_an_older_operation_supersedes_nothing_newer() -> None:
     new = seen(snapshot("B", ts=(NOON + timedelta(minutes=5)).isoformat()))
-    look = Look("default", NOON + timedelta(minutes=6), snapshot("A"))
-    current, changes = compare(look, [new], conf.options())
+    taken = Snapshot("default", NOON + timedelta(minutes=6), snapshot("A"))
+    current, changes = diff(taken, [new], conf.options())
     assert current is new
     assert new.finished_at is None
     (change,) = changes
@@ -149,8 +149,8 @@ def test_a_late_snapshot_of_an_older_operation_supersedes_nothing_newer() -> Non
 
 def test_when_rocketchat_knows_of_none_what_was_open_is_over() -> None:
     row = seen(snapshot())
-    look = Look("default", NOON + timedelta(hours=1), None)
-    current, [change] = compare(look, [row], conf.options())
+    taken = Snapshot("default", NOON + timedelta(hours=1), None)
+    current, [change] = diff(taken, [row], conf.options())
     assert current is None
     assert row.end_reason == EndReason.SUPERSEDED
     assert change.updated["finished_at"] == (None, NOON + timedelta(hours=1))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.db import models
 
-from importmonitor.events import Event
+from importmonitor.choices import Event
 from importmonitor.models import (
     Alert,
     ImportOperation,
@@ -23,10 +23,10 @@ from importmonitor.models import (
     SyncLease,
     SyncPeriod,
 )
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.conftest import configure
-from tests.sync.life import CHANNELS, FEW_SAMPLES, GRACE, LATER, Life, Process, Told
-from tests.sync.scenes import SCENES
+from tests.sync.crash_scenarios import SCENES
+from tests.sync.poll_driver import CHANNELS, FEW_SAMPLES, GRACE, LATER, AlertRecord, Life, Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,11 +78,11 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
         "UNREACHABLE_AFTER": GRACE,
         "CHANNELS": {
-            name: {"BACKEND": "tests.sync.life.Telling", "EVENTS": events, "NAME": name}
+            name: {"BACKEND": "tests.sync.poll_driver.Telling", "EVENTS": events, "NAME": name}
             for name, events in CHANNELS.items()
         },
     }
-    monkeypatch.setattr(ProgressSample, "MOST", FEW_SAMPLES)
+    monkeypatch.setattr(ProgressSample, "MAX", FEW_SAMPLES)
 
 
 @pytest.mark.thorough(one_in=14)
@@ -117,8 +117,8 @@ def test_killed_at_every_step(
 
     for step in count(1):
         beginning.put_back()
-        told: list[Told] = []
-        on_their_way: set[Told] = set()
+        told: list[AlertRecord] = []
+        on_their_way: set[AlertRecord] = set()
         at = now
         for _ in range(deaths):
             process = Process(dies_at=step, after=after)
@@ -193,10 +193,10 @@ class Store:
             for column in observed
         ]
 
-    def alerts(self, *, delivered: bool | None = None) -> set[Told]:
+    def alerts(self, *, delivered: bool | None = None) -> set[AlertRecord]:
         """Return what is to be told, or what of it has been delivered or not."""
         return {
-            Told(row.channel, row.key)
+            AlertRecord(row.channel, row.key)
             for row in self.rows[Alert]
             if delivered is None or delivered is (row.delivered_at is not None)
         }

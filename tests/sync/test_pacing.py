@@ -6,16 +6,17 @@ from itertools import islice
 
 import pytest
 
-from importmonitor.pacing import LONGEST_PAUSE, Pace
-from importmonitor.rocketchat.budget import Budget, budget_in
 from importmonitor.rocketchat.client import Client
-from importmonitor.rocketchat.errors import RateLimited, Unreachable
-from importmonitor.sync import SyncResult
-from importmonitor.watching import Pool, watch
-from importmonitor.workspaces import Workspace as Configured
-from project.simulator.clock import Clock
-from project.simulator.server import Server
-from project.simulator.workspace import Workspace
+from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.rocketchat.exceptions import RateLimited, Unreachable
+from importmonitor.rocketchat.rate_limit import RateLimit, parse_rate_limit
+from importmonitor.sync.interval import MAX_BACKOFF, PollInterval
+from importmonitor.sync.poll import SyncResult
+from importmonitor.sync.pool import Pool
+from importmonitor.sync.watch import watch
+from simulator.clock import Clock
+from simulator.server import Server
+from simulator.workspace import Workspace
 from tests.conftest import AUTH_TOKEN, MONDAY, USER_ID
 
 ENDPOINT = "/api/v1/getCurrentImportOperation"
@@ -25,7 +26,7 @@ HOUR = 3600.0
 class Running:
     """An operation that is not over, as far as a watch asks."""
 
-    status, valid, finished_at, state = "importer_importing_users", True, None, "importing"
+    is_active = True
 
 
 @pytest.fixture
@@ -58,13 +59,13 @@ def hour_of_polls(workspace: Workspace, others: list[float], interval: float) ->
             call_of_another()
         clock.advance(max(0.001, ends_at - seconds()))
 
-    def poll(_configured: Configured, client: Client) -> SyncResult:
+    def poll(_configured: WorkspaceConfig, client: Client) -> SyncResult:
         calls.append(clock.now())
         client.current_operation()
         return SyncResult("default", clock.now(), operation=Running())  # type: ignore[arg-type]
 
     with Server(workspace) as server:
-        configured = Configured("default", server.url, USER_ID, AUTH_TOKEN)
+        configured = WorkspaceConfig("default", server.url, USER_ID, AUTH_TOKEN)
         outcomes = watch(
             lambda: [configured],
             Pool(poll),
@@ -114,9 +115,9 @@ def test_an_hour_within_the_budget(
 
 
 def test_an_import_that_runs_is_looked_at_more_often_than_one_that_is_over() -> None:
-    pace = Pace(interval=30.0, idle_interval=300.0)
-    assert pace.after_look(active=True, budget=None, at=0.0) == 30.0
-    assert pace.after_look(active=False, budget=None, at=0.0) == 300.0
+    pace = PollInterval(interval=30.0, idle_interval=300.0)
+    assert pace.after_success(active=True, rate_limit=None, at=0.0) == 30.0
+    assert pace.after_success(active=False, rate_limit=None, at=0.0) == 300.0
 
 
 def test_failures_double_the_pause_up_to_ten_minutes() -> None:
@@ -129,25 +130,25 @@ def test_failures_double_the_pause_up_to_ten_minutes() -> None:
         assert all(shortest <= pause <= longest for pause in column)
         # Not all at once, of those that failed together.
         assert len(set(column)) > 40
-    assert all(0.8 * LONGEST_PAUSE <= each[-1] <= LONGEST_PAUSE for each in pauses)
+    assert all(0.8 * MAX_BACKOFF <= each[-1] <= MAX_BACKOFF for each in pauses)
 
 
 def failing(error: Unreachable) -> Iterator[float]:
-    pace = Pace(30.0, 300.0)
+    pace = PollInterval(30.0, 300.0)
     while True:
         yield pace.after_failure(error, MONDAY)
 
 
 def test_one_good_look_ends_the_long_pauses() -> None:
-    pace = Pace(30.0, 300.0)
+    pace = PollInterval(30.0, 300.0)
     for _ in range(6):
         pace.after_failure(None, MONDAY)
-    pace.after_look(active=True, budget=None, at=0.0)
+    pace.after_success(active=True, rate_limit=None, at=0.0)
     assert pace.after_failure(None, MONDAY) <= 36
 
 
 def test_a_refusal_is_waited_for_as_long_as_it_says() -> None:
-    pace = Pace(30.0, 300.0)
+    pace = PollInterval(30.0, 300.0)
     refused = RateLimited("wait", until=MONDAY + timedelta(seconds=42))
     assert 42 < pace.after_failure(refused, MONDAY) <= 47
 
@@ -163,7 +164,7 @@ def test_a_refusal_is_waited_for_as_long_as_it_says() -> None:
     ],
 )
 def test_a_budget_that_is_not_announced(headers: dict[str, str]) -> None:
-    assert budget_in(headers, MONDAY) is None
+    assert parse_rate_limit(headers, MONDAY) is None
 
 
 def announced(**more: str) -> dict[str, str]:
@@ -176,10 +177,10 @@ def announced(**more: str) -> dict[str, str]:
 
 
 def test_a_budget_by_the_servers_own_clock() -> None:
-    assert budget_in(announced(), MONDAY) == Budget(10, 7, 20.0)
+    assert parse_rate_limit(announced(), MONDAY) == RateLimit(10, 7, 20.0)
     # Ours is an hour behind, and it does not matter.
     date = "Mon, 05 Jan 2026 08:59:50 GMT"
-    assert budget_in(announced(Date=date), datetime(2026, 1, 5, 8, tzinfo=UTC)) == Budget(
+    assert parse_rate_limit(announced(Date=date), datetime(2026, 1, 5, 8, tzinfo=UTC)) == RateLimit(
         10, 7, 30.0
     )
-    assert budget_in(announced(Date="yesterday"), MONDAY) == Budget(10, 7, 20.0)
+    assert parse_rate_limit(announced(Date="yesterday"), MONDAY) == RateLimit(10, 7, 20.0)

@@ -9,11 +9,11 @@ import pytest
 from importmonitor.charts.scales import seconds
 from importmonitor.charts.stretches import GAP, GAP_AFTER, GOOD, stretches
 from importmonitor.models import Alert, SyncPeriod
-from importmonitor.pacing import Pace
-from importmonitor.sync import sync_workspace
-from project.simulator.workspace import Workspace
+from importmonitor.sync.interval import PollInterval
+from importmonitor.sync.poll import sync_workspace
+from simulator.workspace import Workspace
 from tests.conftest import MONDAY
-from tests.near import Near
+from tests.fake_client import FakeClient
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ DAY = 24 * HOUR
 
 def look(rocketchat: Workspace, pauses: Iterable[float]) -> None:
     """Look after each of these pauses, in seconds."""
-    near: Any = None if rocketchat.outage else Near(rocketchat)
+    near: Any = None if rocketchat.outage else FakeClient(rocketchat)
     for pause in pauses:
         rocketchat.clock.advance(pause)
         sync_workspace("default", client=near, now=rocketchat.clock.now)
@@ -85,7 +85,7 @@ def test_once_a_day_is_a_look_by_itself(rocketchat: Workspace) -> None:
 
 def test_waiting_longer_and_longer_is_no_pause(rocketchat: Workspace) -> None:
     rocketchat.outage = 503
-    pace = Pace(30.0, 300.0)
+    pace = PollInterval(30.0, 300.0)
     look(rocketchat, [pace.after_failure(None, rocketchat.clock.now()) for _ in range(20)])
     assert periods() == [("Unreachable", 20)]
 

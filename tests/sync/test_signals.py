@@ -9,10 +9,10 @@ from django.dispatch import Signal
 
 from importmonitor import signals
 from importmonitor.models import ImportOperation, SyncPeriod
-from importmonitor.rocketchat.errors import Unreachable
-from importmonitor.sync import sync_workspace
-from project.simulator.workspace import Workspace
-from tests.near import Near
+from importmonitor.rocketchat.exceptions import Unreachable
+from importmonitor.sync.poll import sync_workspace
+from simulator.workspace import Workspace
+from tests.fake_client import FakeClient
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +63,7 @@ def test_of_a_stall(
     rocketchat: Workspace, heard: Heard, django_capture_on_commit_callbacks: Committing
 ) -> None:
     rocketchat.start_import("slack", "stuck", seconds=600, stuck_for=7200)
-    near: Any = Near(rocketchat)
+    near: Any = FakeClient(rocketchat)
     for _ in range(40):
         rocketchat.clock.advance(60)
         with django_capture_on_commit_callbacks(execute=True):

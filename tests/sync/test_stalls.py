@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
-from importmonitor.rocketchat.errors import Unreachable
-from importmonitor.sync import sync_workspace
-from project.simulator.workspace import Workspace
-from tests.near import Near
+from importmonitor.rocketchat.exceptions import Unreachable
+from importmonitor.sync.poll import sync_workspace
+from simulator.workspace import Workspace
+from tests.fake_client import FakeClient
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def stuck(rocketchat: Workspace) -> Workspace:
 
 
 def look(rocketchat: Workspace, *, every: float, times: int = 1) -> ImportOperation:
-    client: Any = Near(rocketchat)
+    client: Any = FakeClient(rocketchat)
     if rocketchat.outage:
         client.trouble = Unreachable("down")
     for _ in range(times):

@@ -18,17 +18,16 @@ from importmonitor.models import (
     SyncLease,
     SyncPeriod,
 )
-from importmonitor.outcomes import outcome, present_outcome
-from project.simulator.workspace import Workspace
+from simulator.workspace import Workspace
 from tests.conftest import MONDAY
-from tests.near import Near
+from tests.fake_client import FakeClient
 from tests.sync.polling import CURRENT, poll
 
 pytestmark = pytest.mark.django_db
 
 
 def live_through(rocketchat: Workspace, seconds: int, every: int) -> None:
-    near: Any = None if rocketchat.outage else Near(rocketchat)
+    near: Any = None if rocketchat.outage else FakeClient(rocketchat)
     for _ in range(0, seconds, every):
         rocketchat.clock.advance(every)
         poll(rocketchat, client=near)
@@ -68,7 +67,7 @@ def test_an_import_from_beginning_to_end(rocketchat: Workspace) -> None:
     operation = ImportOperation.objects.get()
     assert (operation.status, operation.state) == ("importer_done", "done")
     assert operation.end_reason == EndReason.DONE
-    assert outcome(operation) == Outcome.DONE
+    assert operation.outcome == Outcome.DONE
     ended = next(e.at for e in rocketchat.log if e.status == "importer_done")
     assert operation.finished_at is not None
     assert timedelta(0) <= operation.finished_at - ended <= timedelta(seconds=15)
@@ -83,7 +82,7 @@ def test_an_import_from_beginning_to_end(rocketchat: Workspace) -> None:
     [
         ("done", Outcome.DONE),
         ("done-with-errors", Outcome.DONE_WITH_ERRORS),
-        ("done-short", Outcome.DONE_SHORT),
+        ("done-short", Outcome.INCOMPLETE),
         ("failed", Outcome.FAILED),
         ("cancelled", Outcome.CANCELED),
         ("instant", Outcome.DONE),
@@ -96,7 +95,7 @@ def test_every_ending_is_told_as_what_it_is(
     rocketchat.start_import("csv", ending, seconds=600)
     live_through(rocketchat, 700, 60)
     operation = ImportOperation.objects.get()
-    assert outcome(operation) == expected
+    assert operation.outcome == expected
     assert operation.finished_at is not None
 
 
@@ -110,7 +109,7 @@ def test_a_restart_interrupts_at_once(rocketchat: Workspace) -> None:
     poll(rocketchat)
     operation = ImportOperation.objects.get()
     assert (operation.status, operation.valid, operation.state) == (before.status, False, "error")
-    assert outcome(operation) == Outcome.INTERRUPTED
+    assert operation.outcome == Outcome.INTERRUPTED
     # What the restart wrote tells exactly when it was.
     assert operation.finished_at == MONDAY + timedelta(seconds=1800)
     last = StatusTransition.objects.latest("pk")
@@ -132,7 +131,7 @@ def test_a_restart_after_the_end_is_no_event(rocketchat: Workspace) -> None:
     assert after.remote_updated_at != before.remote_updated_at
     assert after.last_seen_at == before.last_seen_at
     assert after.finished_at == before.finished_at
-    assert outcome(after) == Outcome.DONE
+    assert after.outcome == Outcome.DONE
     assert after.state == "done"
     assert transitions() == told
 
@@ -148,7 +147,7 @@ def test_a_new_import_supersedes_one_that_was_open(rocketchat: Workspace) -> Non
     assert result.operation is not None
     assert result.operation.remote_id == second
     old = ImportOperation.objects.get(remote_id=first)
-    assert outcome(old) == Outcome.SUPERSEDED
+    assert old.outcome == Outcome.SUPERSEDED
     assert old.finished_at == began
     assert old.transitions.latest("pk").reason == "superseded"
     assert ImportOperation.objects.get(remote_id=second).finished_at is None
@@ -159,7 +158,7 @@ def test_a_finished_import_is_not_superseded(rocketchat: Workspace) -> None:
     live_through(rocketchat, 120, 30)
     rocketchat.start_import("csv", seconds=60)
     poll(rocketchat)
-    assert outcome(ImportOperation.objects.get(remote_id=first)) == Outcome.DONE
+    assert ImportOperation.objects.get(remote_id=first).outcome == Outcome.DONE
 
 
 def test_an_end_that_nobody_saw_is_dated_by_its_last_touch(rocketchat: Workspace) -> None:
@@ -194,19 +193,19 @@ def test_backwards_out_of_done_is_reopened(rocketchat: Workspace) -> None:
 def test_what_runs_once_more_has_no_outcome_meanwhile(rocketchat: Workspace) -> None:
     remote_id = rocketchat.start_import("csv", "done-with-errors", seconds=60)
     live_through(rocketchat, 120, 30)
-    assert present_outcome(ImportOperation.objects.get()) == Outcome.DONE_WITH_ERRORS
+    assert ImportOperation.objects.get().present_outcome == Outcome.DONE_WITH_ERRORS
     rocketchat.prepare(remote_id)
     rocketchat.select(remote_id)
     live_through(rocketchat, 5, 5)
     operation = ImportOperation.objects.get()
-    assert (operation.state, present_outcome(operation)) == ("importing", None)
-    assert outcome(operation) == Outcome.DONE_WITH_ERRORS
+    assert (operation.state, operation.present_outcome) == ("importing", None)
+    assert operation.outcome == Outcome.DONE_WITH_ERRORS
 
 
 def test_samples_are_thinned_at_each_end(
     rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ProgressSample, "MOST", 5)
+    monkeypatch.setattr(ProgressSample, "MAX", 5)
     remote_id = rocketchat.start_import("csv", seconds=600, records=4000)
     live_through(rocketchat, 700, 20)
     assert ProgressSample.objects.count() == 5

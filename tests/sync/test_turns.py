@@ -13,15 +13,15 @@ from importmonitor.models import (
     SyncLease,
     SyncPeriod,
 )
-from importmonitor.sync import sync_workspace
-from project.simulator.workspace import Workspace
+from importmonitor.sync.poll import sync_workspace
+from simulator.workspace import Workspace
 from tests.sync.polling import poll
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_rate_limit_is_kept(rocketchat: Workspace, settings: Any) -> None:
-    from project.simulator.limiter import Limiter
+    from simulator.limiter import Limiter
 
     rocketchat.limiter = Limiter(1, rocketchat.clock)
     poll(rocketchat)
@@ -39,7 +39,7 @@ def test_a_rate_limit_is_kept(rocketchat: Workspace, settings: Any) -> None:
 def test_another_process_at_work_is_left_to_it(rocketchat: Workspace) -> None:
     now = rocketchat.clock.now()
     lasting = timedelta(seconds=35)
-    assert SyncLease.objects.take("default", "another", now=now, lasting=lasting)
+    assert SyncLease.objects.acquire("default", "another", now=now, duration=lasting)
     result = poll(rocketchat)
     assert (result.ok, result.skipped) == (True, "leased")
     assert rocketchat.requests.total() == 0

@@ -83,7 +83,7 @@ WORKSPACE: dict[str, Any] = {
     "outcome": "ok",
     "message": "",
     "since": "2026-03-01T08:00:00Z",
-    "looked_at": "2026-03-25T11:30:30Z",
+    "synced_at": "2026-03-25T11:30:30Z",
     "polls": 69_000,
     "operation": OPERATION,
 }

@@ -19,7 +19,8 @@ def ours_only(endpoints: list[Any], **_kwargs: Any) -> list[Any]:
     return [
         endpoint
         for endpoint in endpoints
-        if endpoint[3].cls.__module__ in {"importmonitor.api.rocketchat", "importmonitor.api.views"}
+        if endpoint[3].cls.__module__
+        in {"importmonitor.api.rocketchat.views", "importmonitor.api.rest.views"}
     ]
 
 

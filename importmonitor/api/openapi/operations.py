@@ -7,8 +7,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 
 from importmonitor.api.openapi import examples
 from importmonitor.api.openapi.schema import as_described
-from importmonitor.api.pagination import MOST, NewestFirst
-from importmonitor.api.problems import MEDIA_TYPE, problem
+from importmonitor.api.rest.exceptions import MEDIA_TYPE, problem
+from importmonitor.api.rest.pagination import MOST, NewestFirst
 
 PROBLEM = {
     "type": "object",
@@ -108,7 +108,7 @@ def describe(view: Any, name: str, example: Any, *more: OpenApiParameter, many: 
 
 
 class OperationList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.views.OperationList"
+    target_class = "importmonitor.api.rest.views.OperationList"
 
     def view_replacement(self) -> Any:
         return describe(
@@ -117,28 +117,28 @@ class OperationList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # re
 
 
 class OperationDetail(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.views.OperationDetail"
+    target_class = "importmonitor.api.rest.views.OperationDetail"
 
     def view_replacement(self) -> Any:
         return describe(self.target, "getOperation", examples.DETAIL, MODIFIED, ID, many=False)
 
 
 class TransitionList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.views.TransitionList"
+    target_class = "importmonitor.api.rest.views.TransitionList"
 
     def view_replacement(self) -> Any:
         return describe(self.target, "listTransitions", examples.TRANSITION, ID)
 
 
 class SampleList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.views.SampleList"
+    target_class = "importmonitor.api.rest.views.SampleList"
 
     def view_replacement(self) -> Any:
         return describe(self.target, "listSamples", examples.SAMPLE, ID)
 
 
 class WorkspaceList(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.views.WorkspaceList"
+    target_class = "importmonitor.api.rest.views.WorkspaceList"
 
     def view_replacement(self) -> Any:
         return describe(self.target, "listWorkspaces", examples.WORKSPACE, MODIFIED)

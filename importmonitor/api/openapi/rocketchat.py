@@ -6,9 +6,9 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiViewExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from importmonitor.api import wire
 from importmonitor.api.openapi.examples import DOCUMENT
 from importmonitor.api.openapi.schema import as_described
+from importmonitor.api.rocketchat import responses
 from importmonitor.rocketchat.states import STEPS, ImportState
 
 COUNT = {
@@ -108,27 +108,27 @@ def failure(words: str, description: str, **more: str) -> Any:
 
 
 ERRORS: dict[Any, Any] = {
-    (400, wire.JSON): failure(
-        wire.INVALID_PARAMS,
+    (400, responses.JSON): failure(
+        responses.INVALID_PARAMS,
         "A parameter was given, and there are none.",
         errorType="error-invalid-params",
     ),
-    (401, wire.JSON): failure(
-        wire.UNAUTHENTICATED,
+    (401, responses.JSON): failure(
+        responses.UNAUTHENTICATED,
         "No credentials, or wrong ones.",
         status="error",
-        message=wire.UNAUTHENTICATED,
+        message=responses.UNAUTHENTICATED,
     ),
-    (403, wire.JSON): failure(wire.FORBIDDEN, "The permission is missing."),
+    (403, responses.JSON): failure(responses.FORBIDDEN, "The permission is missing."),
     (404, "text/plain"): OpenApiResponse(
         {"type": "string"}, description="No workspace of that alias is configured."
     ),
-    (429, wire.JSON): failure(wire.TOO_MANY.format(7), "Asked too often."),
-    (503, wire.JSON): failure(wire.NOT_SYNCED, "Nobody has looked at the workspace yet."),
+    (429, responses.JSON): failure(responses.TOO_MANY.format(7), "Asked too often."),
+    (503, responses.JSON): failure(responses.NOT_SYNCED, "Nobody has looked at the workspace yet."),
 }
 NO_OPERATION = ERRORS | {
-    (400, wire.JSON): failure(
-        wire.NO_OPERATION,
+    (400, responses.JSON): failure(
+        responses.NO_OPERATION,
         "Nothing was ever imported, or a parameter was given, and there are none.",
         errorType="error-operation-not-found",
     )
@@ -169,12 +169,12 @@ def described(
         description=description,
         tags=["Rocket.Chat"],
         parameters=[alias, *headers],
-        responses={(200, wire.JSON): answer} | conditions | errors,
+        responses={(200, responses.JSON): answer} | conditions | errors,
     )
 
 
 class Current(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.rocketchat.GetCurrentImportOperation"
+    target_class = "importmonitor.api.rocketchat.views.GetCurrentImportOperation"
 
     def view_replacement(self) -> Any:
         return described(
@@ -187,7 +187,7 @@ class Current(OpenApiViewExtension):  # type: ignore[no-untyped-call] # register
 
 
 class Latest(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.rocketchat.GetLatestImportOperations"
+    target_class = "importmonitor.api.rocketchat.views.GetLatestImportOperations"
 
     def view_replacement(self) -> Any:
         return described(
@@ -200,7 +200,7 @@ class Latest(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers
 
 
 class Progress(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.rocketchat.GetImportProgress"
+    target_class = "importmonitor.api.rocketchat.views.GetImportProgress"
 
     def view_replacement(self) -> Any:
         return described(
@@ -219,7 +219,7 @@ class Progress(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registe
 
 
 class Status(OpenApiViewExtension):  # type: ignore[no-untyped-call] # registers itself
-    target_class = "importmonitor.api.rocketchat.ImportStatus"
+    target_class = "importmonitor.api.rocketchat.views.ImportStatus"
 
     def view_replacement(self) -> Any:
         return described(

@@ -13,9 +13,10 @@ from celery import shared_task
 from celery.utils.log import get_task_logger
 from django.core.management import call_command
 
-from importmonitor import conf, sync
+from importmonitor import conf
 from importmonitor.contrib.celery.schedule import EVERY, PRUNE, SYNC_ALL, SYNC_ONE
-from importmonitor.rocketchat.errors import RateLimited
+from importmonitor.rocketchat.exceptions import RateLimited
+from importmonitor.sync import poll as sync
 
 if TYPE_CHECKING:
     from celery import Task

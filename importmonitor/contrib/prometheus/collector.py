@@ -12,25 +12,25 @@ from django.db.models import Count, Min, Q
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from importmonitor import __version__, conf, health
+from importmonitor import __version__, conf
 from importmonitor.alerts.messages import TEST
 from importmonitor.contrib.prometheus.families import OTHER, gauge, known
 from importmonitor.contrib.prometheus.operations import of_operations
-from importmonitor.health import Freshness, WorkspaceHealth
-from importmonitor.models import Alert, SyncPeriod
-from importmonitor.rocketchat import errors
+from importmonitor.models import Alert, SyncPeriod, health
+from importmonitor.models.health import Freshness, WorkspaceHealth
+from importmonitor.rocketchat import exceptions
 
 #: How a poll can end.
 POLL_OUTCOMES = (
     SyncPeriod.OK,
     SyncPeriod.EMPTY,
-    errors.BadAnswer.__name__,
-    errors.NotRocketChat.__name__,
-    errors.PermissionMissing.__name__,
-    errors.RateLimited.__name__,
-    errors.TwoFactorRequired.__name__,
-    errors.Unauthenticated.__name__,
-    errors.Unreachable.__name__,
+    exceptions.BadAnswer.__name__,
+    exceptions.NotRocketChat.__name__,
+    exceptions.PermissionMissing.__name__,
+    exceptions.RateLimited.__name__,
+    exceptions.TwoFactorRequired.__name__,
+    exceptions.Unauthenticated.__name__,
+    exceptions.Unreachable.__name__,
     OTHER,
 )
 
@@ -52,7 +52,7 @@ class StoreCollector:
         yield InfoMetricFamily(
             "importmonitor_build", "The importmonitor that answers.", {"version": __version__}
         )
-        workspaces = health.workspaces(self._now)
+        workspaces = health.workspace_health(self._now)
         yield from _of_workspaces(workspaces, self._now)
         yield from of_operations(workspaces, self._now)
         yield from _of_alerts(self._now)
@@ -69,9 +69,9 @@ def _of_workspaces(workspaces: Sequence[WorkspaceHealth], now: datetime) -> Iter
         "workspace_last_good_look_age_seconds",
         "How long ago the workspace was last looked at with success; absent if it never was.",
         (
-            ([each.alias], _age(each.looks.synced_at, now))
+            ([each.alias], _age(each.sync.synced_at, now))
             for each in workspaces
-            if each.looks is not None
+            if each.sync is not None
         ),
     )
     yield _polls(workspaces)

@@ -6,10 +6,9 @@ from datetime import datetime
 from prometheus_client.core import InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from importmonitor import outcomes
 from importmonitor.contrib.prometheus.families import gauge, known
-from importmonitor.health import WorkspaceHealth
 from importmonitor.models import ImportOperation, SyncPeriod
+from importmonitor.models.health import WorkspaceHealth
 from importmonitor.rocketchat.operation import IMPORTERS
 from importmonitor.rocketchat.states import STEPS, ImportState
 
@@ -34,10 +33,10 @@ _TOLD = {
 
 def _values(operation: ImportOperation, now: datetime) -> dict[str, float | None]:
     """Return the value of each of `_TOLD`, None where it cannot be told."""
-    left, ended = outcomes.time_left(operation, now), operation.finished_at
+    left, ended = operation.time_left(now), operation.finished_at
     return {
-        "active": outcomes.is_active(operation),
-        "stalled": outcomes.stalled(operation),
+        "active": operation.is_active,
+        "stalled": operation.is_stalled,
         "waiting": operation.waiting_since is not None,
         "records": operation.count_total,
         "records_completed": operation.count_completed,
@@ -102,7 +101,7 @@ def _info(current: Sequence[tuple[str, ImportOperation]]) -> Metric:
         "The workspace's current import operation; without an outcome while it is active.",
     )
     for alias, operation in current:
-        outcome = outcomes.present_outcome(operation)
+        outcome = operation.present_outcome
         info.add_metric(
             (),
             {

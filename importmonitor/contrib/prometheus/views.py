@@ -14,8 +14,8 @@ from importmonitor.api.authentication import (
     RocketChatTokenAuthentication,
     TokenView,
 )
-from importmonitor.api.permissions import MaySeeImports
-from importmonitor.api.problems import problem_handler
+from importmonitor.api.permissions import CanViewImports
+from importmonitor.api.rest.exceptions import exception_handler
 from importmonitor.api.throttling import CallThrottle
 from importmonitor.contrib.prometheus.collector import StoreCollector
 
@@ -24,7 +24,7 @@ class MetricsView(TokenView):
     """`GET /metrics`, for whoever may see imports: with an API token, or logged in."""
 
     tokens = (BearerAuthentication, RocketChatTokenAuthentication)
-    permission_classes = [MaySeeImports]
+    permission_classes = [CanViewImports]
     throttle_classes = [CallThrottle]
     # Of refusals: the metrics have forms of their own.
     renderer_classes = [JSONRenderer]
@@ -32,7 +32,7 @@ class MetricsView(TokenView):
     schema = None
 
     def get_exception_handler(self) -> Any:
-        return problem_handler
+        return exception_handler
 
     def perform_content_negotiation(
         self, request: Request, force: bool = False

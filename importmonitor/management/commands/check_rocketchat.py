@@ -12,12 +12,12 @@ from django.core.management import BaseCommand
 from importmonitor.management.arguments import (
     FAILED,
     add_workspace_argument,
-    chosen,
     printable,
+    select_workspaces,
 )
 from importmonitor.rocketchat.client import Client
-from importmonitor.rocketchat.errors import NotRocketChat, PermissionMissing, RocketChatError
-from importmonitor.workspaces import Workspace
+from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.rocketchat.exceptions import NotRocketChat, PermissionMissing, RocketChatError
 
 
 class Command(BaseCommand):
@@ -32,11 +32,13 @@ class Command(BaseCommand):
         add_workspace_argument(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        results = [self.check_workspace(workspace) for workspace in chosen(options["workspace"])]
+        results = [
+            self.check_workspace(workspace) for workspace in select_workspaces(options["workspace"])
+        ]
         if not all(results):
             sys.exit(FAILED)
 
-    def check_workspace(self, workspace: Workspace) -> bool:
+    def check_workspace(self, workspace: WorkspaceConfig) -> bool:
         """Check one workspace; tell whether its imports can be monitored."""
         self.stdout.write(f"{workspace.alias}: {workspace.url}")
         with Client(workspace) as client:
@@ -99,7 +101,7 @@ class Command(BaseCommand):
         self.stderr.write(f"  problem  {error.kind}: {printable(str(error))}")
 
 
-def _meant(workspace: Workspace) -> str | None:
+def _meant(workspace: WorkspaceConfig) -> str | None:
     """Return the first address above the configured one that answers as Rocket.Chat does.
 
     On the same host only, and asked without credentials.

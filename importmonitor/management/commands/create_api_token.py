@@ -11,15 +11,15 @@ from django.core.management import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
+from importmonitor.conf.options import MAX_DAYS
 from importmonitor.models import ApiToken
-from importmonitor.options import MOST_DAYS
-from importmonitor.permissions import RUN_IMPORT, VIEW, VIEW_LATEST, may, may_see_imports
+from importmonitor.permissions import RUN_IMPORT, VIEW, VIEW_LATEST, can_view_imports, has_perm
 
 
 def days(text: str) -> int:
     """Read a number of days; raises ArgumentTypeError."""
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_DAYS:
-        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MOST_DAYS}")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS}")
     return int(text)
 
 
@@ -68,15 +68,15 @@ class Command(BaseCommand):
             notes.append(f"It is shown this once, and good {until}.")
         if not user.is_active:
             notes.append("The user is not active, so it is of no use yet.")
-        elif not may_see_imports(user):
+        elif not can_view_imports(user):
             notes.append(
                 "The user may not see imports, so every answer will be a refusal (403): give them "
                 f"{RUN_IMPORT} for Rocket.Chat's endpoints and the REST API, or {VIEW} for the "
                 "REST API alone."
             )
-        elif options["format"] == "text" and not may(user, RUN_IMPORT):
+        elif options["format"] == "text" and not has_perm(user, RUN_IMPORT):
             # No trouble where nothing else is wanted, so a script that reads JSON is not told.
-            both = " and getLatestImportOperations" if may(user, VIEW_LATEST) else ""
+            both = " and getLatestImportOperations" if has_perm(user, VIEW_LATEST) else ""
             notes.append(
                 f"It opens the REST API{both}. For Rocket.Chat's other endpoints the user would "
                 f"need {RUN_IMPORT}."

@@ -10,16 +10,16 @@ from django.core.management import BaseCommand, CommandError
 from django.utils import timezone
 
 from importmonitor import conf
+from importmonitor.conf.options import MAX_DAYS
 from importmonitor.management.arguments import MISUSED
-from importmonitor.options import MOST_DAYS
-from importmonitor.retention import prune_operations, prune_samples
+from importmonitor.sync.prune import prune_operations, prune_samples
 
 
 def days(text: str) -> int:
     """Read a number of days, with or without a "d"; raises ArgumentTypeError."""
     found = re.fullmatch(r"([0-9]{1,5})d?", text)
-    if found is None or not 1 <= int(found[1]) <= MOST_DAYS:
-        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MOST_DAYS}")
+    if found is None or not 1 <= int(found[1]) <= MAX_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS}")
     return int(found[1])
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from importmonitor import conf
 from importmonitor.alerts import outbox
-from importmonitor.alerts.messages import test_notice
+from importmonitor.alerts.messages import draft_test_alert
 from importmonitor.management.arguments import FAILED, MISUSED
 from importmonitor.models import Alert
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
             )
         now = timezone.now()
         workspace = next(iter(config.workspaces), "importmonitor")
-        notice = test_notice(workspace, at=now, key=f"test:{uuid.uuid4()}")
+        notice = draft_test_alert(workspace, at=now, key=f"test:{uuid.uuid4()}")
         outbox.write([notice], now, [configured[name] for name in names])
         alerts = Alert.objects.filter(key=notice.key).order_by("pk")
         ends_at = time.monotonic() + PATIENCE

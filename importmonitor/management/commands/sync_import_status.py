@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 from django.core.management import BaseCommand, CommandError
 from django.db import close_old_connections
 
-from importmonitor.management.arguments import FAILED, MISUSED, add_workspace_argument, chosen
-from importmonitor.management.reports import Lines, in_trouble, json_line, text_line
-from importmonitor.outcomes import is_active
-from importmonitor.sync import SyncResult, Trouble, database_errors, sync_workspace
-from importmonitor.workspaces import Workspace
+from importmonitor.management.arguments import (
+    FAILED,
+    MISUSED,
+    add_workspace_argument,
+    select_workspaces,
+)
+from importmonitor.management.output import ResultWriter, json_line, text_line
+from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.sync.poll import PollFailure, SyncResult, database_errors, sync_workspace
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
@@ -104,31 +108,31 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        refuse_what_does_not_go_together(options)
-        workspaces = chosen(options["workspace"])
-        lines = Lines(
+        validate_options(options)
+        workspaces = select_workspaces(options["workspace"])
+        writer = ResultWriter(
             self.stdout,
             self.stderr,
             json_line if options["format"] == "json" else text_line,
             quiet=options["verbosity"] == 0,
         )
         if options["watch"]:
-            told = watch_workspaces(options, workspaces, lines)
+            told = watch_workspaces(options, workspaces, writer)
         elif len(workspaces) == 1:
             # Without threads and what they need: this is what cron runs every minute.
-            told = poll_one(workspaces[0], lines, dry_run=options["dry_run"])
+            told = poll_one(workspaces[0], writer, dry_run=options["dry_run"])
         else:
-            told = poll_all(workspaces, lines, dry_run=options["dry_run"])
+            told = poll_all(workspaces, writer, dry_run=options["dry_run"])
         if not all(result is not None and result.ok for result in told.values()):
             sys.exit(FAILED)
         if options["fail_on_import_error"] and any(
-            result is not None and result.operation is not None and in_trouble(result.operation)
+            result is not None and result.operation is not None and result.operation.needs_attention
             for result in told.values()
         ):
             sys.exit(IMPORT_FAILED)
 
 
-def refuse_what_does_not_go_together(options: dict[str, Any]) -> None:
+def validate_options(options: dict[str, Any]) -> None:
     """Raise CommandError for options that only mean something with others, or without them."""
     if options["watch"]:
         if options["dry_run"]:
@@ -145,47 +149,48 @@ def refuse_what_does_not_go_together(options: dict[str, Any]) -> None:
             raise CommandError(f"{option} is for --watch: add that.", returncode=MISUSED)
 
 
-def poll_one(workspace: Workspace, lines: Lines, *, dry_run: bool) -> Told:
+def poll_one(workspace: WorkspaceConfig, writer: ResultWriter, *, dry_run: bool) -> Told:
     """Poll one workspace; return how it went by its alias, None if that was no result."""
-    outcome: SyncResult | Trouble
+    outcome: SyncResult | PollFailure
     try:
         outcome = sync_workspace(workspace, dry_run=dry_run)
     except database_errors() as error:
-        outcome = Trouble(workspace.alias, error)
-    return {workspace.alias: lines.tell(outcome)}
+        outcome = PollFailure(workspace.alias, error)
+    return {workspace.alias: writer.write(outcome)}
 
 
-def poll_all(workspaces: Sequence[Workspace], lines: Lines, *, dry_run: bool) -> Told:
+def poll_all(workspaces: Sequence[WorkspaceConfig], writer: ResultWriter, *, dry_run: bool) -> Told:
     """Poll workspaces side by side; return how each went, None for what was no result."""
-    from importmonitor.watching import Pool, poll_once
+    from importmonitor.sync.pool import Pool, poll_once
 
-    def poll(workspace: Workspace, client: "Client") -> SyncResult:
+    def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
         return sync_workspace(workspace, client=client, dry_run=dry_run)
 
     with closing(poll_once(workspaces, Pool(poll))) as outcomes:
-        return {outcome.workspace: lines.tell(outcome) for outcome in outcomes}
+        return {outcome.workspace: writer.write(outcome) for outcome in outcomes}
 
 
 def watch_workspaces(
-    options: dict[str, Any], workspaces: Sequence[Workspace], lines: Lines
+    options: dict[str, Any], workspaces: Sequence[WorkspaceConfig], writer: ResultWriter
 ) -> Told:
     """Poll until Ctrl-C or SIGTERM, or until nothing is active; return how each went last."""
-    from importmonitor.management.live import display
-    from importmonitor.watching import Pool, watch
+    from importmonitor.management.progress import display
+    from importmonitor.sync.pool import Pool
+    from importmonitor.sync.watch import watch
 
     wanted = list(workspaces)
 
-    def read() -> Sequence[Workspace]:
+    def read() -> Sequence[WorkspaceConfig]:
         # A mistake made in the settings meanwhile is no reason to stop looking.
         try:
-            wanted[:] = chosen(options["workspace"])
+            wanted[:] = select_workspaces(options["workspace"])
         except CommandError as error:
             logger.warning("%s", error)
         # A host may keep its workspaces in the database.
         close_old_connections()
         return wanted
 
-    def poll(workspace: Workspace, client: "Client") -> SyncResult:
+    def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
         return sync_workspace(workspace, client=client)
 
     told: Told = {}
@@ -196,7 +201,7 @@ def watch_workspaces(
         idle_interval=options["idle_interval"] or IDLE_INTERVAL,
     )
     try:
-        with closing(outcomes), display(lines, [each.alias for each in wanted]) as tell:
+        with closing(outcomes), display(writer, [each.alias for each in wanted]) as tell:
             for outcome in outcomes:
                 told[outcome.workspace] = tell(outcome)
                 each = [told.get(workspace.alias) for workspace in wanted]
@@ -214,4 +219,4 @@ def is_finished(result: SyncResult | None) -> bool:
     """Tell whether a look has shown that no import is active."""
     if result is None or not result.ok or result.skipped is not None:
         return False
-    return result.operation is None or not is_active(result.operation)
+    return result.operation is None or not result.operation.is_active

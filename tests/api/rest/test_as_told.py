@@ -18,9 +18,9 @@ from tests.api.helpers import (
     sync_refused,
     workspace_at,
 )
-from tests.api.odd import ODD
 from tests.api.rest.asking import Asking, five
 from tests.api.rest.document import Judge, operations, read
+from tests.malformed_documents import ODD
 
 DONE = {**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T11:40:00.000Z"}
 

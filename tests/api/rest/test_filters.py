@@ -9,7 +9,6 @@ import pytest
 from django.db import connection
 from django.utils.dateparse import parse_datetime
 
-from importmonitor import outcomes
 from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.states import ImportState
 from tests.admin.helpers import make_row
@@ -63,7 +62,7 @@ def compared(text: str) -> str:
 
 
 def outcome(row: ImportOperation, value: str) -> bool:
-    return row.finished_at is None if value == "open" else outcomes.outcome(row) == value
+    return row.finished_at is None if value == "open" else row.outcome == value
 
 
 def after(name: str) -> Callable[[ImportOperation, str], bool]:
@@ -126,7 +125,7 @@ def test_all_of_them_have_to_hold(asking: Asking, rows: list[ImportOperation]) -
     wanted = {
         row.pk
         for row in rows
-        if row.workspace == "acme" and outcomes.outcome(row) == Outcome.DONE_WITH_ERRORS
+        if row.workspace == "acme" and row.outcome == Outcome.DONE_WITH_ERRORS
     }
     assert found == wanted != set()
     assert asking.rows(OPERATIONS, asked | {"has_errors": "false"}) == []

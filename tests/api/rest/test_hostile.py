@@ -8,8 +8,8 @@ import time_machine
 
 from importmonitor.models import ImportOperation
 from tests.api.helpers import NOON, RUNNING, poll, sync
-from tests.api.odd import ODD, SCRIPT, told
 from tests.api.rest.asking import OPERATIONS, WORKSPACES, Asking, detail, five
+from tests.malformed_documents import ODD, SCRIPT, told
 
 
 def no_constant(name: str) -> NoReturn:

@@ -201,6 +201,6 @@ def test_what_goes_wrong_here_is_no_problem_of_the_caller(
     def broken(*_args: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("importmonitor.health.looks", broken)
+    monkeypatch.setattr("importmonitor.models.health.sync_health", broken)
     with pytest.raises(ZeroDivisionError):
         asking.get(OPERATIONS)

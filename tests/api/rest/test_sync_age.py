@@ -69,7 +69,7 @@ def test_workspaces(asking: Asking) -> None:
             "outcome": None,
             "message": "",
             "since": None,
-            "looked_at": None,
+            "synced_at": None,
             "polls": 0,
             "operation": None,
         }
@@ -92,7 +92,7 @@ def test_workspaces(asking: Asking) -> None:
         "sync": {"state": "failing", "synced_at": "2026-03-25T12:00:00Z", "age_seconds": 180},
         "outcome": "Unauthenticated",
         "since": "2026-03-25T12:01:00Z",
-        "looked_at": "2026-03-25T12:02:00Z",
+        "synced_at": "2026-03-25T12:02:00Z",
         "polls": 2,
         "operation": operation,
     }
@@ -102,7 +102,7 @@ def test_workspaces(asking: Asking) -> None:
         "outcome": "empty",
         "message": "",
         "since": "2026-03-25T12:00:00Z",
-        "looked_at": "2026-03-25T12:01:00Z",
+        "synced_at": "2026-03-25T12:01:00Z",
         "polls": 2,
         "operation": None,
     }

@@ -1,0 +1,167 @@
+"""The settings that are not about one workspace, and every mistake in them."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from importmonitor.conf.channels import ChannelConfig, read_channel
+from importmonitor.conf.problems import Problems
+from importmonitor.rocketchat.states import ACTIVE_STATES
+
+DURATIONS = {
+    "STALLED_AFTER": timedelta(minutes=15),
+    "WAITING_AFTER": timedelta(hours=1),
+    "UNREACHABLE_AFTER": timedelta(minutes=5),
+}
+DAYS: dict[str, int | None] = {"KEEP_DAYS": None, "KEEP_SAMPLES_DAYS": 90}
+#: A century: longer is a typing error, and soon past what a datetime holds.
+MAX_DAYS = 36_525
+#: How old a cached API response may be, on top of the age of the stored data.
+MAX_REMEMBER_FOR = timedelta(seconds=1)
+KEYS = frozenset({"CHANNELS", "BASE_URL", "REMEMBER_FOR", *DURATIONS, *DAYS})
+
+
+@dataclass(frozen=True)
+class Options:
+    """The settings that are not about one workspace.
+
+    `stalled_after` maps the states in which an import can stall to thresholds; `keep_days` is
+    None to keep everything; `base_url` is this site's address without a trailing slash, or "";
+    `remember_for` is how long a process caches a response of Rocket.Chat's endpoints.
+    """
+
+    channels: Mapping[str, ChannelConfig]
+    stalled_after: Mapping[str, timedelta]
+    waiting_after: timedelta
+    unreachable_after: timedelta
+    keep_days: int | None
+    keep_samples_days: int | None
+    base_url: str
+    remember_for: timedelta
+
+    @property
+    def late_after(self) -> timedelta:
+        """How long after the last poll something is wrong with the polling itself.
+
+        An idle workspace is polled every five minutes, and one poll may be late.
+        """
+        return 2 * self.unreachable_after
+
+
+def read_options(raw: Mapping[Any, Any], problems: Problems) -> Options:
+    """Read these settings and report their mistakes; an invalid one gets its default value."""
+    options = Options(
+        channels=_read_channels(raw.get("CHANNELS", {}), problems),
+        stalled_after=_read_stalled_after(raw, problems),
+        waiting_after=_read_duration(raw, "WAITING_AFTER", problems),
+        unreachable_after=_read_duration(raw, "UNREACHABLE_AFTER", problems),
+        keep_days=_read_days(raw, "KEEP_DAYS", problems),
+        keep_samples_days=_read_days(raw, "KEEP_SAMPLES_DAYS", problems),
+        base_url=_read_base_url(raw.get("BASE_URL", ""), problems),
+        remember_for=_read_remember_for(raw.get("REMEMBER_FOR", MAX_REMEMBER_FOR), problems),
+    )
+    if options.channels and not options.base_url and "BASE_URL" not in raw:
+        problems.warning(
+            "W003",
+            "Alerts cannot link to their import.",
+            "Set IMPORTMONITOR['BASE_URL'] to this site's address, like "
+            "https://imports.example.org (or to '' for alerts without a link); in the "
+            "environment, IMPORTMONITOR_BASE_URL.",
+        )
+    return options
+
+
+def _read_stalled_after(raw: Mapping[Any, Any], problems: Problems) -> dict[str, timedelta]:
+    """Read one threshold for all active states, or one for each of them."""
+    value = raw.get("STALLED_AFTER")
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(ACTIVE_STATES, _read_duration(raw, "STALLED_AFTER", problems))
+    for state, threshold in value.items():
+        if state not in ACTIVE_STATES or not _is_duration(threshold):
+            _report_duration("STALLED_AFTER", value, problems)
+    default = DURATIONS["STALLED_AFTER"]
+    return {
+        state: value[state] if _is_duration(value.get(state)) else default
+        for state in ACTIVE_STATES
+    }
+
+
+def _read_duration(raw: Mapping[Any, Any], key: str, problems: Problems) -> timedelta:
+    value = raw.get(key, DURATIONS[key])
+    if _is_duration(value):
+        assert isinstance(value, timedelta)
+        return value
+    _report_duration(key, value, problems)
+    return DURATIONS[key]
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
+
+
+def _report_duration(key: str, value: object, problems: Problems) -> None:
+    by_state = " (or a dict of them by 'loading' and 'importing')" if key == "STALLED_AFTER" else ""
+    problems.error(
+        "E016",
+        f"IMPORTMONITOR[{key!r}] is {value!r}.",
+        f"Make it a timedelta longer than zero{by_state}; in the environment, "
+        f"IMPORTMONITOR_{key} is a number of seconds.",
+    )
+
+
+def _read_remember_for(value: object, problems: Problems) -> timedelta:
+    if isinstance(value, timedelta) and timedelta(0) <= value <= MAX_REMEMBER_FOR:
+        return value
+    problems.error(
+        "E023",
+        f"IMPORTMONITOR['REMEMBER_FOR'] is {value!r}.",
+        "Make it a timedelta from 0 (no caching) to 1 second; in the environment, "
+        "IMPORTMONITOR_REMEMBER_FOR is a number of seconds.",
+    )
+    return timedelta(0)
+
+
+def _read_days(raw: Mapping[Any, Any], key: str, problems: Problems) -> int | None:
+    value = raw.get(key, DAYS[key])
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_DAYS:
+        return value
+    problems.error(
+        "E018",
+        f"IMPORTMONITOR[{key!r}] is {value!r}.",
+        f"Make it a whole number of days, 1 to {MAX_DAYS}, or None to keep everything.",
+    )
+    return DAYS[key]
+
+
+def _read_channels(value: object, problems: Problems) -> dict[str, ChannelConfig]:
+    if not isinstance(value, Mapping):
+        problems.error(
+            "E019",
+            f"IMPORTMONITOR['CHANNELS'] is a {type(value).__name__}.",
+            "Make it a dict of channels by name, each a dict with a BACKEND.",
+        )
+        return {}
+    channels = [read_channel(name, options, problems) for name, options in value.items()]
+    return {channel.name: channel for channel in channels if channel is not None}
+
+
+def _read_base_url(value: object, problems: Problems) -> str:
+    if value == "":
+        return ""
+    if isinstance(value, str) and value.isprintable() and " " not in value:
+        with suppress(ValueError):
+            parts = urlsplit(value)
+            extra = parts.query or parts.fragment or "@" in parts.netloc or parts.port == 0
+            if parts.scheme in {"http", "https"} and parts.hostname and not extra:
+                return value.rstrip("/")
+    problems.error(
+        "E021",
+        "IMPORTMONITOR['BASE_URL'] cannot be read.",
+        "Give the address at which people reach this site, like https://imports.example.org.",
+    )
+    return ""

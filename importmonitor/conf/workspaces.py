@@ -1,0 +1,147 @@
+"""The settings of one workspace, and every mistake in them."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from importmonitor.conf.problems import Problems
+from importmonitor.rocketchat.config import WorkspaceConfig
+
+KEYS = frozenset({"URL", "USER_ID", "AUTH_TOKEN", "CA_BUNDLE", "TIMEOUT", "DEADLINE", "ALLOW_HTTP"})
+
+ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+ALIAS_MAX_LENGTH = 63
+
+# What an HTTP header carries without quoting, folding or a surprise (RFC 9110, 5.5: VCHAR).
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
+
+
+def read_workspace(alias: object, options: object, problems: Problems) -> WorkspaceConfig | None:
+    """Read one entry of WORKSPACES; report its mistakes and return None if it has any."""
+    if not isinstance(alias, str) or not ALIAS.fullmatch(alias):
+        problems.error(
+            "E004",
+            f"The workspace alias {alias!r} cannot be used.",
+            "Use lower-case letters, digits, '-' and '_', at most 63, with a letter or digit "
+            "first: it becomes part of URLs.",
+        )
+        return None
+    if not isinstance(options, Mapping):
+        problems.error(
+            "E005",
+            f"The workspace {alias!r} is a {type(options).__name__}.",
+            "Make it a dict with URL, USER_ID and AUTH_TOKEN.",
+        )
+        return None
+    known_problems = len(problems)
+    for key in options:
+        if key not in KEYS:
+            problems.error(
+                "E006",
+                f"The workspace {alias!r} has an unknown key {key!r}.",
+                f"Its keys are {', '.join(sorted(KEYS))}.",
+            )
+    allow_http = options.get("ALLOW_HTTP", False)
+    if not isinstance(allow_http, bool):
+        problems.error("E015", _is(alias, "ALLOW_HTTP", allow_http), "Make it True or False.")
+    url = options.get("URL")
+    _check_url(alias, url, problems, allow_http=allow_http is True)
+    _check_credential(alias, "USER_ID", options.get("USER_ID"), "E010", problems)
+    _check_credential(alias, "AUTH_TOKEN", options.get("AUTH_TOKEN"), "E011", problems)
+    ca_bundle = options.get("CA_BUNDLE")
+    if ca_bundle is not None and not (
+        isinstance(ca_bundle, str | Path) and Path(ca_bundle).exists()
+    ):
+        problems.error(
+            "E013",
+            f"{_is(alias, 'CA_BUNDLE', ca_bundle)} No such file can be read.",
+            "Give the path of a file of CA certificates in PEM form, or leave it out.",
+        )
+    seconds = {"TIMEOUT": options.get("TIMEOUT", 10), "DEADLINE": options.get("DEADLINE", 30)}
+    for key, value in seconds.items():
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 3600:
+            problems.error(
+                "E014",
+                _is(alias, key, value),
+                "Make it a number of seconds, more than 0 and at most 3600.",
+            )
+    if len(problems) > known_problems:
+        return None
+    assert isinstance(url, str)
+    return WorkspaceConfig(
+        alias=alias,
+        url=url.rstrip("/"),
+        user_id=options["USER_ID"],
+        auth_token=options["AUTH_TOKEN"],
+        ca_bundle=None if ca_bundle is None else str(ca_bundle),
+        timeout=float(seconds["TIMEOUT"]),
+        deadline=float(seconds["DEADLINE"]),
+        allow_http=allow_http,
+    )
+
+
+def _check_url(alias: str, url: object, problems: Problems, *, allow_http: bool) -> None:
+    example = "Give the address of the workspace, like https://chat.example.org."
+    if not url:
+        problems.error("E007", f"The workspace {alias!r} has no URL.", example)
+        return
+    if not isinstance(url, str) or not re.fullmatch(r"[\x21-\x7e\u00a1-\U0010ffff]+", url):
+        problems.error("E008", f"The URL of the workspace {alias!r} cannot be read.", example)
+        return
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        problems.error("E008", f"The URL of the workspace {alias!r}: {error}.", example)
+        return
+    if parts.username is not None or parts.password is not None:
+        # The value is not repeated: it holds a password.
+        problems.error(
+            "E008",
+            f"The URL of the workspace {alias!r} holds a user name or password.",
+            "Take it out: USER_ID and AUTH_TOKEN authenticate with Rocket.Chat.",
+        )
+    elif parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
+        problems.error("E008", _is(alias, "URL", url), example)
+    elif re.search(r"/api(/v1)?/?$", parts.path):
+        problems.error("E008", _is(alias, "URL", url), "Leave /api/v1 out: it is added to the URL.")
+    elif parts.scheme == "http" and not (allow_http or _is_loopback(host)):
+        problems.error(
+            "E009",
+            f"{_is(alias, 'URL', url)} The token would cross the network in the clear.",
+            "Use https://, or set ALLOW_HTTP to True if the network is your own.",
+        )
+
+
+def _check_credential(
+    alias: str, key: str, value: object, missing_id: str, problems: Problems
+) -> None:
+    # No message repeats the value: it may be the token, or be mistaken for it.
+    if not value:
+        problems.error(
+            missing_id,
+            f"The workspace {alias!r} has no {key}.",
+            "Make a personal access token in Rocket.Chat (Account > Personal Access Tokens), "
+            "which shows both.",
+        )
+    elif not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+        problems.error(
+            "E012",
+            f"The {key} of the workspace {alias!r} holds what an HTTP header cannot.",
+            "Copy it again, without quotes, spaces or line breaks.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is(alias: str, key: str, value: object) -> str:
+    return f"The {key} of the workspace {alias!r} is {value!r}."

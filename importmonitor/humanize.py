@@ -1,0 +1,25 @@
+"""Numbers and durations as people write them."""
+
+from datetime import timedelta
+
+from django.utils import formats
+from django.utils.translation import gettext as _
+
+
+def format_number(value: float, digits: int = 0) -> str:
+    """Return a number with `digits` decimals, grouped as in the active language."""
+    # Rounded first: Django cuts off the decimals that it does not show.
+    return formats.number_format(round(value, digits or None), digits, force_grouping=True)
+
+
+def format_duration(duration: timedelta) -> str:
+    """Return a duration as people write it: 45 s, 12 min, 3 h 20 min, 2 d 4 h."""
+    seconds = int(duration.total_seconds())
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if seconds < 60:
+        return _("%(seconds)d s") % {"seconds": seconds}
+    if minutes < 60:
+        return _("%(minutes)d min") % {"minutes": minutes}
+    if hours < 24:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}
+    return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours % 24}

@@ -1,0 +1,102 @@
+"""Queries that run so often that compiling their SQL would be most of the work."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, models
+from django.db.models.expressions import Expression
+from django.db.models.sql import UpdateQuery
+
+
+class Param(Expression):
+    """A placeholder in a compiled query for a value that is given at each execution."""
+
+    def __init__(self, name: str, field: "models.Field[Any, Any]") -> None:
+        """`field` is of the type of the column that the value is compared with, or stored in."""
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        # `_Compiled.bind` replaces it by the value.
+        return "%s", [self]
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    sql: str
+    params: tuple[Any, ...]
+    #: The functions that convert the database's values, by position, with their expression.
+    converters: Mapping[int, tuple[list[Callable[..., Any]], Any]]
+
+    def bind(self, values: Mapping[str, Any], connection: Any) -> list[Any]:
+        return [
+            param.output_field.get_db_prep_value(values[param.name], connection)
+            if isinstance(param, Param)
+            else param
+            for param in self.params
+        ]
+
+
+class CompiledQuery:
+    """A query whose SQL is compiled once for each database.
+
+    Compiling it takes Django several times as long as the database takes to run it
+    (`python -m benchmarks.endpoint`, `python -m benchmarks.polls`).
+    """
+
+    def __init__(self, make: Callable[[], "models.QuerySet[Any, Any]"], **update: Any) -> None:
+        """`make` returns the query: a `values_list`, or the rows of an `update` of these fields.
+
+        Its variable parts are Params. It is called at the first use, when all models are loaded.
+        """
+        self._make = make
+        self._update = update
+        self._compiled: dict[str, _Compiled] = {}
+
+    def rows(self, using: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Return all rows for these values of the Params."""
+        compiled, connection = self._compiled_for(using), connections[using]
+        with connection.cursor() as cursor:
+            cursor.execute(compiled.sql, compiled.bind(values, connection))
+            rows = cursor.fetchall()
+        return [_convert(compiled, row, connection) for row in rows]
+
+    def first(self, using: str, **values: Any) -> tuple[Any, ...] | None:
+        """Return the first row, or None."""
+        return next(iter(self.rows(using, **values)), None)
+
+    def update(self, using: str, **values: Any) -> int:
+        """Update the rows; return how many."""
+        compiled, connection = self._compiled_for(using), connections[using]
+        with connection.cursor() as cursor:
+            cursor.execute(compiled.sql, compiled.bind(values, connection))
+            return int(cursor.rowcount)
+
+    def _compiled_for(self, using: str) -> _Compiled:
+        return self._compiled.get(using) or self._compiled.setdefault(using, self._compile(using))
+
+    def _compile(self, using: str) -> _Compiled:
+        query = self._make().query
+        if self._update:
+            update: Any = query.chain(UpdateQuery)
+            update.add_update_values(self._update)
+            sql, params = update.get_compiler(using).as_sql()
+            return _Compiled(sql, tuple(params), {})
+        compiler = query.get_compiler(using)
+        sql, params = compiler.as_sql()
+        converters = compiler.get_converters([expression for expression, *_ in compiler.select])
+        return _Compiled(sql, tuple(params), converters)
+
+
+def _convert(compiled: _Compiled, row: Iterable[Any], connection: Any) -> tuple[Any, ...]:
+    values = list(row)
+    for position, (converters, expression) in compiled.converters.items():
+        for convert in converters:
+            values[position] = convert(values[position], expression, connection)
+    return tuple(values)
+
+
+def columns(model: type[models.Model]) -> list[str]:
+    """Return the names of a model's columns, in the order that `from_db` wants."""
+    return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001 - Django documents it

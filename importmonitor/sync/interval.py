@@ -1,0 +1,89 @@
+"""The time until a workspace's next poll: short, and within Rocket.Chat's rate limit."""
+
+import math
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from importmonitor.rocketchat.exceptions import RateLimited, RocketChatError
+from importmonitor.rocketchat.rate_limit import WINDOW, RateLimit
+
+#: The back-off in seconds: after the first failure, doubled with each further one, up to the max.
+INITIAL_BACKOFF = 30.0
+MAX_BACKOFF = 600.0
+
+# How long the calls of other clients are remembered, in seconds.
+_MEMORY = 3600.0
+# Where in a window its only call is made: late enough to see how many calls others make in it.
+_OFFSET = 30.0
+# A shorter part of a window says nothing about the whole, in seconds.
+_MIN_OBSERVED = 20.0
+# The part of the limit that is left to clients that have made no call yet.
+_RESERVE = 0.2
+
+
+@dataclass
+class PollInterval:
+    """Computes the time until the next poll; times are in seconds of one monotonic clock."""
+
+    interval: float
+    idle_interval: float
+    failures: int = 0
+    #: When other clients were observed to make how many calls per window.
+    observed: deque[tuple[float, float]] = field(default_factory=deque)
+    #: Our own calls in the present window, and when that ends.
+    own_calls: int = 0
+    window_ends: float = -math.inf
+
+    def after_failure(self, error: RocketChatError | None, now: datetime) -> float:
+        """Return the seconds to wait after a failed poll: exponential back-off with jitter."""
+        self.failures += 1
+        backoff: float = min(INITIAL_BACKOFF * 2 ** min(self.failures - 1, 10), MAX_BACKOFF)
+        backoff *= random.uniform(0.8, 1.2)
+        if isinstance(error, RateLimited):
+            # As soon as Rocket.Chat allows it, but not together with all other clients.
+            left = (error.until - now).total_seconds()
+            return max(left, 0.0) + random.uniform(0.5, 5.0)
+        return min(backoff, MAX_BACKOFF)
+
+    def after_success(self, *, active: bool, rate_limit: RateLimit | None, at: float) -> float:
+        """Return the seconds to wait after a successful poll that was answered at this time."""
+        self.failures = 0
+        wanted = self.interval if active else self.idle_interval
+        if rate_limit is None:
+            return wanted
+        others = self._count(rate_limit, at)
+        if wanted >= rate_limit.resets_in:
+            return wanted
+        # A further call in this window: only if it leaves enough for all other clients.
+        expected = max(0.0, self._others_per_window(rate_limit, at) - others)
+        if rate_limit.remaining - 1 >= expected:
+            return wanted
+        return rate_limit.resets_in + (min(_OFFSET, wanted) if self.observed else _OFFSET)
+
+    def _count(self, rate_limit: RateLimit, at: float) -> int:
+        """Count this call, and return how many calls others have made in its window."""
+        ends, passed = at + rate_limit.resets_in, WINDOW - rate_limit.resets_in
+        # Since when the number of calls is known: the beginning of the window, or the end of the
+        # one before, if there cannot have been another in between.
+        since = at - passed
+        if abs(ends - self.window_ends) > WINDOW / 10:
+            if since - self.window_ends < WINDOW:
+                since = min(since, self.window_ends)
+            self.own_calls = 0
+        self.window_ends = ends
+        self.own_calls += 1
+        others = max(0, rate_limit.limit - rate_limit.remaining - self.own_calls)
+        if at - since >= _MIN_OBSERVED:
+            self.observed.append((at, others * WINDOW / (at - since)))
+        while self.observed and self.observed[0][0] < at - _MEMORY:
+            self.observed.popleft()
+        return others
+
+    def _others_per_window(self, rate_limit: RateLimit, at: float) -> float:
+        """Return how many calls per window to leave to others: the most that they have made."""
+        if not self.observed:
+            # Nothing is known of them yet: all but one.
+            return rate_limit.limit - 1
+        return max(rate_limit.limit * _RESERVE, *(calls for _, calls in self.observed))

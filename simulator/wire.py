@@ -1,0 +1,227 @@
+"""How Rocket.Chat answers over HTTP, from 5.x to 8.x."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from simulator.kinds import FINISHED, USER_SELECTION, coarse_state
+from simulator.workspace import (
+    BYPASS_RATE_LIMIT,
+    RUN_IMPORT,
+    VIEW_IMPORT_OPERATIONS,
+    User,
+    Workspace,
+)
+
+PREFIX = "/api/v1/"
+
+_LOGGED_OUT = "You must be logged in to do this."
+_FORBIDDEN = "User does not have the permissions required for this action [error-unauthorized]"
+_TOO_MANY = (
+    "Error, too many requests. Please slow down. You must wait {} seconds before trying this "
+    "endpoint again. [error-too-many-requests]"
+)
+_PAGE = (
+    "<!DOCTYPE html>\n<html>\n<head><title>{title}</title></head>\n"
+    "<body><h1>{title}</h1></body>\n</html>\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, less the headers that depend on the connection."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+def answer(
+    workspace: Workspace,
+    method: str,
+    path: str,
+    query: str = "",
+    headers: Mapping[str, str] | None = None,
+    client_ip: str = "127.0.0.1",
+) -> Answer:
+    """Answer one request as the workspace's Rocket.Chat would.
+
+    Args:
+        workspace: who is asked.
+        method: `GET`, or something else.
+        path: from the workspace's root on, beginning with a slash.
+        query: what follows the question mark, undecoded.
+        headers: the request's, in any case.
+        client_ip: what the rate limit goes by.
+    """
+    given = {name.lower(): value for name, value in (headers or {}).items()}
+    answered = _answer(workspace, method, path, query, given, client_ip)
+    workspace.count_request(path, answered.status)
+    return answered
+
+
+def _answer(
+    workspace: Workspace,
+    method: str,
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    client_ip: str,
+) -> Answer:
+    if workspace.outage is not None:
+        return _page(workspace.outage, "The server is temporarily unavailable")
+    if not path.startswith("/api/"):
+        # Every other path is Rocket.Chat's own web page, which finds its way in the browser.
+        return _page(200, "Rocket.Chat")
+    if path == "/api/info" and method == "GET":
+        return _json(200, {"version": workspace.version, "success": True})
+    endpoint = _ENDPOINTS.get(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else None
+    if endpoint is None or workspace.era < endpoint.since or method != "GET":
+        return _not_found(workspace, wrong_method=method != "GET")
+    user = _user(workspace, headers)
+    limits: Mapping[str, str] = {}
+    if workspace.limiter is not None and not _may(user, BYPASS_RATE_LIMIT):
+        verdict = workspace.limiter.take(client_ip, path)
+        limits = verdict.headers
+        if not verdict.allowed:
+            return _json(429, _failure(_TOO_MANY.format(verdict.wait)), limits)
+    refused = _refusal(workspace, endpoint, user, query)
+    status, body = refused if refused is not None else endpoint.body(workspace)
+    return _json(status, body, limits)
+
+
+def _refusal(
+    workspace: Workspace, endpoint: "_Endpoint", user: User | None, query: str
+) -> tuple[int, Any] | None:
+    """What is wrong with the request, in the order in which Rocket.Chat looks."""
+    era = workspace.era
+    if user is None:
+        logged_out = {"status": "error", "message": _LOGGED_OUT}
+        return 401, ({**_failure(_LOGGED_OUT), **logged_out} if era >= 7 else logged_out)
+    if endpoint.strict and parse_qsl(query, keep_blank_values=True):
+        kind = "error-invalid-params" if era >= 8 else "invalid-params"
+        error = "must NOT have additional properties"
+        return 400, {"success": False, "errorType": kind, "error": error}
+    if not _may(user, endpoint.permission):
+        if era >= 6:
+            return 403, _failure(_FORBIDDEN)
+        return 400, _failure("[not_authorized]", errorType="not_authorized")
+    if user.two_factor:
+        return 400, _failure(
+            "TOTP Required [totp-required]", errorType="totp-required", details={"method": "totp"}
+        )
+    return None
+
+
+def _user(workspace: Workspace, headers: Mapping[str, str]) -> User | None:
+    user = workspace.users.get(headers.get("x-user-id", ""))
+    if user is None or headers.get("x-auth-token") != user.token:
+        return None
+    return user
+
+
+def _may(user: User | None, permission: str) -> bool:
+    return user is not None and permission in user.permissions
+
+
+def _current(workspace: Workspace) -> tuple[int, Any]:
+    operation = workspace.current()
+    # The key is absent, and never null, when nothing was ever imported.
+    found = {} if operation is None else {"operation": operation}
+    return 200, {**found, "success": True}
+
+
+def _latest(workspace: Workspace) -> tuple[int, Any]:
+    return 200, workspace.latest()
+
+
+def _progress(workspace: Workspace) -> tuple[int, Any]:
+    operation = workspace.current()
+    if operation is None:
+        return _operation_not_found()
+    count = operation.get("count")
+    counters = count if isinstance(count, dict) else {}
+    return 200, {
+        "key": operation.get("importerKey"),
+        "name": operation.get("type"),
+        "step": operation.get("status"),
+        "count": {key: counters.get(key, 0) for key in ("completed", "total", "error")},
+        "success": True,
+    }
+
+
+def _status(workspace: Workspace) -> tuple[int, Any]:
+    operation = workspace.current()
+    if operation is None:
+        return 200, {"state": "none", "success": True}
+    state = coarse_state(operation.get("status"), operation.get("valid"))
+    # JavaScript leaves out what is undefined, as the state of a step that it does not know.
+    known = {} if state is None else {"state": state}
+    return 200, {**known, "operation": operation, "success": True}
+
+
+def _file_data(workspace: Workspace) -> tuple[int, Any]:
+    """The GET that writes: whoever calls it opens the prepare page."""
+    operation = workspace.current()
+    if operation is None:
+        return _operation_not_found()
+    if operation.get("status") in FINISHED:
+        workspace.prepare(operation["_id"])
+    elif operation.get("status") != USER_SELECTION:
+        return 200, {"waiting": True, "success": True}
+    return 200, {
+        "name": operation.get("type"),
+        "users": [],
+        "channels": [],
+        "message_count": 0,
+        "success": True,
+    }
+
+
+def _operation_not_found() -> tuple[int, Any]:
+    kind = "error-operation-not-found"
+    return 400, _failure(f"Import Operation Not Found [{kind}]", errorType=kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    body: Callable[[Workspace], tuple[int, Any]]
+    permission: str = RUN_IMPORT
+    strict: bool = True
+    since: int = 3
+
+
+_ENDPOINTS: Mapping[str, _Endpoint] = {
+    "getCurrentImportOperation": _Endpoint(_current),
+    "getLatestImportOperations": _Endpoint(_latest, VIEW_IMPORT_OPERATIONS),
+    "getImportProgress": _Endpoint(_progress),
+    "getImportFileData": _Endpoint(_file_data),
+    "import.status": _Endpoint(_status, strict=False, since=6),
+}
+
+
+def _failure(error: str, **more: object) -> dict[str, object]:
+    return {"success": False, "error": error, **more}
+
+
+def _not_found(workspace: Workspace, wrong_method: bool) -> Answer:
+    if workspace.era >= 8:
+        return Answer(404, {"Content-Type": "text/plain;charset=UTF-8"}, b"404 Not Found")
+    return _page(405, "Method Not Allowed") if wrong_method else _page(404, "Not Found")
+
+
+def _page(status: int, title: str) -> Answer:
+    body = _PAGE.format(title=title).encode()
+    return Answer(status, {"Content-Type": "text/html; charset=utf-8"}, body)
+
+
+def _json(status: int, body: object, limits: Mapping[str, str] | None = None) -> Answer:
+    # As JavaScript does it: no spaces, UTF-8, and lone surrogates, which UTF-8 lacks, escaped.
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    text = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    # The content type has no charset: Rocket.Chat sends none with what its API answers.
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **(limits or {})}
+    return Answer(status, headers, text.encode())

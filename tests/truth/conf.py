@@ -1,0 +1,41 @@
+"""What the workspaces are watched with."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+STALLED_AFTER = timedelta(minutes=15)
+WAITING_AFTER = timedelta(hours=1)
+UNREACHABLE_AFTER = timedelta(minutes=5)
+DEADLINE = 30.0
+
+
+class Silent:
+    """A channel that gets everything and says nothing."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        pass
+
+    def send(self, message: object) -> None:
+        pass
+
+
+def configuration(workspaces: int) -> dict[str, Any]:
+    """Return `IMPORTMONITOR` for so many workspaces."""
+    credentials = {"USER_ID": "nobody", "AUTH_TOKEN": "nothing", "DEADLINE": DEADLINE}
+    return {
+        "WORKSPACES": {
+            alias(number): {"URL": "http://127.0.0.1:9", **credentials}
+            for number in range(workspaces)
+        },
+        "CHANNELS": {"all": {"BACKEND": "tests.truth.conf.Silent"}},
+        "BASE_URL": "",
+        "STALLED_AFTER": STALLED_AFTER,
+        "WAITING_AFTER": WAITING_AFTER,
+        "UNREACHABLE_AFTER": UNREACHABLE_AFTER,
+    }
+
+
+def alias(number: int) -> str:
+    """Name a workspace."""
+    return f"year-{number:02}"
