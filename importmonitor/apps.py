@@ -5,10 +5,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ImportMonitorConfig(AppConfig):
-    """importmonitor, with models of its own key type in whatever project it is installed."""
-
     name = "importmonitor"
     verbose_name = _("Import monitor")
+    # Independent of the project's DEFAULT_AUTO_FIELD, so that no migration is missing.
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

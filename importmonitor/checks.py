@@ -1,4 +1,4 @@
-"""System checks: every mistake in the settings, with an id and a hint, before anything runs."""
+"""System checks: every mistake in the settings, with an id and a hint."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +33,7 @@ def check_settings(
 def check_channels(
     *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Show which channels cannot be made of their options."""
+    """Report every channel whose backend cannot be made of its options."""
     from importmonitor.alerts.channels import Misconfigured, backend
 
     errors: list[checks.CheckMessage] = []
@@ -44,8 +44,8 @@ def check_channels(
             errors.append(
                 checks.Error(
                     f"The channel {channel.name!r} cannot be used: {error}",
-                    hint="Mend IMPORTMONITOR['CHANNELS'], and see with "
-                    "`manage.py send_test_alert` whether messages arrive.",
+                    hint="Correct IMPORTMONITOR['CHANNELS'], then test the channel with "
+                    "`manage.py send_test_alert`.",
                     id="importmonitor.E020",
                 )
             )
@@ -55,31 +55,31 @@ def check_channels(
 def check_permissions(
     *, app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Show which of the app's permissions a migrated database lacks (with `check --database`).
+    """Report which of the app's permissions a migrated database lacks (with `check --database`).
 
-    Silent where migrations have yet to run: `migrate` itself begins with these checks, and what
-    would keep it from running must not be what it mends.
+    No error while there are unapplied migrations: `migrate` itself runs these checks first, and
+    an error would keep it from creating the permissions.
     """
     from django.contrib.auth.models import Permission
 
-    missing: list[checks.CheckMessage] = []
+    errors: list[checks.CheckMessage] = []
     for alias in databases or []:
         if not _is_migrated(alias):
             continue
-        found = set(
+        existing = set(
             Permission.objects.using(alias)
             .filter(content_type__app_label="importmonitor", codename__in=PERMISSIONS)
             .values_list("codename", flat=True)
         )
-        if lacking := [name for name in PERMISSIONS if name not in found]:
-            missing.append(
+        if missing := [name for name in PERMISSIONS if name not in existing]:
+            errors.append(
                 checks.Error(
-                    f"The database {alias!r} lacks the permissions {', '.join(lacking)}.",
-                    hint="Run `manage.py migrate`: it makes permissions when migrations have run.",
+                    f"The database {alias!r} lacks the permissions {', '.join(missing)}.",
+                    hint="Run `manage.py migrate`: it creates permissions after the migrations.",
                     id="importmonitor.E017",
                 )
             )
-    return missing
+    return errors
 
 
 def _is_migrated(alias: str) -> bool:

@@ -1,7 +1,7 @@
-"""The history as a file: CSV for spreadsheets, JSON for programs. Pure functions, no queries.
+"""Operations as CSV for spreadsheets and as JSON for programs. Pure functions, no queries.
 
-Both hold what the REST face tells of an operation, under the same names, less `sync` (which tells
-of the workspace) and the payload. Neither ever holds more than one row.
+Both have the fields of an operation in the REST API under the same names, without `sync` (which
+describes the workspace) and the payload. Both are generated row by row.
 """
 
 import csv
@@ -51,90 +51,93 @@ KEYS = (
     "unreadable",
     "note",
 )
-#: The columns of CSV: the same, with a column for each counter.
+#: The columns of CSV: the keys, with a column for each counter.
 COLUMNS = tuple(column for key in KEYS for column in (COUNTS if key == _COUNTERS else (key,)))
 
-# A spreadsheet takes a cell for a formula that begins with one of these, full-width forms
+# A spreadsheet reads a cell as a formula if it begins with one of these, full-width forms
 # included: https://owasp.org/www-community/attacks/CSV_Injection and, with NUL, ASVS 5.0 1.2.10.
 _FORMULA = "=+\\-@＝＋－＠"
-# What a cell must not begin with either: a program that drops it finds what stands behind.
+# A cell must not begin with these either: a program may drop them and read what follows.
 _DROPPED = "\t\r\n\0"
-# Where a spreadsheet may begin a cell in the middle of a text. Excel takes a semicolon for the
-# separator wherever the comma is the decimal one, quoted or not; LibreOffice takes tabs as well.
+# A spreadsheet may start a new cell after these, in the middle of a text. Excel separates at
+# semicolons, even quoted ones, where the comma is the decimal separator; LibreOffice also at tabs.
 _SEPARATORS = f";{_DROPPED}"
-# What can stand before a formula and not be seen or be taken away: quotes, blanks, control
-# characters and those of no width.
-_UNSEEN = "\"'\x01-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f"
-_UNSEEN += "\u205f-\u206f\u3000\ufeff"
-_CELL_TO_BE = re.compile(
-    rf"\A(?=[{_UNSEEN}]*+[{_FORMULA}{_DROPPED}])|(?<=[{_SEPARATORS}])(?=[{_UNSEEN}]*+[{_FORMULA}])"
+# Characters before a formula that a program may strip: quotes, blanks, control characters and
+# characters of no width.
+_HIDDEN = "\"'\x01-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f"
+_HIDDEN += "\u205f-\u206f\u3000\ufeff"
+_FORMULA_START = re.compile(
+    rf"\A(?=[{_HIDDEN}]*+[{_FORMULA}{_DROPPED}])|(?<=[{_SEPARATORS}])(?=[{_HIDDEN}]*+[{_FORMULA}])"
 )
 
 
 def formula_safe(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula, or for a cell and a formula.
+    """Return a text in which no spreadsheet finds a formula, wherever it splits cells.
 
-    An apostrophe comes before what would be one, as OWASP advises, and everything else stays.
+    Each possible formula gets an apostrophe before it, as OWASP advises; nothing else changes.
     """
-    return _CELL_TO_BE.sub("'", text)
+    return _FORMULA_START.sub("'", text)
 
 
-def record(operation: ImportOperation, now: datetime) -> dict[str, Any]:
-    """Return what is told of an operation at a time, by KEYS, in values that JSON has."""
+def to_dict(operation: ImportOperation, now: datetime) -> dict[str, Any]:
+    """Return an operation at a time as a dict with KEYS, of JSON values."""
     outcome = operation.present_outcome
-    left = operation.time_left(now)
-    ours = {
+    time_left = operation.time_left(now)
+    derived = {
         "outcome": outcome.value if outcome else None,
         "stalled": operation.is_stalled,
         "file_name": operation.file_name,
         _COUNTERS: operation.counters,
         "percent": operation.percent,
-        "seconds_left": None if left is None else round(left.total_seconds()),
+        "seconds_left": None if time_left is None else round(time_left.total_seconds()),
         "duration_seconds": round(operation.duration(now).total_seconds()),
     }
-    return {key: ours[key] if key in ours else _in_utc(getattr(operation, key)) for key in KEYS}
+    return {
+        key: derived[key] if key in derived else _time_as_text(getattr(operation, key))
+        for key in KEYS
+    }
 
 
-def _in_utc(value: Any) -> Any:
-    """Write a time in ISO 8601; return anything else as it is."""
+def _time_as_text(value: Any) -> Any:
+    """Return a time in ISO 8601 and UTC, and any other value unchanged."""
     if not isinstance(value, datetime):
         return value
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class _Line:
-    """A file that gives back what is written to it: of a `csv.writer`, one line."""
+    """A file whose `write` returns the text, so that `csv.writer.writerow` returns the line."""
 
     def write(self, text: str) -> str:
         return text
 
 
 def csv_lines(rows: Iterable[ImportOperation], now: datetime) -> Iterator[str]:
-    """Return the lines of a CSV file (RFC 4180), its header first.
+    """Yield the lines of a CSV file (RFC 4180), its header first.
 
-    It begins with a byte order mark: Excel takes a file without one for its own old code page.
-    All text is in quotes, so that line breaks and separators in it stay text; numbers are not,
-    so that they stay numbers. What is not known is an empty cell.
+    It begins with a byte order mark: without one, Excel reads the file in a legacy code page.
+    Text is quoted, so that line breaks and separators in it stay text; numbers are not, so that
+    they stay numbers. An unknown value is an empty cell.
 
-    If the rows break off with an error, one more line of a single cell says that they did, before
-    the error is raised: a file that merely ended would look complete, and there are servers that
-    end an answer that failed like one that did not (granian under WSGI).
+    If `rows` raises an error, a last line with a single cell says so before the error is raised:
+    a truncated file would look complete, and some servers end a failed response like a complete
+    one (granian under WSGI).
     """
-    broken_off = _("INCOMPLETE: an error broke this export off.")
+    incomplete = _("INCOMPLETE: an error ended this export early.")
     writer = csv.writer(_Line(), quoting=csv.QUOTE_NONNUMERIC)
     yield "\N{BYTE ORDER MARK}" + writer.writerow(COLUMNS)
     try:
         for row in rows:
-            told = record(row, now)
-            told |= told[_COUNTERS]
-            yield writer.writerow([_cell(told[column]) for column in COLUMNS])
+            values = to_dict(row, now)
+            values |= values[_COUNTERS]
+            yield writer.writerow([_cell(values[column]) for column in COLUMNS])
     except Exception:
-        yield writer.writerow([broken_off])
+        yield writer.writerow([incomplete])
         raise
 
 
 def _cell(value: Any) -> str | int | float:
-    """Return what stands for a value in CSV."""
+    """Return a value as it is written to CSV."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -145,12 +148,12 @@ def _cell(value: Any) -> str | int | float:
 
 
 def json_parts(rows: Iterable[ImportOperation], now: datetime) -> Iterator[str]:
-    """Return the parts of a JSON array, each row's object on a line of its own.
+    """Yield the parts of a JSON array with each row's object on a line of its own.
 
-    If the rows break off with an error, the array stays open: nothing reads it as complete.
+    If `rows` raises an error, the array stays open, so that no parser accepts it as complete.
     """
-    before = "[\n"
+    separator = "[\n"
     for row in rows:
-        yield before + json.dumps(record(row, now), ensure_ascii=False, allow_nan=False)
-        before = ",\n"
-    yield "[]\n" if before == "[\n" else "\n]\n"
+        yield separator + json.dumps(to_dict(row, now), ensure_ascii=False, allow_nan=False)
+        separator = ",\n"
+    yield "[]\n" if separator == "[\n" else "\n]\n"

@@ -9,11 +9,11 @@ VIEW = "importmonitor.view_importoperation"
 
 
 def has_perm(user: AbstractBaseUser | AnonymousUser | None, permission: str) -> bool:
-    """Tell whether somebody has a permission; a user model of the host's may know of none."""
+    """Return whether a user has a permission; False for a user model without permissions."""
     has_perm = getattr(user, "has_perm", None)
     return has_perm is not None and bool(has_perm(permission))
 
 
 def can_view_imports(user: AbstractBaseUser | AnonymousUser | None) -> bool:
-    """Tell whether somebody may see imports, by one of the permissions that allow it."""
-    return any(has_perm(user, each) for each in (RUN_IMPORT, VIEW, VIEW_LATEST))
+    """Return whether a user has one of the permissions that let them see imports."""
+    return any(has_perm(user, permission) for permission in (RUN_IMPORT, VIEW, VIEW_LATEST))

@@ -1,7 +1,7 @@
-"""The app's URLs, to be included wherever a host likes.
+"""Rocket.Chat's endpoints; a project can include them under any prefix.
 
-A Rocket.Chat client gets as its base URL the place where this is included, for the workspace
-`default`, or that place and `workspaces/<alias>` for another.
+A Rocket.Chat client's base URL is that prefix for the workspace `default`, and the prefix with
+`workspaces/<alias>` for any other.
 """
 
 from django.urls import include, path
@@ -12,7 +12,7 @@ app_name = "importmonitor"
 urlpatterns = [
     path("api/v1/", include("importmonitor.api.rocketchat.urls"), {"alias": "default"}),
     path("workspaces/<str:alias>/api/v1/", include("importmonitor.api.rocketchat.urls")),
-    # Not Django's redirect to them with a slash.
+    # Without these, Django would redirect to the same path with a slash.
     path("api/v1", responses.not_found),
     path("workspaces/<str:alias>/api/v1", responses.not_found),
 ]

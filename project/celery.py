@@ -1,4 +1,4 @@
-"""The host project's Celery app, for the extra `celery`:
+"""The project's Celery app, for the extra `celery`:
 
 celery -A project.celery worker
 celery -A project.celery beat

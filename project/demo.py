@@ -1,6 +1,6 @@
-"""`make demo`: three months of history, an import under way, the admin and the API to watch it.
+"""`make demo`: three months of history and a running import, in the admin and the API.
 
-Everything is made anew at each start, under `.local/`, and listens on loopback only.
+Every start creates everything anew, under `.local/`. All servers listen on loopback only.
 """
 
 import os
@@ -24,13 +24,15 @@ from simulator.workspace import Workspace
 
 FOLDER = LOCAL / "demo"
 LOGIN = "demo"
-DAYS = 90
-#: How often the demo looks, in its past while nothing happens; how long its imports take (seconds).
-LOOK_EVERY = 2.0
-IDLE = timedelta(hours=2)
-IMPORT_TAKES = 420.0
-UNDER_WAY_FOR = timedelta(seconds=200)
-#: How long before the end each begins, and how long it lasts.
+HISTORY_DAYS = 90
+#: Seconds between polls in the present.
+POLL_INTERVAL = 2.0
+#: Between polls in the past while no import is active.
+IDLE_INTERVAL = timedelta(hours=2)
+#: How long an import takes, and for how long the first one has been running at the start.
+IMPORT_SECONDS = 420.0
+RUNNING_FOR = timedelta(seconds=200)
+#: How long before the present an outage starts, and how long it lasts.
 OUTAGES = (
     (timedelta(days=5, hours=3), timedelta(hours=2)),
     (timedelta(days=2, hours=7), timedelta(hours=7)),
@@ -41,21 +43,21 @@ def main() -> int:
     """Run the demo until Ctrl-C or SIGTERM; return the exit status."""
     stop = stop_on_signals()
     now = datetime.now(UTC)
-    clock = Clock(now - timedelta(days=DAYS))
-    # Without a limit of calls: three months are looked at within seconds.
+    clock = Clock(now - timedelta(days=HISTORY_DAYS))
+    # Without a rate limit: three months are polled within seconds.
     workspace = Workspace(clock, seed=7, rate_limit=None)
     user_id, token = "simulatedUser0001", secrets.token_urlsafe(32)
     workspace.add_user(user_id, token)
     with Server(workspace) as simulator:
         prepare_environment(simulator.url, user_id, token)
         django.setup()
-        say("Making a database …")
+        say("Creating the database …")
         api_user_id, api_token = prepare_database()
-        say(f"Living through {DAYS} days of imports …")
-        live_through(workspace, clock, datetime.now(UTC) - UNDER_WAY_FOR, stop)
+        say(f"Simulating {HISTORY_DAYS} days of imports …")
+        simulate_history(workspace, clock, datetime.now(UTC) - RUNNING_FOR, stop)
         if stop.is_set():
             return 0
-        begin_an_import(workspace, clock)
+        start_import(workspace, clock)
         port = free_port(8000)
         with web_server(port, FOLDER / "server.log") as server:
             announce(port, simulator.url, api_user_id, api_token)
@@ -63,15 +65,15 @@ def main() -> int:
             sync_until(
                 stop,
                 server,
-                interval=LOOK_EVERY,
-                each_turn=lambda: keep_importing(workspace, rng),
+                interval=POLL_INTERVAL,
+                before_sync=lambda: restart_import(workspace, rng),
             )
-    say("\nThe demo has ended; nothing of it runs any more.")
+    say("\nThe demo has stopped.")
     return 0
 
 
 def prepare_environment(url: str, user_id: str, token: str) -> None:
-    """Set what the settings read, so that nothing of the caller's own leaks into the demo."""
+    """Set the variables that the settings read, without any of the caller's own."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     for name in list(os.environ):
@@ -92,7 +94,7 @@ def prepare_environment(url: str, user_id: str, token: str) -> None:
 
 
 def prepare_database() -> tuple[str, str]:
-    """Migrate, make the superuser, and return the user id and an API token for curl."""
+    """Migrate and create a superuser; return the user's id and an API token for curl."""
     from django.contrib.auth.models import User
     from django.core.management import call_command
 
@@ -104,97 +106,103 @@ def prepare_database() -> tuple[str, str]:
     return str(user.pk), text
 
 
-def live_through(workspace: Workspace, clock: Clock, end: datetime, stop: threading.Event) -> None:
-    """Let the story happen, and look at it as a cron job would have, by its own clock."""
+def simulate_history(
+    workspace: Workspace, clock: Clock, end: datetime, stop: threading.Event
+) -> None:
+    """Run the story and poll it as a cron job would have, by the simulated clock."""
     from importmonitor import conf
     from importmonitor.rocketchat.client import Client
     from importmonitor.sync.poll import sync_workspace
 
     steps = story(seed=7, start=clock.now(), end=end - timedelta(hours=1)) + outages(end)
     steps.sort(key=lambda step: step.at)
-    asked = conf.workspace("default")
-    # While nothing answers there is no use in trying again: a demo is not to begin with waiting.
-    with Client(asked) as client, Client(replace(asked, deadline=0.3)) as hasty:
-        for step, following in zip(steps, [*steps[1:], None], strict=True):
+    config = conf.workspace("default")
+    # During an outage, a deadline too short for a second attempt: retries would take ten seconds.
+    hasty_config = replace(config, deadline=0.1)
+    with Client(config) as client, Client(hasty_config) as hasty_client:
+        for step, next_step in zip(steps, [*steps[1:], None], strict=True):
             clock.set(step.at)
             step.action(workspace)
-            until = following.at if following else end
+            until = next_step.at if next_step else end
             pause = timedelta(seconds=30)
             while not stop.is_set():
-                away = workspace.outage is not None
-                result = sync_workspace("default", client=hasty if away else client, now=clock.now)
-                pause = min(pause * 3, timedelta(minutes=9 if away else 30))
-                if result.operation is None or result.operation.finished_at is not None:
-                    # Seldom, and yet so that no time is a gap: nobody waits for idle months.
-                    pause = pause if away else IDLE
+                is_down = workspace.outage is not None
+                result = sync_workspace(
+                    "default", client=hasty_client if is_down else client, now=clock.now
+                )
+                pause = min(pause * 3, timedelta(minutes=9 if is_down else 30))
+                is_idle = result.operation is None or result.operation.finished_at is not None
+                if is_idle and not is_down:
+                    # As rarely as possible without a gap in the sync periods.
+                    pause = IDLE_INTERVAL
                 if clock.now() + pause >= until:
                     break
                 clock.set(clock.now() + pause)
 
 
 def outages(end: datetime) -> list[Step]:
-    """Let the proxy before the workspace fail twice in the last days, for sync health to show."""
+    """Return the steps of outages: the proxy in front of the workspace responds with 502."""
 
-    def answer(status: int | None, workspace: Workspace) -> None:
+    def set_outage(status: int | None, workspace: Workspace) -> None:
         workspace.outage = status
 
     steps = []
-    for before, lasting in OUTAGES:
-        begins = end - before
-        # Looked at until then, or nobody could tell when it began.
-        steps.append(Step(begins - timedelta(minutes=5), partial(answer, None), "all is well"))
-        steps.append(Step(begins, partial(answer, 502), "the proxy's backend is away"))
-        steps.append(Step(begins + lasting, partial(answer, None), "it is back"))
+    for before_end, duration in OUTAGES:
+        start = end - before_end
+        # A successful poll shortly before, so that the start is known.
+        steps.append(Step(start - timedelta(minutes=5), partial(set_outage, None), "up"))
+        steps.append(Step(start, partial(set_outage, 502), "down"))
+        steps.append(Step(start + duration, partial(set_outage, None), "up again"))
     return steps
 
 
-def begin_an_import(workspace: Workspace, clock: Clock) -> None:
-    """Let an import have begun some minutes ago, so that there is something to see at once."""
+def start_import(workspace: Workspace, clock: Clock) -> None:
+    """Start an import some minutes ago, so that one is running at the start of the demo."""
     from importmonitor.sync.poll import sync_workspace
 
-    clock.set(datetime.now(UTC) - UNDER_WAY_FOR)
+    clock.set(datetime.now(UTC) - RUNNING_FOR)
     workspace.start_import(
-        "slack", "done-with-errors", IMPORT_TAKES, records=9_000, file_name="acme-export.zip"
+        "slack", "done-with-errors", IMPORT_SECONDS, records=9_000, file_name="acme-export.zip"
     )
-    while (left := (datetime.now(UTC) - clock.now()).total_seconds()) > LOOK_EVERY:
+    while (left := (datetime.now(UTC) - clock.now()).total_seconds()) > POLL_INTERVAL:
         sync_workspace("default", now=clock.now)
-        clock.advance(min(left, 5 * LOOK_EVERY))
+        clock.advance(min(left, 5 * POLL_INTERVAL))
     clock.set(datetime.now(UTC))
     clock.speed = 1.0
 
 
-def keep_importing(workspace: Workspace, rng: random.Random) -> None:
-    """Start another import half a minute after one has ended, so that there is always one."""
+def restart_import(workspace: Workspace, rng: random.Random) -> None:
+    """Start another import half a minute after the current one has ended."""
     operation = workspace.current()
     if operation is None or operation["status"] not in FINISHED:
         return
-    ended = datetime.fromisoformat(operation["_updatedAt"])
-    if workspace.clock.now() - ended > timedelta(seconds=30):
+    ended_at = datetime.fromisoformat(operation["_updatedAt"])
+    if workspace.clock.now() - ended_at > timedelta(seconds=30):
         kind = rng.choice(("csv", "slack", "pending-files", "hipchat-enterprise"))
         workspace.start_import(
-            kind, rng.choice(("done", "done-short", "failed")), IMPORT_TAKES, records=9_000
+            kind, rng.choice(("done", "done-short", "failed")), IMPORT_SECONDS, records=9_000
         )
 
 
 def announce(port: int, simulator_url: str, user_id: str, token: str) -> None:
-    """Say where to click and how to stop."""
+    """Print the URLs, the login and how to stop."""
     base = f"http://127.0.0.1:{port}"
     say(f"""
 ────────────────────────────────────────────────────────────────────────────
-  importmonitor is watching a simulated Rocket.Chat; an import is under way.
+  importmonitor is monitoring a simulated Rocket.Chat; an import is running.
 
-  Watch it:      {base}/admin/importmonitor/importoperation/
+  Admin:         {base}/admin/importmonitor/importoperation/
   Log in as:     {LOGIN}, password {LOGIN}
 
-  The endpoint, as a Rocket.Chat client asks it:
+  The endpoint, as a Rocket.Chat client requests it:
     curl -H 'X-User-Id: {user_id}' \\
          -H 'X-Auth-Token: {token}' \\
          {base}/api/v1/getCurrentImportOperation
 
-  Try the API:   {base}/api/docs/
+  API docs:      {base}/api/docs/
 
-  The simulated workspace itself: {simulator_url}
-  Stop all of it with Ctrl-C.
+  The simulated workspace: {simulator_url}
+  Press Ctrl-C to stop.
 ────────────────────────────────────────────────────────────────────────────
 """)
 

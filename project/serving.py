@@ -1,4 +1,4 @@
-"""What `make demo` and `make run` share: a web server, and the sync beside it, until Ctrl-C."""
+"""What `make demo` and `make run` share: a web server and a sync loop, until Ctrl-C."""
 
 import io
 import os
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,8 @@ from django.db import close_old_connections
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL = BASE_DIR / ".local"
 
-_STARTS_WITHIN = 30.0
-_STOPS_WITHIN = 5.0
+_START_TIMEOUT = 30.0
+_STOP_TIMEOUT = 5.0
 
 
 def stop_on_signals() -> threading.Event:
@@ -30,50 +31,50 @@ def stop_on_signals() -> threading.Event:
 
 
 def free_port(preferred: int) -> int:
-    """Return a port of loopback that can be had: the preferred one, or else any."""
+    """Return a free port of 127.0.0.1: the preferred one, or else any."""
     for port in (preferred, 0):
         with socket.socket() as probe:
-            # As the server will: a port on which connections are still winding down is free.
+            # As the server does: a port with connections in TIME_WAIT counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            found: int = probe.getsockname()[1]
-            return found
+            free: int = probe.getsockname()[1]
+            return free
     raise OSError("no port of 127.0.0.1 is free")
 
 
 @contextmanager
 def web_server(port: int, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Serve the project on loopback in a process of its own, which ends with the block.
+    """Serve the project on 127.0.0.1 in a child process, which ends with the block.
 
-    Raises SystemExit, with the end of its log, if it does not begin to answer.
+    Raises SystemExit, with the end of its log, if the server does not start.
     """
     command = [sys.executable, str(BASE_DIR / "manage.py"), "runserver", "--noreload", str(port)]
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - nothing in it comes from outside
+        process = subprocess.Popen(  # noqa: S603 - no part of it is user input
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | {"DJANGO_SETTINGS_MODULE": "project.settings"},
-            # Ctrl-C reaches this process alone, which then ends the other.
+            # Ctrl-C reaches only this process, which then ends the child.
             start_new_session=True,
         )
     try:
-        waiting = threading.Event()
-        for _ in range(int(_STARTS_WITHIN / 0.1)):
-            if process.poll() is not None or _answers(port):
+        ends_at = time.monotonic() + _START_TIMEOUT
+        while process.poll() is None and not _accepts_connections(port):
+            if time.monotonic() > ends_at:
                 break
-            waiting.wait(0.1)
-        if process.poll() is not None or not _answers(port):
+            time.sleep(0.05)
+        if process.poll() is not None or not _accepts_connections(port):
             raise SystemExit(f"The web server did not start:\n{log.read_text()[-2000:]}")
         yield process
     finally:
         process.terminate()
         try:
-            process.wait(_STOPS_WITHIN)
+            process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -84,32 +85,32 @@ def sync_until(
     process: "subprocess.Popen[bytes]",
     *,
     interval: float,
-    each_turn: Callable[[], None] | None = None,
+    before_sync: Callable[[], None] | None = None,
 ) -> None:
-    """Sync every `interval` seconds until told to stop or the web server is gone.
+    """Sync every `interval` seconds until `stop` is set or the web server has ended.
 
-    What goes wrong is on the pages, and on stderr when it is not what went wrong before.
+    An error is written to stderr when it differs from that of the sync before.
     """
-    told = ""
+    last_error = ""
     while not stop.is_set() and process.poll() is None:
-        if each_turn is not None:
-            each_turn()
-        trouble = io.StringIO()
+        if before_sync is not None:
+            before_sync()
+        stderr = io.StringIO()
         try:
-            call_command("sync_import_status", verbosity=0, stdout=io.StringIO(), stderr=trouble)
+            call_command("sync_import_status", verbosity=0, stdout=io.StringIO(), stderr=stderr)
         except CommandError as error:
-            # A database that is away for a moment, say: no reason to end.
-            trouble.write(f"{error}\n")
+            # It may pass, like a database that is down for a moment.
+            stderr.write(f"{error}\n")
         except SystemExit:
             pass
-        if trouble.getvalue() != told:
-            told = trouble.getvalue()
-            sys.stderr.write(told or "The workspace can be looked at again.\n")
+        if stderr.getvalue() != last_error:
+            last_error = stderr.getvalue()
+            sys.stderr.write(last_error or "The sync succeeded again.\n")
         close_old_connections()
         stop.wait(interval)
 
 
-def _answers(port: int) -> bool:
+def _accepts_connections(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

@@ -1,8 +1,8 @@
-"""Settings of the host project, read from the environment or from a file of variables: `.env`
-beside `manage.py`, unless ENV_FILE names another.
+"""Settings, read from the environment or from a file of variables: `.env` beside `manage.py`,
+unless ENV_FILE names another.
 
-Every variable NAME may be given as NAME_FILE instead: the path of a file that holds the value, as
-container platforms and systemd hand out secrets.
+Every variable NAME can be given as NAME_FILE instead: the path of a file with the value, as
+container platforms and systemd provide secrets.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ if env_file.is_file():
     env.read_env(env_file)
 
 
-def text(name: str, default: str = "") -> str:
-    """Return a variable's text, without the line break that ends a file."""
+def read_text(name: str, default: str = "") -> str:
+    """Return a variable as text, without surrounding white space such as a file's last newline."""
     try:
         value: str = env.str(name, default=default)
     except OSError as error:
@@ -34,17 +34,17 @@ def text(name: str, default: str = "") -> str:
     return value.strip()
 
 
-def number(name: str) -> Any:
-    """Return a variable as a number; what is none stays text, for the system checks to show."""
+def read_number(name: str) -> Any:
+    """Return a variable as a number, or as text for the system checks to report."""
     try:
-        return float(text(name))
+        return float(read_text(name))
     except ValueError:
-        return text(name)
+        return read_text(name)
 
 
-def boolean(name: str, *, default: bool) -> bool:
-    """Return a switch; raises ImproperlyConfigured for what is neither on nor off."""
-    value = text(name).lower()
+def read_boolean(name: str, *, default: bool) -> bool:
+    """Return a switch; raises ImproperlyConfigured for a value other than on and off."""
+    value = read_text(name).lower()
     if value in {"1", "on", "true", "yes"}:
         return True
     if value in {"0", "off", "false", "no"}:
@@ -54,26 +54,26 @@ def boolean(name: str, *, default: bool) -> bool:
     return default
 
 
-def words(name: str) -> list[str]:
+def read_list(name: str) -> list[str]:
     """Return a comma-separated list."""
-    return [word.strip() for word in text(name).split(",") if word.strip()]
+    return [word.strip() for word in read_text(name).split(",") if word.strip()]
 
 
-DEBUG = boolean("DEBUG", default=False)
-SECRET_KEY = text("SECRET_KEY")
+DEBUG = read_boolean("DEBUG", default=False)
+SECRET_KEY = read_text("SECRET_KEY")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured(
-            "SECRET_KEY is not set. Make one with\n"
+            "SECRET_KEY is not set. Generate one with\n"
             "  python -c 'import secrets; print(secrets.token_urlsafe(50))'\n"
-            "and put it into the environment or into .env beside manage.py, as SECRET_KEY=…"
+            "and set SECRET_KEY=… in the environment or in .env beside manage.py."
         )
     SECRET_KEY = "insecure-and-only-for-debugging"  # noqa: S105 - refused unless DEBUG is on
-ALLOWED_HOSTS = words("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
-CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS = read_list("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS")
 
-SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", default=not DEBUG)
-# Who asks for that is on this side of whatever ends TLS.
+SECURE_SSL_REDIRECT = read_boolean("SECURE_SSL_REDIRECT", default=not DEBUG)
+# Health checks come over plain HTTP from behind the TLS proxy.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 
@@ -117,43 +117,43 @@ TEMPLATES = [
 ]
 
 
-def database() -> dict[str, Any]:
-    """Return the database's settings, with what suits many readers beside a writer.
+def read_database() -> dict[str, Any]:
+    """Return the database's settings, tuned for many readers and one writer.
 
-    docs/settings.md tells why, for those who set up their own.
+    docs/settings.md explains them.
     """
-    url = text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
-    found: dict[str, Any] = {}
-    # Asked first: of a scheme that it does not know, environ warns with the password in the text.
+    url = read_text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    config: dict[str, Any] = {}
+    # Checked first: for an unknown scheme, environ warns with the password in the text.
     if url.partition("://")[0] in environ.Env.DB_SCHEMES:
         with suppress(ValueError):
-            found = environ.Env.db_url_config(url)
-    if not found:
+            config = environ.Env.db_url_config(url)
+    if not config:
         raise ImproperlyConfigured(
-            "DATABASE_URL cannot be read. It looks like postgres://user:password@host/name."
+            "DATABASE_URL cannot be read. Its form is postgres://user:password@host/name."
         )
-    if found["ENGINE"].endswith("sqlite3"):
-        found["OPTIONS"] = {
-            # Take the write lock when a transaction begins: one that asks for it later, having
-            # read, is refused at once when another has written in between, time-out or not.
+    if config["ENGINE"].endswith("sqlite3"):
+        config["OPTIONS"] = {
+            # Take the write lock at the start of a transaction: one that reads first and then
+            # writes fails at once, whatever the timeout, if another has written in between.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        } | found.get("OPTIONS", {})
-    found = {"CONN_HEALTH_CHECKS": True} | found
-    options = found.get("OPTIONS", {})
-    if found["ENGINE"].endswith("postgresql") and options.get("pool") == "true":
-        # One for each of the 32 threads that poll at a time, and some for pages: each poll keeps
-        # its connection while it asks Rocket.Chat, and with fewer they would wait for each other.
-        return found | {
+        } | config.get("OPTIONS", {})
+    config = {"CONN_HEALTH_CHECKS": True} | config
+    options = config.get("OPTIONS", {})
+    if config["ENGINE"].endswith("postgresql") and options.get("pool") == "true":
+        # One for each of the 32 polling threads, and some for pages: a poll keeps its connection
+        # while it waits for Rocket.Chat, so with fewer the threads would wait for each other.
+        return config | {
             "OPTIONS": options | {"pool": {"min_size": 1, "max_size": 40, "timeout": 5}}
         }
-    # Opening a connection takes longer than most of what is asked over it, on SQLite too. Keeping
-    # it is as fast as a pool, and tells at once why a server cannot be reached.
-    return {"CONN_MAX_AGE": 60} | found
+    # Opening a connection takes longer than most queries, on SQLite too. A persistent connection
+    # is as fast as a pool, and reports at once why a server cannot be reached.
+    return {"CONN_MAX_AGE": 60} | config
 
 
-DATABASES = {"default": database()}
+DATABASES = {"default": read_database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -165,24 +165,24 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# DRF's own choice lets in by passwords too; those are for people to log in with.
+# DRF's default also accepts passwords, which are meant for the login only.
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"]
 }
 
-LANGUAGE_CODE = text("LANGUAGE_CODE", "en-us")
-TIME_ZONE = text("TIME_ZONE", "UTC")
+LANGUAGE_CODE = read_text("LANGUAGE_CODE", "en-us")
+TIME_ZONE = read_text("TIME_ZONE", "UTC")
 USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-# Serve static files where they lie: nobody has to remember collectstatic.
+# Serve static files from the apps, so that collectstatic is not needed.
 WHITENOISE_USE_FINDERS = True
 
 # For the extra `celery` (project/celery.py).
-CELERY_BROKER_URL = text("CELERY_BROKER_URL") or None
-#: In seconds: how often all workspaces are polled by Celery.
-CELERY_SYNC_EVERY = number("CELERY_SYNC_EVERY") if text("CELERY_SYNC_EVERY") else 60.0
+CELERY_BROKER_URL = read_text("CELERY_BROKER_URL") or None
+#: Seconds between polls of all workspaces by Celery.
+CELERY_SYNC_EVERY = read_number("CELERY_SYNC_EVERY") if read_text("CELERY_SYNC_EVERY") else 60.0
 if not isinstance(CELERY_SYNC_EVERY, float) or not 1 <= CELERY_SYNC_EVERY <= 86_400:
     raise ImproperlyConfigured(
         f"CELERY_SYNC_EVERY is {CELERY_SYNC_EVERY!r}: give a number of seconds, from 1 to 86400."
@@ -193,9 +193,9 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    # Commands say on stdout and stderr what they have to say; a log is for those who want more.
+    # The commands report on stdout and stderr; the log has details.
     "loggers": {
-        "importmonitor": {"handlers": ["console"], "level": text("LOG_LEVEL", "ERROR").upper()}
+        "importmonitor": {"handlers": ["console"], "level": read_text("LOG_LEVEL", "ERROR").upper()}
     },
 }
 
@@ -203,23 +203,23 @@ LOGGING = {
 def rocketchat_workspace(prefix: str) -> dict[str, Any]:
     """Return a workspace's options from PREFIX_URL, PREFIX_USER_ID, PREFIX_AUTH_TOKEN and so on.
 
-    Those that are not set are left out, so that importmonitor's defaults and checks apply.
+    Unset variables are left out, so that importmonitor's defaults and checks apply.
     """
     options: dict[str, Any] = {}
     for key in ("URL", "USER_ID", "AUTH_TOKEN", "CA_BUNDLE"):
-        if value := text(f"{prefix}_{key}"):
+        if value := read_text(f"{prefix}_{key}"):
             options[key] = value
     for key in ("TIMEOUT", "DEADLINE"):
-        if text(f"{prefix}_{key}"):
-            options[key] = number(f"{prefix}_{key}")
-    if text(f"{prefix}_ALLOW_HTTP"):
-        options["ALLOW_HTTP"] = boolean(f"{prefix}_ALLOW_HTTP", default=False)
+        if read_text(f"{prefix}_{key}"):
+            options[key] = read_number(f"{prefix}_{key}")
+    if read_text(f"{prefix}_ALLOW_HTTP"):
+        options["ALLOW_HTTP"] = read_boolean(f"{prefix}_ALLOW_HTTP", default=False)
     return options
 
 
 WORKSPACES = {
     alias: rocketchat_workspace(f"ROCKETCHAT_{alias.upper().replace('-', '_')}")
-    for alias in words("ROCKETCHAT_WORKSPACES")
+    for alias in read_list("ROCKETCHAT_WORKSPACES")
 }
 if default_workspace := rocketchat_workspace("ROCKETCHAT"):
     WORKSPACES = {"default": default_workspace} | WORKSPACES
@@ -229,34 +229,34 @@ IMPORTMONITOR: dict[str, Any] = {
     "CHANNELS": {},
 }
 if "IMPORTMONITOR_BASE_URL" in os.environ or "IMPORTMONITOR_BASE_URL_FILE" in os.environ:
-    IMPORTMONITOR["BASE_URL"] = text("IMPORTMONITOR_BASE_URL")
+    IMPORTMONITOR["BASE_URL"] = read_text("IMPORTMONITOR_BASE_URL")
 for key in ("STALLED_AFTER", "WAITING_AFTER", "UNREACHABLE_AFTER", "REMEMBER_FOR"):
-    if text(f"IMPORTMONITOR_{key}"):
-        seconds = number(f"IMPORTMONITOR_{key}")
-        # What is no time stays as it is, for the system checks to show.
+    if read_text(f"IMPORTMONITOR_{key}"):
+        seconds = read_number(f"IMPORTMONITOR_{key}")
+        # An invalid duration stays as it is, for the system checks to report.
         with suppress(TypeError, ValueError, OverflowError):
             seconds = timedelta(seconds=seconds)
         IMPORTMONITOR[key] = seconds
 for key in ("KEEP_DAYS", "KEEP_SAMPLES_DAYS"):
-    if text(f"IMPORTMONITOR_{key}"):
-        days = number(f"IMPORTMONITOR_{key}")
+    if read_text(f"IMPORTMONITOR_{key}"):
+        days = read_number(f"IMPORTMONITOR_{key}")
         whole = isinstance(days, float) and days.is_integer()
         IMPORTMONITOR[key] = int(days) if whole else days
 
 
 def channel_name(kind: str, address: str) -> str:
-    """Name a channel by where it leads: what waits for it is not to go anywhere else."""
+    """Name a channel by its address, so that a pending alert is never sent to another one."""
     return f"{kind}-{hashlib.sha256(address.encode()).hexdigest()[:6]}"
 
 
-# One channel for each address, so that each is tried again by itself.
-for address in words("IMPORTMONITOR_ALERT_EMAILS"):
+# One channel per address, so that each is retried separately.
+for address in read_list("IMPORTMONITOR_ALERT_EMAILS"):
     IMPORTMONITOR["CHANNELS"][channel_name("email", address)] = {
         "BACKEND": "importmonitor.alerts.channels.EmailChannel",
         "TO": [address],
     }
 # A comma can be part of a URL.
-for url in re.split(r"\s*,\s*(?=[a-z0-9]+://)", text("IMPORTMONITOR_ALERT_URLS")):
+for url in re.split(r"\s*,\s*(?=[a-z0-9]+://)", read_text("IMPORTMONITOR_ALERT_URLS")):
     if url:
         IMPORTMONITOR["CHANNELS"][channel_name("url", url)] = {
             "BACKEND": "importmonitor.alerts.channels.AppriseChannel",
@@ -264,24 +264,24 @@ for url in re.split(r"\s*,\s*(?=[a-z0-9]+://)", text("IMPORTMONITOR_ALERT_URLS")
         }
 
 
-def email() -> dict[str, Any]:
-    """Return Django's mail settings for EMAIL_URL, as EMAIL_… without the prefix."""
-    url = text("EMAIL_URL")
-    found: dict[str, Any] = {}
-    # Asked first: for a scheme that it does not know, environ's error has the password in it.
+def read_email() -> dict[str, Any]:
+    """Return Django's mail settings from EMAIL_URL: EMAIL_… in lower case without the prefix."""
+    url = read_text("EMAIL_URL")
+    config: dict[str, Any] = {}
+    # Checked first: for an unknown scheme, environ's error contains the password.
     if url.partition("://")[0] in environ.Env.EMAIL_SCHEMES:
         with suppress(ValueError):
-            found = environ.Env.email_url_config(url)
-    if url and not found:
+            config = environ.Env.email_url_config(url)
+    if url and not config:
         raise ImproperlyConfigured(
-            "EMAIL_URL cannot be read. It looks like smtp+tls://user:password@mail.example.org:587."
+            "EMAIL_URL cannot be read. Its form is smtp+tls://user:password@mail.example.org:587."
         )
-    options = {key.removeprefix("EMAIL_").lower(): value for key, value in found.items() if value}
-    # A mail server that does not answer is not to keep a poll.
+    options = {key.removeprefix("EMAIL_").lower(): value for key, value in config.items() if value}
+    # A mail server that does not respond must not block a poll.
     return {"backend": "django.core.mail.backends.smtp.EmailBackend", "timeout": 10} | options
 
 
-mail = email()
+mail = read_email()
 if django.VERSION < (6, 1):
     EMAIL_BACKEND = mail["backend"]
     EMAIL_HOST = mail.get("host", "localhost")
@@ -293,16 +293,16 @@ if django.VERSION < (6, 1):
     EMAIL_TIMEOUT = mail["timeout"]
     EMAIL_FILE_PATH = mail.get("file_path")
 else:
-    names = {"host_user": "username", "host_password": "password"}
-    known = {"host", "port", "host_user", "host_password", "use_tls", "use_ssl", "timeout"}
+    new_names = {"host_user": "username", "host_password": "password"}
+    option_names = {"host", "port", "host_user", "host_password", "use_tls", "use_ssl", "timeout"}
     if mail["backend"].endswith("filebased.EmailBackend"):
-        known = {"file_path"}
+        option_names = {"file_path"}
     elif not mail["backend"].endswith("smtp.EmailBackend"):
-        known = set()
+        option_names = set()
     MAILERS = {
         "default": {
             "BACKEND": mail["backend"],
-            "OPTIONS": {names.get(key, key): mail[key] for key in known if key in mail},
+            "OPTIONS": {new_names.get(key, key): mail[key] for key in option_names if key in mail},
         }
     }
-DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "importmonitor@localhost")
+DEFAULT_FROM_EMAIL = read_text("DEFAULT_FROM_EMAIL", "importmonitor@localhost")

@@ -1,4 +1,4 @@
-"""The URLs of the host project."""
+"""The URLs of the project in this repository."""
 
 from django.contrib import admin
 from django.urls import include, path, reverse_lazy

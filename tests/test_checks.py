@@ -1,4 +1,4 @@
-"""Every mistake that can be made in the settings is a system check with an id and a hint."""
+"""System checks: every mistake in the settings has an id and a hint."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -12,10 +12,10 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from importmonitor import conf
 
-# From Django 6.1 on, its own checks of JSON columns ask SQLite what it can do.
+# From Django 6.1 on, Django's check of JSON columns queries SQLite.
 pytestmark = pytest.mark.django_db
 
-GOOD = {"URL": "https://chat.example.org", "USER_ID": "u", "AUTH_TOKEN": "t"}
+VALID = {"URL": "https://chat.example.org", "USER_ID": "u", "AUTH_TOKEN": "t"}
 NO_DICT = "tests.test_checks.no_dict"
 
 
@@ -28,11 +28,11 @@ def failing() -> dict[str, Any]:
 
 
 def many() -> dict[str, Any]:
-    return {f"tenant-{number}": GOOD for number in range(3)}
+    return {f"tenant-{number}": VALID for number in range(3)}
 
 
 def with_options(**options: Any) -> dict[str, Any]:
-    return {"WORKSPACES": {"default": GOOD | options}}
+    return {"WORKSPACES": {"default": VALID | options}}
 
 
 EMAIL = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
@@ -40,41 +40,45 @@ APPRISE = "importmonitor.alerts.channels.AppriseChannel"
 
 
 def with_setting(key: str, value: Any) -> dict[str, Any]:
-    return {"WORKSPACES": {"default": GOOD}, key: value}
+    return {"WORKSPACES": {"default": VALID}, key: value}
 
 
 def with_channel(options: Any, name: str = "ops") -> dict[str, Any]:
     return with_setting("CHANNELS", {name: options})
 
 
-def found() -> list[checks.CheckMessage]:
-    """Run the registered checks, as `manage.py check` does."""
-    return [each for each in checks.run_checks() if (each.id or "").startswith("importmonitor.")]
+def run_checks() -> list[checks.CheckMessage]:
+    """Return the messages of the app's checks, run as `manage.py check` runs them."""
+    return [
+        message
+        for message in checks.run_checks()
+        if (message.id or "").startswith("importmonitor.")
+    ]
 
 
-def test_good_settings_are_silent(settings: Any) -> None:
+def test_valid_settings_give_no_message(settings: Any) -> None:
     settings.IMPORTMONITOR = with_options()
-    assert found() == []
+    assert run_checks() == []
 
 
 @pytest.mark.parametrize(
     ("setting", "id_"),
     [
         (["WORKSPACES"], "E001"),
-        ({"WORKSPACES": {"default": GOOD}, "WORKSPACE": {}}, "E002"),
-        ({"WORKSPACES": {"default": GOOD}, 3: {}}, "E002"),
-        ({"WORKSPACES": [GOOD]}, "E003"),
+        ({"WORKSPACES": {"default": VALID}, "WORKSPACE": {}}, "E002"),
+        ({"WORKSPACES": {"default": VALID}, 3: {}}, "E002"),
+        ({"WORKSPACES": [VALID]}, "E003"),
         ({"WORKSPACES": None}, "E003"),
         ({"WORKSPACES": "tests.nowhere.workspaces"}, "E003"),
         ({"WORKSPACES": "nonsense"}, "E003"),
-        ({"WORKSPACES": "tests.test_checks.GOOD"}, "E003"),
+        ({"WORKSPACES": "tests.test_checks.VALID"}, "E003"),
         ({"WORKSPACES": NO_DICT}, "E003"),
         ({"WORKSPACES": "tests.test_checks.failing"}, "E003"),
-        ({"WORKSPACES": {"Default": GOOD}}, "E004"),
-        ({"WORKSPACES": {"": GOOD}}, "E004"),
-        ({"WORKSPACES": {"a/b": GOOD}}, "E004"),
-        ({"WORKSPACES": {"a" * 64: GOOD}}, "E004"),
-        ({"WORKSPACES": {1: GOOD}}, "E004"),
+        ({"WORKSPACES": {"Default": VALID}}, "E004"),
+        ({"WORKSPACES": {"": VALID}}, "E004"),
+        ({"WORKSPACES": {"a/b": VALID}}, "E004"),
+        ({"WORKSPACES": {"a" * 64: VALID}}, "E004"),
+        ({"WORKSPACES": {1: VALID}}, "E004"),
         ({"WORKSPACES": {"default": "https://chat.example.org"}}, "E005"),
         (with_options(TOKEN="t"), "E006"),
         (with_options(URL=""), "E007"),
@@ -108,9 +112,9 @@ def test_good_settings_are_silent(settings: Any) -> None:
         (with_options(DEADLINE=float("nan")), "E014"),
         (with_options(DEADLINE=float("inf")), "E014"),
         (with_options(ALLOW_HTTP="yes"), "E015"),
-        ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": 300}, "E016"),
-        ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": timedelta(0)}, "E016"),
-        ({"WORKSPACES": {"default": GOOD}, "UNREACHABLE_AFTER": None}, "E016"),
+        ({"WORKSPACES": {"default": VALID}, "UNREACHABLE_AFTER": 300}, "E016"),
+        ({"WORKSPACES": {"default": VALID}, "UNREACHABLE_AFTER": timedelta(0)}, "E016"),
+        ({"WORKSPACES": {"default": VALID}, "UNREACHABLE_AFTER": None}, "E016"),
         (with_setting("STALLED_AFTER", 900), "E016"),
         (with_setting("STALLED_AFTER", {"loading": timedelta(0)}), "E016"),
         (with_setting("STALLED_AFTER", {"ready": timedelta(hours=1)}), "E016"),
@@ -138,9 +142,9 @@ def test_good_settings_are_silent(settings: Any) -> None:
         (with_setting("REMEMBER_FOR", None), "E023"),
     ],
 )
-def test_a_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:
+def test_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:
     settings.IMPORTMONITOR = setting
-    (message,) = [each for each in found() if each.level >= checks.ERROR]
+    (message,) = [message for message in run_checks() if message.level >= checks.ERROR]
     assert message.id == f"importmonitor.{id_}"
     assert message.hint
     assert "secret" not in f"{message.msg} {message.hint}"
@@ -156,11 +160,9 @@ def test_a_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any
         (with_channel(EMAIL), "W003"),
     ],
 )
-def test_what_is_no_mistake_but_worth_a_word_is_a_warning(
-    settings: Any, setting: Any, id_: str
-) -> None:
+def test_usable_but_suspicious_setting_is_a_warning(settings: Any, setting: Any, id_: str) -> None:
     settings.IMPORTMONITOR = setting
-    (message,) = found()
+    (message,) = run_checks()
     assert (message.id, message.level) == (f"importmonitor.{id_}", checks.WARNING)
     assert message.hint
     conf.config()
@@ -174,31 +176,31 @@ def test_what_is_no_mistake_but_worth_a_word_is_a_warning(
         EMAIL | {"TO": "ops@example.org"},
         EMAIL | {"TO": []},
         EMAIL | {"TO": ["ops@example.org\nBcc: secret@example.org"]},
-        EMAIL | {"FROM": "nobody"},
+        EMAIL | {"FROM": "no address"},
         EMAIL | {"URL": "secret"},
         {"BACKEND": APPRISE},
         {"BACKEND": APPRISE, "URL": "secret"},
         {"BACKEND": APPRISE, "URL": "nosuchservice://secret"},
     ],
 )
-def test_a_backend_that_cannot_work_is_an_error(settings: Any, options: Any) -> None:
+def test_unusable_channel_backend_is_an_error(settings: Any, options: Any) -> None:
     settings.IMPORTMONITOR = with_channel(options) | {"BASE_URL": ""}
-    (message,) = found()
+    (message,) = run_checks()
     assert (message.id, message.level) == ("importmonitor.E020", checks.ERROR)
     assert message.hint
     assert "'ops'" in message.msg
     assert "secret" not in f"{message.msg} {message.hint}"
 
 
-def test_times_without_zones_are_refused(settings: Any) -> None:
-    settings.IMPORTMONITOR = {"WORKSPACES": {"default": GOOD}}
+def test_use_tz_off_is_an_error(settings: Any) -> None:
+    settings.IMPORTMONITOR = {"WORKSPACES": {"default": VALID}}
     settings.USE_TZ = False
-    assert [each.id for each in found()] == ["importmonitor.E022"]
+    assert [message.id for message in run_checks()] == ["importmonitor.E022"]
     with pytest.raises(ImproperlyConfigured, match="USE_TZ"):
         conf.config()
 
 
-def test_thresholds_by_phase(settings: Any) -> None:
+def test_stalled_after_can_differ_by_state(settings: Any) -> None:
     settings.IMPORTMONITOR = {"STALLED_AFTER": {"loading": timedelta(hours=2)}}
     assert conf.options().stalled_after == {
         "loading": timedelta(hours=2),
@@ -206,20 +208,20 @@ def test_thresholds_by_phase(settings: Any) -> None:
     }
 
 
-def test_a_channel_keeps_its_options_out_of_its_repr(settings: Any) -> None:
+def test_channel_options_are_not_in_the_repr(settings: Any) -> None:
     settings.IMPORTMONITOR = with_channel({"BACKEND": APPRISE, "URL": "slack://hush-hush"})
     assert "hush-hush" not in repr(conf.config())
     assert conf.options().channels["ops"].options["URL"] == "slack://hush-hush"
 
 
-def test_settings_that_are_missing_altogether_are_a_warning(settings: Any) -> None:
+def test_missing_setting_is_a_warning(settings: Any) -> None:
     del settings.IMPORTMONITOR
-    assert [each.id for each in found()] == ["importmonitor.W001"]
+    assert [message.id for message in run_checks()] == ["importmonitor.W001"]
 
 
-def test_every_mistake_is_shown_at_once(settings: Any) -> None:
-    settings.IMPORTMONITOR = {"WORKSPACES": {"a": {}, "B": GOOD}, "X": 1}
-    ids = sorted(each.id or "" for each in found())
+def test_all_mistakes_are_reported_together(settings: Any) -> None:
+    settings.IMPORTMONITOR = {"WORKSPACES": {"a": {}, "B": VALID}, "X": 1}
+    ids = sorted(message.id or "" for message in run_checks())
     assert ids == [f"importmonitor.{id_}" for id_ in ("E002", "E004", "E007", "E010", "E011")]
 
 
@@ -236,36 +238,36 @@ def test_every_mistake_is_shown_at_once(settings: Any) -> None:
         "https://bücher.example",
     ],
 )
-def test_good_urls(settings: Any, url: str) -> None:
+def test_valid_url_is_accepted(settings: Any, url: str) -> None:
     settings.IMPORTMONITOR = with_options(URL=url)
     assert conf.workspace("default").url == url.rstrip("/")
 
 
-def test_http_may_be_allowed(settings: Any) -> None:
+def test_allow_http_accepts_an_http_url(settings: Any) -> None:
     settings.IMPORTMONITOR = with_options(URL="http://chat.internal", ALLOW_HTTP=True)
     assert conf.workspace("default").allow_http
 
 
-def test_a_ca_bundle_may_be_a_path(settings: Any, tmp_path: Path) -> None:
+def test_ca_bundle_can_be_a_path(settings: Any, tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.touch()
     settings.IMPORTMONITOR = with_options(CA_BUNDLE=bundle)
     assert conf.workspace("default").ca_bundle == str(bundle)
 
 
-def test_workspaces_from_a_callable(settings: Any) -> None:
+def test_workspaces_can_come_from_a_callable(settings: Any) -> None:
     settings.IMPORTMONITOR = {"WORKSPACES": "tests.test_checks.many"}
     assert conf.aliases() == list(conf.config().workspaces) == ["tenant-0", "tenant-1", "tenant-2"]
 
 
-def test_a_workspace_keeps_its_credentials_out_of_its_repr(settings: Any) -> None:
+def test_workspace_credentials_are_not_in_the_repr(settings: Any) -> None:
     settings.IMPORTMONITOR = with_options(USER_ID="someone", AUTH_TOKEN="hush-hush")
-    told = repr(conf.config())
-    assert "hush-hush" not in told
-    assert "someone" not in told
+    text = repr(conf.config())
+    assert "hush-hush" not in text
+    assert "someone" not in text
 
 
-def test_permissions_that_are_not_migrated() -> None:
+def test_missing_permission_in_a_migrated_database_is_an_error() -> None:
     assert not checks.run_checks(tags=[checks.Tags.database], databases=["default"])
     Permission.objects.filter(codename="run-import").delete()
     (message,) = checks.run_checks(tags=[checks.Tags.database], databases=["default"])
@@ -275,8 +277,8 @@ def test_permissions_that_are_not_migrated() -> None:
     assert "migrate" in (message.hint or "")
 
 
-def test_a_database_that_is_not_migrated_is_left_to_migrate() -> None:
-    """`migrate` runs these checks first: an error here would keep it from ever running."""
+def test_missing_permission_before_migrations_is_no_error() -> None:
+    """`migrate` runs these checks first, and an error would keep it from ever running."""
     Permission.objects.all().delete()
     MigrationRecorder.Migration.objects.filter(app="importmonitor").delete()
     assert not checks.run_checks(tags=[checks.Tags.database], databases=["default"])

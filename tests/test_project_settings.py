@@ -1,4 +1,4 @@
-"""The host project's settings: from the environment, from files, and what is wrong with them."""
+"""The project's settings: from the environment, from files, and their errors."""
 
 import os
 import runpy
@@ -30,37 +30,37 @@ def read(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:
     return runpy.run_path(str(SETTINGS))
 
 
-def test_safe_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(monkeypatch)
-    assert found["DEBUG"] is False
-    assert found["SECURE_SSL_REDIRECT"] is True
-    assert found["SESSION_COOKIE_SECURE"] is found["CSRF_COOKIE_SECURE"] is True
-    assert found["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
-    assert found["IMPORTMONITOR"] == {"WORKSPACES": {}, "CHANNELS": {}}
-    # No passwords: whoever guesses one is to do it at the login, and not as often as an API allows.
-    authenticators = found["REST_FRAMEWORK"]["DEFAULT_AUTHENTICATION_CLASSES"]
+def test_defaults_are_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(monkeypatch)
+    assert values["DEBUG"] is False
+    assert values["SECURE_SSL_REDIRECT"] is True
+    assert values["SESSION_COOKIE_SECURE"] is values["CSRF_COOKIE_SECURE"] is True
+    assert values["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
+    assert values["IMPORTMONITOR"] == {"WORKSPACES": {}, "CHANNELS": {}}
+    # No passwords: they could be guessed at the rate of an API.
+    authenticators = values["REST_FRAMEWORK"]["DEFAULT_AUTHENTICATION_CLASSES"]
     assert authenticators == ["rest_framework.authentication.SessionAuthentication"]
-    database = found["DATABASES"]["default"]
+    database = values["DATABASES"]["default"]
     assert database["NAME"] == str(SETTINGS.parent.parent / "db.sqlite3")
     assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
     assert database["OPTIONS"]["timeout"] > 5
 
 
-def test_three_variables_are_a_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(
+def test_three_variables_make_a_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(
         monkeypatch,
         ROCKETCHAT_URL="https://chat.example.org",
         ROCKETCHAT_USER_ID="me",
         ROCKETCHAT_AUTH_TOKEN="hush",
     )
-    assert found["IMPORTMONITOR"]["WORKSPACES"] == {
+    assert values["IMPORTMONITOR"]["WORKSPACES"] == {
         "default": {"URL": "https://chat.example.org", "USER_ID": "me", "AUTH_TOKEN": "hush"}
     }
 
 
-def test_several_workspaces_and_every_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(
+def test_several_workspaces_and_all_options_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(
         monkeypatch,
         ROCKETCHAT_WORKSPACES="acme, globex-eu",
         ROCKETCHAT_ACME_URL="https://acme.example",
@@ -70,93 +70,93 @@ def test_several_workspaces_and_every_option(monkeypatch: pytest.MonkeyPatch) ->
         ROCKETCHAT_GLOBEX_EU_DEADLINE="soon",
         ROCKETCHAT_GLOBEX_EU_CA_BUNDLE="/etc/ca.pem",
     )
-    assert found["IMPORTMONITOR"]["WORKSPACES"] == {
+    assert values["IMPORTMONITOR"]["WORKSPACES"] == {
         "acme": {"URL": "https://acme.example"},
         "globex-eu": {
             "URL": "http://globex.example",
             "ALLOW_HTTP": True,
             "TIMEOUT": 2.5,
-            # For the system check to show, which knows the workspace it belongs to.
+            # Reported by the system check, which names the workspace.
             "DEADLINE": "soon",
             "CA_BUNDLE": "/etc/ca.pem",
         },
     }
 
 
-def test_secrets_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_variable_can_be_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hush\n")
-    found = read(monkeypatch, ROCKETCHAT_AUTH_TOKEN_FILE=str(tmp_path / "token"))
-    assert found["WORKSPACES"]["default"]["AUTH_TOKEN"] == "hush"
+    values = read(monkeypatch, ROCKETCHAT_AUTH_TOKEN_FILE=str(tmp_path / "token"))
+    assert values["WORKSPACES"]["default"]["AUTH_TOKEN"] == "hush"
     with pytest.raises(ImproperlyConfigured, match=r"ROCKETCHAT_URL_FILE cannot be read: No such"):
         read(monkeypatch, ROCKETCHAT_URL_FILE=str(tmp_path / "nowhere"))
 
 
-def test_a_file_of_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_env_file_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "env").write_text("ROCKETCHAT_URL=https://a.example\nALLOWED_HOSTS=a.example,b\n")
-    found = read(monkeypatch, ENV_FILE=str(tmp_path / "env"))
-    assert found["WORKSPACES"]["default"]["URL"] == "https://a.example"
-    assert found["ALLOWED_HOSTS"] == ["a.example", "b"]
+    values = read(monkeypatch, ENV_FILE=str(tmp_path / "env"))
+    assert values["WORKSPACES"]["default"]["URL"] == "https://a.example"
+    assert values["ALLOWED_HOSTS"] == ["a.example", "b"]
 
 
-def test_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(monkeypatch, IMPORTMONITOR_UNREACHABLE_AFTER="90")
-    assert found["IMPORTMONITOR"]["UNREACHABLE_AFTER"] == timedelta(seconds=90)
-    found = read(monkeypatch, IMPORTMONITOR_UNREACHABLE_AFTER="a while")
-    assert found["IMPORTMONITOR"]["UNREACHABLE_AFTER"] == "a while"
+def test_duration_is_a_number_of_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(monkeypatch, IMPORTMONITOR_UNREACHABLE_AFTER="90")
+    assert values["IMPORTMONITOR"]["UNREACHABLE_AFTER"] == timedelta(seconds=90)
+    values = read(monkeypatch, IMPORTMONITOR_UNREACHABLE_AFTER="a while")
+    assert values["IMPORTMONITOR"]["UNREACHABLE_AFTER"] == "a while"
 
 
 @pytest.mark.parametrize("value", ["inf", "nan", "1e300"])
-def test_seconds_that_no_clock_can_show_are_left_to_the_checks(
+def test_infinite_duration_is_left_to_the_checks(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    found = read(monkeypatch, IMPORTMONITOR_STALLED_AFTER=value)
-    assert isinstance(found["IMPORTMONITOR"]["STALLED_AFTER"], float)
+    values = read(monkeypatch, IMPORTMONITOR_STALLED_AFTER=value)
+    assert isinstance(values["IMPORTMONITOR"]["STALLED_AFTER"], float)
 
 
-def test_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(monkeypatch, IMPORTMONITOR_KEEP_DAYS="365", IMPORTMONITOR_KEEP_SAMPLES_DAYS="1.5")
-    assert found["IMPORTMONITOR"]["KEEP_DAYS"] == 365
-    assert found["IMPORTMONITOR"]["KEEP_SAMPLES_DAYS"] == 1.5
+def test_days_are_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(monkeypatch, IMPORTMONITOR_KEEP_DAYS="365", IMPORTMONITOR_KEEP_SAMPLES_DAYS="1.5")
+    assert values["IMPORTMONITOR"]["KEEP_DAYS"] == 365
+    assert values["IMPORTMONITOR"]["KEEP_SAMPLES_DAYS"] == 1.5
 
 
-def test_channels(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(
+def test_every_address_is_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(
         monkeypatch,
         IMPORTMONITOR_ALERT_EMAILS="ops@example.org, boss@example.org",
         IMPORTMONITOR_ALERT_URLS="slack://a/b/c/#x,#y, jsons://hooks.example.org/import",
         IMPORTMONITOR_BASE_URL="https://imports.example.org",
     )["IMPORTMONITOR"]
-    assert found["BASE_URL"] == "https://imports.example.org"
-    kinds = [name.partition("-")[0] for name in found["CHANNELS"]]
+    assert values["BASE_URL"] == "https://imports.example.org"
+    kinds = [name.partition("-")[0] for name in values["CHANNELS"]]
     assert kinds == ["email", "email", "url", "url"]
-    ops, boss, slack, hook = found["CHANNELS"].values()
+    ops, boss, slack, hook = values["CHANNELS"].values()
     assert (ops["TO"], boss["TO"]) == (["ops@example.org"], ["boss@example.org"])
     assert slack["URL"] == "slack://a/b/c/#x,#y"
     assert hook["URL"] == "jsons://hooks.example.org/import"
-    # Each keeps its name when another goes: alerts may be waiting for it.
-    alone = read(
+    # A channel keeps its name when another is removed: pending alerts refer to it.
+    remaining = read(
         monkeypatch,
         IMPORTMONITOR_ALERT_EMAILS="boss@example.org",
         IMPORTMONITOR_ALERT_URLS="",
     )["IMPORTMONITOR"]["CHANNELS"]
-    assert alone == {list(found["CHANNELS"])[1]: boss}
+    assert remaining == {list(values["CHANNELS"])[1]: boss}
 
 
 @pytest.mark.skipif(django.VERSION >= (6, 1), reason="Django 6.1 has MAILERS instead")
-def test_a_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(monkeypatch, EMAIL_URL="smtp+tls://me:hush@mail.example.org:587")
-    assert (found["EMAIL_HOST"], found["EMAIL_PORT"]) == ("mail.example.org", 587)
-    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("me", "hush")
-    assert (found["EMAIL_USE_TLS"], found["EMAIL_TIMEOUT"]) == (True, 10)
+def test_email_url_sets_the_mail_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(monkeypatch, EMAIL_URL="smtp+tls://me:hush@mail.example.org:587")
+    assert (values["EMAIL_HOST"], values["EMAIL_PORT"]) == ("mail.example.org", 587)
+    assert (values["EMAIL_HOST_USER"], values["EMAIL_HOST_PASSWORD"]) == ("me", "hush")
+    assert (values["EMAIL_USE_TLS"], values["EMAIL_TIMEOUT"]) == (True, 10)
     assert read(monkeypatch, EMAIL_URL="consolemail://")["EMAIL_BACKEND"].endswith(
         "console.EmailBackend"
     )
 
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="new in Django 6.1")
-def test_a_mailer(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = read(monkeypatch, EMAIL_URL="smtp+tls://me:hush@mail.example.org:587")
-    assert found["MAILERS"]["default"]["OPTIONS"] == {
+def test_email_url_sets_the_mailer(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(monkeypatch, EMAIL_URL="smtp+tls://me:hush@mail.example.org:587")
+    assert values["MAILERS"]["default"]["OPTIONS"] == {
         "host": "mail.example.org",
         "port": 587,
         "username": "me",
@@ -164,12 +164,12 @@ def test_a_mailer(monkeypatch: pytest.MonkeyPatch) -> None:
         "use_tls": True,
         "timeout": 10,
     }
-    found = read(monkeypatch, EMAIL_URL="consolemail://")
-    assert found["MAILERS"]["default"]["OPTIONS"] == {}
+    values = read(monkeypatch, EMAIL_URL="consolemail://")
+    assert values["MAILERS"]["default"]["OPTIONS"] == {}
 
 
 @pytest.mark.parametrize("url", ["nonsense", "pigeon://me:hush@mail", "smtp://me:hush@mail:x"])
-def test_a_mail_server_that_cannot_be_read_is_not_repeated(
+def test_unreadable_email_url_is_not_in_the_error(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     with pytest.raises(ImproperlyConfigured, match="EMAIL_URL cannot be read") as error:
@@ -177,10 +177,10 @@ def test_a_mail_server_that_cannot_be_read_is_not_repeated(
     assert "hush" not in str(error.value)
 
 
-def test_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_relaxes_the_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRET_KEY")
-    found = read(monkeypatch, DEBUG="on")
-    assert (found["DEBUG"], found["SECURE_SSL_REDIRECT"]) == (True, False)
+    values = read(monkeypatch, DEBUG="on")
+    assert (values["DEBUG"], values["SECURE_SSL_REDIRECT"]) == (True, False)
     with pytest.raises(ImproperlyConfigured, match="DEBUG is 'perhaps': set it to on or off"):
         read(monkeypatch, DEBUG="perhaps")
     with pytest.raises(ImproperlyConfigured, match="SECRET_KEY is not set"):
@@ -190,7 +190,7 @@ def test_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "url", ["postgres://me:hush@db.example/name", "mysql://me:hush@db.example/name"]
 )
-def test_connections_are_kept(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_database_connections_are_persistent(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     database = read(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]
     assert database["HOST"] == "db.example"
     assert database["CONN_MAX_AGE"] > 0
@@ -198,24 +198,24 @@ def test_connections_are_kept(monkeypatch: pytest.MonkeyPatch, url: str) -> None
     assert "OPTIONS" not in database
 
 
-def test_postgresql_can_pool_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgresql_can_use_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "postgres://me:hush@db.example/name?pool=true"
     database = read(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]
-    # A thread that polls keeps its connection while it asks.
+    # A polling thread keeps its connection during the request.
     assert database["OPTIONS"]["pool"]["max_size"] > CONCURRENCY
     assert database["CONN_HEALTH_CHECKS"] is True
-    # Django refuses both together.
+    # Django does not allow both.
     assert "CONN_MAX_AGE" not in database
 
 
 @pytest.mark.parametrize("value", ["soon", "0", "-60", "nan", "inf"])
-def test_rounds_that_cannot_be(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_invalid_celery_interval_is_an_error(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="CELERY_SYNC_EVERY"):
         read(monkeypatch, CELERY_SYNC_EVERY=value)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "oracel://me:hush@db", "postgres://me:hush@db:x/y"])
-def test_a_database_url_that_cannot_be_read_is_not_repeated(
+def test_unreadable_database_url_is_not_in_the_error(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL cannot be read") as error:

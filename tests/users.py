@@ -1,4 +1,4 @@
-"""Every kind of person that there can be, and a world with something in it for them to ask for."""
+"""Every kind of user, and a site with an object at every URL for them to request."""
 
 from base64 import b64encode
 from dataclasses import dataclass, replace
@@ -24,8 +24,8 @@ LATEST = "view-import-operations"
 
 
 @dataclass(frozen=True)
-class Person:
-    """A kind of person, and how they come: with a session, or with a token of some state."""
+class UserKind:
+    """A kind of user, and how they authenticate."""
 
     codenames: tuple[str, ...] = ()
     is_staff: bool = False
@@ -34,38 +34,41 @@ class Person:
     by: str = "session"
 
 
-ROOT = Person(is_staff=True, is_superuser=True)
-RIGHTS: dict[str, tuple[str, ...]] = {
+SUPERUSER_KIND = UserKind(is_staff=True, is_superuser=True)
+PERMISSIONS: dict[str, tuple[str, ...]] = {
     "run-import": ("run-import",),
     LATEST: (LATEST,),
     VIEW: (VIEW,),
     CHANGE: (VIEW, CHANGE),
     "view_alert": ("view_alert",),
     "view_syncperiod": ("view_syncperiod",),
-    "tokens": tuple(f"{what}_apitoken" for what in ("add", "change", "delete", "view")),
+    "tokens": tuple(f"{action}_apitoken" for action in ("add", "change", "delete", "view")),
 }
-PEOPLE = {
-    "anonymous": Person(by="nothing"),
-    "nobody": Person(),
-    "staff": Person(is_staff=True),
-    **{name: Person(rights) for name, rights in RIGHTS.items()},
-    **{f"staff {name}": Person(rights, is_staff=True) for name, rights in RIGHTS.items()},
-    "superuser": ROOT,
-    "inactive": replace(ROOT, is_active=False),
-    "token of nobody": Person(by="token"),
-    "token of run-import": Person(("run-import",), by="token"),
-    "token of superuser": replace(ROOT, by="token"),
-    "bearer of run-import": Person(("run-import",), by="bearer"),
-    "password of run-import": Person(("run-import",), by="password"),
-    "wrong password": replace(ROOT, by="wrong password"),
-    "token of inactive": replace(ROOT, by="token", is_active=False),
-    "expired token": replace(ROOT, by="expired token"),
-    "wrong token": replace(ROOT, by="wrong token"),
+KINDS = {
+    "anonymous": UserKind(by="nothing"),
+    "no permission": UserKind(),
+    "staff": UserKind(is_staff=True),
+    **{name: UserKind(codenames) for name, codenames in PERMISSIONS.items()},
+    **{
+        f"staff {name}": UserKind(codenames, is_staff=True)
+        for name, codenames in PERMISSIONS.items()
+    },
+    "superuser": SUPERUSER_KIND,
+    "inactive": replace(SUPERUSER_KIND, is_active=False),
+    "token of no permission": UserKind(by="token"),
+    "token of run-import": UserKind(("run-import",), by="token"),
+    "token of superuser": replace(SUPERUSER_KIND, by="token"),
+    "bearer of run-import": UserKind(("run-import",), by="bearer"),
+    "password of run-import": UserKind(("run-import",), by="password"),
+    "wrong password": replace(SUPERUSER_KIND, by="wrong password"),
+    "token of inactive": replace(SUPERUSER_KIND, by="token", is_active=False),
+    "expired token": replace(SUPERUSER_KIND, by="expired token"),
+    "wrong token": replace(SUPERUSER_KIND, by="wrong token"),
 }
 
-People = frozenset[str]
-EVERYBODY: People = frozenset(PEOPLE)
-STRANGERS = frozenset(
+Names = frozenset[str]
+ALL: Names = frozenset(KINDS)
+UNAUTHENTICATED = frozenset(
     {
         "anonymous",
         "inactive",
@@ -75,36 +78,35 @@ STRANGERS = frozenset(
         "wrong password",
     }
 )
-#: Rocket.Chat knows no such header, and so its endpoints know none either.
-BEARERS: People = frozenset({"bearer of run-import"})
-STAFF: People = frozenset(name for name in PEOPLE if name.startswith("staff")) | {"superuser"}
+#: Rocket.Chat has no such header, and so its endpoints do not accept it either.
+BEARERS: Names = frozenset({"bearer of run-import"})
+STAFF: Names = frozenset(name for name in KINDS if name.startswith("staff")) | {"superuser"}
 SUPERUSER = frozenset({"superuser"})
 
 
-def those_with(*rights: str) -> People:
-    """Return whoever has one of these rights, however they come."""
-    known = EVERYBODY - STRANGERS
+def having(*codenames: str) -> Names:
+    """Return the authenticated users with one of these permissions, by any authentication."""
     return frozenset(
         name
-        for name in known
-        if PEOPLE[name].is_superuser or set(rights) & set(PEOPLE[name].codenames)
+        for name in ALL - UNAUTHENTICATED
+        if KINDS[name].is_superuser or set(codenames) & set(KINDS[name].codenames)
     )
 
 
-RUNNERS = those_with("run-import")
-SEERS = those_with("run-import", VIEW, LATEST)
+RUNNERS = having("run-import")
+VIEWERS = having("run-import", VIEW, LATEST)
 
 
-class World:
-    """Something at every address, and somebody of every kind."""
+class Site:
+    """An object at every URL, and a user of every kind."""
 
-    #: What there is not.
+    #: The key of an object that does not exist.
     MISSING = "987654321"
 
     def __init__(self) -> None:
-        # One client for all: each would load the middleware anew.
+        # One client for all users: each client loads the middleware anew.
         self.client = Client()
-        self.credentials = {name: self._credentials(name) for name in PEOPLE}
+        self.credentials = {name: self._credentials(name) for name in KINDS}
         sync(RUNNING)
         alert = Alert.objects.create(
             event="x", workspace="default", channel="x", body={}, created_at=timezone.now()
@@ -119,43 +121,43 @@ class World:
         }
 
     def _credentials(self, name: str) -> tuple[str, dict[str, str]]:
-        """Make a person; return the key of their session, and their headers."""
-        person = PEOPLE[name]
-        if person.by == "nothing":
+        """Make a user; return their session cookie and their headers."""
+        kind = KINDS[name]
+        if kind.by == "nothing":
             return "", {}
         user = make_user(
-            name, *person.codenames, is_staff=person.is_staff, is_superuser=person.is_superuser
+            name, *kind.codenames, is_staff=kind.is_staff, is_superuser=kind.is_superuser
         )
         session, headers = "", {}
-        if person.by == "session":
-            # Else the session before would be taken over, and end.
+        if kind.by == "session":
+            # Otherwise the login would continue the previous user's session.
             self.client.cookies.clear()
             self.client.force_login(user)
             session = self.client.cookies[settings.SESSION_COOKIE_NAME].value
-        elif person.by.endswith("password"):
-            # tests.settings lets passwords in: a host may.
+        elif kind.by.endswith("password"):
+            # tests.settings accepts passwords, as a host may.
             user.set_password("right")
             user.save()
-            told = f"{name}:{person.by.removesuffix('password') or 'right'}"
-            headers = {"Authorization": f"Basic {b64encode(told.encode()).decode()}"}
-        elif person.by == "bearer":
+            login = f"{name}:{kind.by.removesuffix('password') or 'right'}"
+            headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
+        elif kind.by == "bearer":
             headers = {"Authorization": f"Bearer {credentials(user)['X-Auth-Token']}"}
         else:
-            expires_at = NOON - timedelta(days=1) if person.by == "expired token" else None
+            expires_at = NOON - timedelta(days=1) if kind.by == "expired token" else None
             headers = credentials(user, expires_at=expires_at)
-            if person.by == "wrong token":
+            if kind.by == "wrong token":
                 headers["X-Auth-Token"] = headers["X-Auth-Token"][:-1] + "!"
-        User.objects.filter(pk=user.pk).update(is_active=person.is_active)
+        User.objects.filter(pk=user.pk).update(is_active=kind.is_active)
         return session, headers
 
-    def address(self, route: str, *, missing: bool = False) -> str:
-        """Return where a route leads, to something that is there or not."""
+    def url(self, route: str, *, missing: bool = False) -> str:
+        """Return a URL of a route, of an existing or a missing object."""
         operation = self.keys["importoperation"]
-        kind = ContentType.objects.get_for_model(ImportOperation).pk
+        content_type = ContentType.objects.get_for_model(ImportOperation).pk
         model = route.split("/")[2] if route.count("/") > 2 else ""
         values = {
             "<int:pk>": operation,
-            "<path:content_type_id>": kind,
+            "<path:content_type_id>": content_type,
             "<path:object_id>": self.keys.get(model, operation),
             "<id>": self.keys["user"],
             "<str:alias>": "default",
@@ -174,8 +176,8 @@ class World:
             route = route.replace(part, value)
         return f"/{route}"
 
-    def ask(self, name: str, method: str, url: str) -> "Response":
-        """Ask as somebody; nothing that comes of it lasts."""
+    def request(self, name: str, method: str, url: str) -> "Response":
+        """Send a request as a user, and roll back what it writes."""
         session, headers = self.credentials[name]
         self.client.cookies.clear()
         if session:
@@ -184,7 +186,7 @@ class World:
             response = self.client.generic(
                 method, url, content_type="application/x-www-form-urlencoded", headers=headers
             )
-            # To its end: what goes wrong in the midst of a file is an error like any other.
+            # Read a streamed file to its end: an error in the middle of it counts too.
             list(response)
             transaction.set_rollback(True)
         return response

@@ -1,34 +1,37 @@
-"""What the commands that look at workspaces have in common."""
+"""What the commands share: exit statuses, arguments, and the workspaces they select."""
 
-from argparse import ArgumentParser
+import re
+from argparse import ArgumentParser, ArgumentTypeError
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError
 
 from importmonitor import conf
+from importmonitor.conf.options import MAX_DAYS
 from importmonitor.rocketchat.config import WorkspaceConfig
 
-#: Exit statuses: some workspace could not be looked at; bad usage or configuration.
-FAILED = 1
-MISUSED = 2
+#: Exit status when a workspace could not be polled, or a channel did not accept a message.
+EXIT_FAILED = 1
+#: Exit status for wrong usage or configuration.
+EXIT_MISUSED = 2
 
 
 def add_workspace_argument(parser: ArgumentParser) -> None:
-    """Add `--workspace ALIAS`, which may be given several times."""
+    """Add `--workspace ALIAS`, which can be repeated."""
     parser.add_argument(
         "--workspace",
         action="append",
         metavar="ALIAS",
         default=[],
-        help="look at this workspace only; may be given several times (default: all)",
+        help="only this workspace; can be repeated (default: all)",
     )
 
 
 def select_workspaces(aliases: list[str]) -> list[WorkspaceConfig]:
-    """Return the workspaces of these aliases, or all if there are none.
+    """Return the workspaces with these aliases, or all workspaces if there are no aliases.
 
     Raises CommandError, with exit status 2, for an alias that is not configured, for a mistake in
-    the settings, and when nothing is configured at all.
+    the settings, and if no workspace is configured.
     """
     try:
         configured = conf.config().workspaces
@@ -36,16 +39,24 @@ def select_workspaces(aliases: list[str]) -> list[WorkspaceConfig]:
             raise CommandError(
                 "No workspace is configured. Set ROCKETCHAT_URL, ROCKETCHAT_USER_ID and "
                 "ROCKETCHAT_AUTH_TOKEN, or fill IMPORTMONITOR['WORKSPACES'].",
-                returncode=MISUSED,
+                returncode=EXIT_MISUSED,
             )
         if unknown := [alias for alias in aliases if alias not in configured]:
-            # It names those that there are.
+            # Raises UnknownWorkspace, which lists the configured ones.
             conf.workspace(unknown[0])
         return [configured[alias] for alias in dict.fromkeys(aliases or configured)]
     except (ImproperlyConfigured, conf.UnknownWorkspace) as error:
-        raise CommandError(str(error), returncode=MISUSED) from None
+        raise CommandError(str(error), returncode=EXIT_MISUSED) from None
+
+
+def parse_days(text: str) -> int:
+    """Return a number of days, written like 30 or 30d; raises ArgumentTypeError."""
+    match = re.fullmatch(r"([0-9]{1,9})d?", text)
+    if match is None or not 1 <= int(match[1]) <= MAX_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS}")
+    return int(match[1])
 
 
 def printable(text: str) -> str:
-    """Return remote text that cannot move a terminal's cursor or begin a line of its own."""
+    """Return remote text that cannot move a terminal's cursor or start a line of its own."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,4 +1,4 @@
-"""How a poll is told on a terminal: in a line for people, or as JSON for programs."""
+"""The results of polls on a terminal: a line of text for people, or JSON for programs."""
 
 import json
 import logging
@@ -15,21 +15,20 @@ from importmonitor import humanize
 from importmonitor.management.arguments import printable
 from importmonitor.models import ImportOperation
 from importmonitor.sync.diff import Change
-from importmonitor.sync.lease import LEASED
+from importmonitor.sync.lease import LEASED, NOT_BEFORE
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors
 
 logger = logging.getLogger(__name__)
 
-
-#: Fields of a change that tell nobody anything: what was read from, and what is reckoned with.
-UNTOLD = frozenset({"payload", "watched_at_progress"})
+#: Fields of a change that are not shown: the document, and a value for internal arithmetic.
+HIDDEN_FIELDS = frozenset({"payload", "watched_at_progress"})
 
 
 class ResultWriter:
-    """Tells outcomes line by line: how it went on stdout, what is wrong on stderr.
+    """Writes the results of polls line by line: results to stdout, errors to stderr.
 
-    `describe` makes the line of a result; a `quiet` one has none when all is well. `changes_only`
-    leaves out what would repeat the workspace's last line.
+    `describe` makes the line of a result; with `quiet`, a successful one has none. With
+    `changes_only`, a line that repeats the workspace's previous one is left out.
     """
 
     def __init__(
@@ -44,144 +43,141 @@ class ResultWriter:
         self.describe = describe
         self.quiet = quiet
         self.changes_only = False
-        self._last: dict[str, tuple[str, str]] = {}
+        self._previous: dict[str, tuple[str, str]] = {}
 
-    def write(self, outcome: SyncResult | PollFailure) -> SyncResult | None:
-        """Tell how a poll went; return its result, if it came to one."""
-        line = trouble = ""
-        if isinstance(outcome, PollFailure):
-            told = trouble_text(outcome)
-            trouble = f"{outcome.workspace}: {told}"
+    def write(self, result: SyncResult | PollFailure) -> SyncResult | None:
+        """Write the result of a poll and return it; None for a PollFailure."""
+        line = error = ""
+        if isinstance(result, PollFailure):
+            message = failure_text(result)
+            error = f"{result.workspace}: {message}"
             if self.describe is json_line:
-                line = json_of_trouble(outcome, told)
+                line = failure_json(result, message)
         else:
-            if not (self.quiet and outcome.ok):
-                line = self.describe(outcome)
-            if outcome.error is not None:
-                trouble = f"{outcome.error.kind}: {printable(str(outcome.error))}"
-        # The time left goes down by itself.
-        said = (re.sub(r", about .* left\b", "", line), trouble)
-        if not self.changes_only or self._last.get(outcome.workspace) != said:
-            self._write(line, trouble)
-        self._last[outcome.workspace] = said
-        if isinstance(outcome, PollFailure):
+            if not (self.quiet and result.ok):
+                line = self.describe(result)
+            if result.error is not None:
+                error = f"{result.error.kind}: {printable(str(result.error))}"
+        # The time left changes with every poll.
+        written = (re.sub(r", about .* left\b", "", line), error)
+        if not self.changes_only or self._previous.get(result.workspace) != written:
+            self._write(line, error)
+        self._previous[result.workspace] = written
+        if isinstance(result, PollFailure):
             return None
-        if outcome.notice:
-            self.stderr.write(printable(outcome.notice))
-        return outcome
+        if result.notice:
+            self.stderr.write(printable(result.notice))
+        return result
 
-    def _write(self, line: str, trouble: str) -> None:
+    def _write(self, line: str, error: str) -> None:
         if line:
             self.stdout.write(line)
             self.stdout.flush()
-        if trouble:
-            self.stderr.write(trouble)
+        if error:
+            self.stderr.write(error)
 
 
-def trouble_text(trouble: PollFailure) -> str:
-    """Say why a poll came to no result."""
-    error = trouble.error
+def failure_text(failure: PollFailure) -> str:
+    """Return why a poll has no result."""
+    error = failure.error
     if isinstance(error, database_errors()):
-        # The first line: in those that follow, psycopg shows the statement.
-        told = next(iter(str(error).splitlines()), type(error).__name__)
+        # Only the first line: in the following ones, psycopg quotes the statement.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         return (
-            f"the database could not be used: {told}. Is it up, and has `manage.py migrate` "
+            f"the database could not be used: {reason}. Is it up, and has `manage.py migrate` "
             "been run?"
         )
-    logger.error("A poll of %s failed.", trouble.workspace, exc_info=error)
-    return f"{type(error).__name__}: this is a mistake in importmonitor; its log has the rest."
+    logger.error("A poll of %s failed.", failure.workspace, exc_info=error)
+    return f"{type(error).__name__}: this is a bug in importmonitor; its log has the traceback."
 
 
 def text_line(result: SyncResult) -> str:
-    """Describe a poll in one line for people."""
-    told = f"{result.workspace}: "
+    """Return the result of a poll as a line of text."""
     if result.error is not None:
-        return f"{told}could not be looked at ({result.error.kind})"
-    if result.skipped == LEASED:
-        return f"{told}skipped, being synced by another process"
-    if result.skipped is not None:
-        return f"{told}skipped, not to be asked {result.skipped.removeprefix('not ')}"
-    told += (
-        "nothing was ever imported"
-        if result.operation is None
-        else printable(operation_text(result.operation, result.polled_at))
-    )
-    if result.dry_run:
+        text = f"sync failed ({result.error.kind})"
+    elif result.skipped == LEASED:
+        text = "skipped, being synced by another process"
+    elif result.skipped is not None:
+        until = result.skipped.removeprefix(NOT_BEFORE)
+        text = f"skipped, rate limited by Rocket.Chat until {until}"
+    elif result.operation is None:
+        text = "nothing was ever imported"
+    else:
+        text = printable(operation_text(result.operation, result.polled_at))
+    if result.dry_run and result.ok and result.skipped is None:
         changes = "; ".join(change_text(change) for change in result.changes)
-        told += f" | would change: {printable(changes) or 'nothing'}"
-    return told
+        text += f" | would change: {printable(changes) or 'nothing'}"
+    return f"{result.workspace}: {text}"
 
 
 def operation_text(operation: ImportOperation, now: datetime) -> str:
-    """Describe an operation: type, file, how it stands, its counters."""
+    """Return an operation's type, file, state and counters as text."""
     name = " ".join(filter(None, (operation.type, operation.file_name)))
     outcome = operation.present_outcome
-    stands = outcome.value.replace("_", " ") if outcome else operation.state
-    told = f"{name or operation.remote_id}: {stands}"
+    state = outcome.value.replace("_", " ") if outcome else operation.state
+    text = f"{name or operation.remote_id}: {state}"
     if operation.status:
-        told += f" ({operation.status})"
+        text += f" ({operation.status})"
     if operation.count_completed is not None:
         total = "?" if operation.count_total is None else f"{operation.count_total:,}"
-        told += f", {operation.count_completed:,} of {total}"
+        text += f", {operation.count_completed:,} of {total}"
         if (percent := operation.percent) is not None:
-            told += f", {percent} %"
+            text += f", {percent} %"
     if operation.count_error:
-        told += f", {operation.count_error:,} errors"
-    if (left := operation.time_left(now)) is not None:
-        told += f", about {humanize.format_duration(left)} left"
+        text += f", {operation.count_error:,} errors"
+    if (time_left := operation.time_left(now)) is not None:
+        text += f", about {humanize.format_duration(time_left)} left"
     if operation.is_stalled:
-        told += ", stalled"
-    return told
+        text += ", stalled"
+    return text
 
 
 def change_text(change: Change) -> str:
-    """Describe a change field by field, less the document that it was read from."""
+    """Return the changed fields of an operation as text."""
     if change.created:
         return f"new operation {change.operation.remote_id}"
     return ", ".join(
         f"{name} {'·' if old in (None, '') else old} → {new}"
         for name, (old, new) in change.updated.items()
-        if name not in UNTOLD
+        if name not in HIDDEN_FIELDS
     )
 
 
 def json_line(result: SyncResult) -> str:
-    """Describe a poll as one JSON object; DESIGN's contract with other programs."""
+    """Return the result of a poll as a JSON object, whose keys are a contract."""
     operation = result.operation
-    return json.dumps(
-        {
-            "workspace": result.workspace,
-            "ok": result.ok,
-            "skipped": result.skipped,
-            "error": result.error and {"kind": result.error.kind, "message": str(result.error)},
-            "operation": operation and operation_json(operation, result.polled_at),
-            "changes": [change_json(change) for change in result.changes],
-            "polled_at": result.polled_at,
-            "duration_ms": round(result.duration.total_seconds() * 1000, 1),
-        },
-        cls=DjangoJSONEncoder,
+    return _dump(
+        workspace=result.workspace,
+        ok=result.ok,
+        skipped=result.skipped,
+        error=result.error and {"kind": result.error.kind, "message": str(result.error)},
+        operation=operation and operation_json(operation, result.polled_at),
+        changes=[change_json(change) for change in result.changes],
+        polled_at=result.polled_at,
+        duration_ms=round(result.duration.total_seconds() * 1000, 1),
     )
 
 
-def json_of_trouble(trouble: PollFailure, told: str) -> str:
-    """Describe a poll that came to no result as the same JSON object."""
-    return json.dumps(
-        {
-            "workspace": trouble.workspace,
-            "ok": False,
-            "skipped": None,
-            "error": {"kind": type(trouble.error).__name__, "message": told},
-            "operation": None,
-            "changes": [],
-            "polled_at": timezone.now(),
-            "duration_ms": None,
-        },
-        cls=DjangoJSONEncoder,
+def failure_json(failure: PollFailure, message: str) -> str:
+    """Return a poll without a result as the same JSON object."""
+    return _dump(
+        workspace=failure.workspace,
+        ok=False,
+        skipped=None,
+        error={"kind": type(failure.error).__name__, "message": message},
+        operation=None,
+        changes=[],
+        polled_at=timezone.now(),
+        duration_ms=None,
     )
+
+
+def _dump(**values: Any) -> str:
+    return json.dumps(values, cls=DjangoJSONEncoder)
 
 
 def operation_json(operation: ImportOperation, now: datetime) -> dict[str, Any]:
-    left = operation.time_left(now)
+    time_left = operation.time_left(now)
     return {
         "remote_id": operation.remote_id,
         "type": operation.type,
@@ -191,7 +187,7 @@ def operation_json(operation: ImportOperation, now: datetime) -> dict[str, Any]:
         "valid": operation.valid,
         "counters": operation.counters,
         "percent": operation.percent,
-        "seconds_left": left and round(left.total_seconds()),
+        "seconds_left": time_left and round(time_left.total_seconds()),
         "stalled": operation.is_stalled,
     }
 
@@ -200,7 +196,11 @@ def change_json(change: Change) -> dict[str, Any]:
     return {
         "remote_id": change.operation.remote_id,
         "created": change.created,
-        "fields": {name: list(both) for name, both in change.updated.items() if name not in UNTOLD},
+        "fields": {
+            name: [old, new]
+            for name, (old, new) in change.updated.items()
+            if name not in HIDDEN_FIELDS
+        },
         "transitions": [
             {
                 "from_status": transition.from_status,

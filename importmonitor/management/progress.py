@@ -1,4 +1,4 @@
-"""The display of a watch: bars that move on a terminal, lines everywhere else."""
+"""The display of `--watch`: progress bars on a terminal, lines elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +16,15 @@ from importmonitor.sync.poll import PollFailure, SyncResult
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-Tell = Callable[[SyncResult | PollFailure], SyncResult | None]
+Write = Callable[[SyncResult | PollFailure], SyncResult | None]
 
 
 @contextmanager
-def display(writer: ResultWriter, aliases: Sequence[str]) -> Iterator[Tell]:
-    """Return what tells a watch's outcomes; `aliases` are the workspaces, in their order.
+def result_display(writer: ResultWriter, aliases: Sequence[str]) -> Iterator[Write]:
+    """Return a function that shows results; `aliases` are the workspaces in display order.
 
-    Bars want a terminal and the extra `progress`. Lines are only written when something has
-    changed; those of JSON, which programs read, each time.
+    Progress bars need a terminal and the extra `progress`. Text lines are written only when
+    something has changed, JSON lines at every poll.
     """
     if writer.describe is json_line:
         yield writer.write
@@ -42,20 +42,20 @@ def display(writer: ResultWriter, aliases: Sequence[str]) -> Iterator[Tell]:
         TextColumn("[bold]{task.fields[workspace]}", markup=True),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        TextColumn("{task.fields[counted]}", markup=False),
-        TextColumn("{task.fields[pace]}", markup=False),
+        TextColumn("{task.fields[counters]}", markup=False),
+        TextColumn("{task.fields[rate]}", markup=False),
     )
     with Progress(*columns, expand=True) as progress:
-        # Rich has taken over stdout and stderr: what is written there comes out above the bars.
-        above = ResultWriter(
+        # Rich has replaced sys.stdout and sys.stderr: text written there appears above the bars.
+        line_writer = ResultWriter(
             OutputWrapper(sys.stdout), OutputWrapper(sys.stderr), writer.describe, quiet=False
         )
-        above.changes_only = True
-        yield _Bars(progress, above, aliases).tell
+        line_writer.changes_only = True
+        yield _ProgressBars(progress, line_writer, aliases).write
 
 
-class _Bars:
-    """One bar a workspace; what is wrong goes above them, as writer."""
+class _ProgressBars:
+    """A progress bar for each workspace; errors and notices are lines above the bars."""
 
     def __init__(self, progress: "Progress", writer: ResultWriter, aliases: Sequence[str]) -> None:
         self.progress = progress
@@ -63,47 +63,48 @@ class _Bars:
         self.tasks: dict[str, TaskID] = {alias: self._add(alias) for alias in aliases}
 
     def _add(self, alias: str) -> "TaskID":
-        return self.progress.add_task("…", total=None, workspace=alias, counted="", pace="")
+        return self.progress.add_task("…", total=None, workspace=alias, counters="", rate="")
 
-    def tell(self, outcome: SyncResult | PollFailure) -> SyncResult | None:
-        result = outcome if isinstance(outcome, SyncResult) else None
+    def write(self, poll_result: SyncResult | PollFailure) -> SyncResult | None:
+        """Show the result of a poll and return it; None for a PollFailure."""
+        result = poll_result if isinstance(poll_result, SyncResult) else None
         if result is None or not result.ok or result.notice:
-            self.writer.write(outcome)
+            self.writer.write(poll_result)
         if result is None or result.skipped is not None:
             return result
         if result.workspace not in self.tasks:
             self.tasks[result.workspace] = self._add(result.workspace)
-        self._show(self.tasks[result.workspace], result)
+        self._update(self.tasks[result.workspace], result)
         return result
 
-    def _show(self, task: "TaskID", result: SyncResult) -> None:
+    def _update(self, task: "TaskID", result: SyncResult) -> None:
         operation = result.operation
         if result.error is not None:
-            self.progress.update(task, description=result.error.kind, pace="")
+            self.progress.update(task, description=result.error.kind, rate="")
             return
         if operation is None:
             self.progress.update(task, description="nothing was ever imported", total=1)
             return
         outcome = operation.present_outcome
-        stands = outcome.label if outcome else operation.status or operation.state
+        state = outcome.label if outcome else operation.status or operation.state
         if operation.is_stalled:
-            stands = f"{stands}, stalled"
+            state = f"{state}, stalled"
         name = operation.type or operation.importer_key
         percent = operation.percent
-        counted = f"{operation.count_completed or 0:,} / {operation.count_total or 0:,}"
+        counters = f"{operation.count_completed or 0:,} / {operation.count_total or 0:,}"
         if percent is not None:
-            counted += f", {percent} %"
+            counters += f", {percent} %"
         if operation.count_error:
-            counted += f", {operation.count_error:,} errors"
-        left = operation.time_left(timezone.now())
-        pace = f"{operation.rate:,.1f}/s" if operation.rate else ""
-        if left is not None:
-            pace += f", {humanize.format_duration(left)} left"
+            counters += f", {operation.count_error:,} errors"
+        time_left = operation.time_left(timezone.now())
+        rate = f"{operation.rate:,.1f}/s" if operation.rate else ""
+        if time_left is not None:
+            rate += f", {humanize.format_duration(time_left)} left"
         self.progress.update(
             task,
-            description=printable(f"{name}: {stands}"),
+            description=printable(f"{name}: {state}"),
             total=100,
             completed=percent or 0,
-            counted=counted if operation.count_total else "",
-            pace=pace,
+            counters=counters if operation.count_total else "",
+            rate=rate,
         )

@@ -1,4 +1,4 @@
-"""`{% load importmonitor %}{% import_status %}`: a line for a host's own admin index."""
+"""`{% load importmonitor %}{% import_status %}`: a status line for a project's admin index."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ register = template.Library()
 
 @register.inclusion_tag("importmonitor/status_line.html", takes_context=True)
 def import_status(context: template.Context) -> dict[str, Any]:
-    """Show how the imports of all workspaces stand, to those who may see them; else nothing."""
+    """Show the status of all workspaces' imports to users who may see them, else nothing."""
     request = context.get("request")
     if request is None or not hasattr(request, "user"):
         return {}
-    if not any(has_perm(request.user, each) for each in (RUN_IMPORT, VIEW)):
+    if not any(has_perm(request.user, permission) for permission in (RUN_IMPORT, VIEW)):
         return {}
     return dashboard.status_line(timezone.now())

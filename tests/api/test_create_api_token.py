@@ -36,7 +36,7 @@ def test_text(run: Run, tool: User, client: Client) -> None:
     headers = dict(line.split(": ") for line in out.splitlines())
     assert headers.keys() == {"X-User-Id", "X-Auth-Token"}
     assert headers["X-User-Id"] == str(tool.pk)
-    assert "shown this once" in err
+    assert "shown only once" in err
     assert headers["X-Auth-Token"] not in err
     sync(RUNNING)
     assert client.get(PATH, headers=headers).status_code == 200
@@ -148,8 +148,11 @@ def test_a_user_who_may_not_see_imports_is_pointed_out(run: Run, form: str) -> N
 @pytest.mark.parametrize(
     ("codename", "opens"),
     [
-        ("view_importoperation", "It opens the REST API."),
-        ("view-import-operations", "It opens the REST API and getLatestImportOperations."),
+        ("view_importoperation", "The token gives access to the REST API."),
+        (
+            "view-import-operations",
+            "The token gives access to the REST API and getLatestImportOperations.",
+        ),
     ],
 )
 def test_what_another_permission_opens_is_no_trouble(run: Run, codename: str, opens: str) -> None:
@@ -164,4 +167,4 @@ def test_what_another_permission_opens_is_no_trouble(run: Run, codename: str, op
 
 def test_an_inactive_user_is_pointed_out(run: Run) -> None:
     make_user("gone", "run-import", is_active=False)
-    assert "not active" in run("gone", "--format", "json")[1]
+    assert "inactive" in run("gone", "--format", "json")[1]

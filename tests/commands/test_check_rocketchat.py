@@ -1,4 +1,4 @@
-"""`check_rocketchat` tells troubles apart, in words that say what to do."""
+"""`check_rocketchat` distinguishes problems and explains how to fix them."""
 
 from typing import Any
 
@@ -15,20 +15,21 @@ pytestmark = pytest.mark.django_db
 
 
 def check(capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Run the command; return its exit status, stdout and stderr."""
     status: Any = 0
     try:
         call_command("check_rocketchat")
-    except SystemExit as end:
-        status = end.code
-    told = capsys.readouterr()
-    assert AUTH_TOKEN not in told.out + told.err
+    except SystemExit as error:
+        status = error.code
+    out, err = capsys.readouterr()
+    assert AUTH_TOKEN not in out + err
     assert not SyncPeriod.objects.exists()
     assert not SyncLease.objects.exists()
-    return status, told.out, told.err
+    return status, out, err
 
 
 @pytest.mark.parametrize(("era", "version"), [(5, "5."), (6, "6."), (7, "7."), (8, "8.")])
-def test_all_well(
+def test_valid_workspace_passes_in_every_version(
     settings: Any, capsys: pytest.CaptureFixture[str], workspace: Workspace, era: int, version: str
 ) -> None:
     old = Workspace(workspace.clock, era=era, rate_limit=None)
@@ -38,11 +39,11 @@ def test_all_well(
         status, out, err = check(capsys)
     assert (status, err) == (0, "")
     assert "run-import: nothing was ever imported" in out
-    assert "view-import-operations: 0 operations are listed" in out
+    assert "view-import-operations: 0 operations listed" in out
     assert f"Rocket.Chat {version}" in out
 
 
-def test_the_current_operation_is_named(
+def test_current_operation_is_shown(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rocketchat.start_import("csv")
@@ -58,7 +59,7 @@ def test_the_current_operation_is_named(
         ([], 1, "permission run-import"),
     ],
 )
-def test_a_missing_permission_is_named(
+def test_missing_permission_is_named(
     settings: Any,
     capsys: pytest.CaptureFixture[str],
     workspace: Workspace,
@@ -71,13 +72,15 @@ def test_a_missing_permission_is_named(
     old.add_user(USER_ID, AUTH_TOKEN, permissions)
     with Server(old) as server:
         configure(settings, server.url)
-        found, out, err = check(capsys)
-    assert found == status
+        exit_status, out, err = check(capsys)
+    assert exit_status == status
     assert words in out + err
     assert ("PermissionMissing" in err) == (status == 1)
 
 
-def test_bad_credentials(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_credentials_are_reported(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     rocketchat.add_user(USER_ID, "another token")
     status, _, err = check(capsys)
     assert status == 1
@@ -85,7 +88,7 @@ def test_bad_credentials(rocketchat: Workspace, capsys: pytest.CaptureFixture[st
     assert "Check USER_ID and AUTH_TOKEN" in err
 
 
-def test_two_factor(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_factor_is_reported(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     rocketchat.add_user(USER_ID, AUTH_TOKEN, two_factor=True)
     status, _, err = check(capsys)
     assert status == 1
@@ -93,7 +96,7 @@ def test_two_factor(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -
     assert "Ignore Two Factor Authentication" in err
 
 
-def test_rate_limited(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rate_limit_is_reported(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     rocketchat.limiter = Limiter(1, rocketchat.clock)
     check(capsys)
     status, _, err = check(capsys)
@@ -102,7 +105,7 @@ def test_rate_limited(rocketchat: Workspace, capsys: pytest.CaptureFixture[str])
     assert "api-bypass-rate-limit" in err
 
 
-def test_a_web_page_and_what_was_meant(
+def test_url_below_rocketchat_is_corrected(
     workspace: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Server({"/chat": workspace}) as server:
@@ -110,10 +113,10 @@ def test_a_web_page_and_what_was_meant(
         status, out, err = check(capsys)
     assert status == 1
     assert "NotRocketChat" in err
-    assert f"Rocket.Chat answers at {server.url}/chat : set the URL to that." in out
+    assert f"Rocket.Chat responds at {server.url}/chat : set the URL to that." in out
 
 
-def test_something_else_altogether(
+def test_url_without_rocketchat_gets_no_suggestion(
     workspace: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Server({"/elsewhere": workspace}) as server:
@@ -121,21 +124,21 @@ def test_something_else_altogether(
         status, out, err = check(capsys)
     assert status == 1
     assert "did you mean" in err
-    assert "Rocket.Chat answers at" not in out
+    assert "Rocket.Chat responds at" not in out
 
 
-def test_tls_trouble(
+def test_tls_error_is_reported(
     workspace: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Server(workspace) as server:
-        configure(settings, server.url.replace("http://", "https://"), TIMEOUT=2)
+        configure(settings, server.url.replace("http://", "https://"))
         status, _, err = check(capsys)
     assert status == 1
     assert "TLS" in err
     assert "is it an http:// address?" in err
 
 
-def test_a_list_that_cannot_be_read_is_a_problem(
+def test_unreadable_list_is_a_problem(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from importmonitor.rocketchat import client
@@ -149,7 +152,7 @@ def test_a_list_that_cannot_be_read_is_a_problem(
     assert (status, err) == (1, "  problem  BadAnswer: default: no list\n")
 
 
-def test_a_version_that_is_not_told(
+def test_hidden_version_is_no_problem(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from importmonitor.rocketchat import client
@@ -161,10 +164,10 @@ def test_a_version_that_is_not_told(
     monkeypatch.setattr(client.Client, "version", refuse)
     status, out, _ = check(capsys)
     assert status == 0
-    assert "version not told" in out
+    assert "version unknown" in out
 
 
-def test_misuse_is_status_2(settings: Any) -> None:
+def test_missing_configuration_exits_with_2(settings: Any) -> None:
     settings.IMPORTMONITOR = {}
     with pytest.raises(CommandError, match="No workspace is configured") as error:
         call_command("check_rocketchat")

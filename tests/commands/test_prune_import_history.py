@@ -1,4 +1,4 @@
-"""What is old is deleted, and what still matters is not, nor comes back, nor is told again."""
+"""`prune_import_history` deletes old rows, which do not come back, and keeps what still matters."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,17 +26,17 @@ from tests.conftest import MONDAY
 pytestmark = pytest.mark.django_db
 
 NOW = timezone.now()
-CHANNELS = {"log": {"BACKEND": "tests.commands.test_prune_import_history.Nowhere"}}
+CHANNELS = {"log": {"BACKEND": "tests.commands.test_prune_import_history.NullChannel"}}
 
 
-class Nowhere:
+class NullChannel:
     def __init__(self, options: Any) -> None: ...
 
     def send(self, message: Any) -> None: ...
 
 
-def make(workspace: str, *ages: float, open_ages: tuple[float, ...] = ()) -> None:
-    """Store finished operations of so many days ago, each with all that can belong to one."""
+def make_operations(workspace: str, *ages: float, open_ages: tuple[float, ...] = ()) -> None:
+    """Store operations that are `ages` days old, with all their related rows."""
     SyncLease.objects.get_or_create(workspace=workspace)
     for number, age in enumerate([*ages, *open_ages]):
         then = NOW - timedelta(days=age)
@@ -64,50 +64,54 @@ def make(workspace: str, *ages: float, open_ages: tuple[float, ...] = ()) -> Non
         )
 
 
-def ages_left(workspace: str) -> list[int]:
+def remaining_ages(workspace: str) -> list[int]:
     rows = ImportOperation.objects.filter(workspace=workspace).order_by("started_at")
     return [round((NOW - row.started_at).total_seconds() / 86_400) for row in rows]
 
 
-def test_the_old_go_with_all_that_belongs_to_them() -> None:
-    make("default", 400, 200, 10)
+def test_old_operations_are_deleted_with_all_related_rows() -> None:
+    make_operations("default", 400, 200, 10)
     pruned = prune_operations(NOW - timedelta(days=100))
     assert pruned.operations == 2
-    assert ages_left("default") == [10]
+    assert remaining_ages("default") == [10]
     for model in (StatusTransition, ProgressSample, Alert):
         assert model._default_manager.count() == 1
 
 
-def test_the_open_and_the_newest_of_each_workspace_stay() -> None:
-    make("a", 400, 300, open_ages=(350,))
-    make("b", 500)
-    make("c", 20, 10)
+def test_open_and_newest_operations_are_kept() -> None:
+    make_operations("a", 400, 300, open_ages=(350,))
+    make_operations("b", 500)
+    make_operations("c", 20, 10)
     assert prune_operations(NOW - timedelta(days=100)).operations == 1
-    assert (ages_left("a"), ages_left("b"), ages_left("c")) == ([350, 300], [500], [20, 10])
+    assert (remaining_ages("a"), remaining_ages("b"), remaining_ages("c")) == (
+        [350, 300],
+        [500],
+        [20, 10],
+    )
 
 
-def test_a_dry_run_counts_and_leaves_it(capsys: pytest.CaptureFixture[str]) -> None:
-    make("default", 400, 200, 10)
+def test_dry_run_only_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    make_operations("default", 400, 200, 10)
     call_command("prune_import_history", "--older-than", "100", "--dry-run")
     assert capsys.readouterr().out.startswith("Would delete: operations 2, ")
-    assert len(ages_left("default")) == 3
+    assert len(remaining_ages("default")) == 3
     assert SyncLease.objects.get().pruned_before is None
     call_command("prune_import_history", "--older-than", "100d")
     assert capsys.readouterr().out.startswith("Deleted: operations 2, ")
-    assert ages_left("default") == [10]
+    assert remaining_ages("default") == [10]
 
 
-def test_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operations_are_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "BATCH", 2)
-    make("default", 300, 299, 298, 297, 296, 10)
+    make_operations("default", 300, 299, 298, 297, 296, 10)
     with CaptureQueriesContext(connection) as queries:
         assert prune_operations(NOW - timedelta(days=100)).operations == 5
-    fences = [each for each in queries if "pruned_before" in each["sql"]]
-    assert len(fences) == 3
-    assert ages_left("default") == [10]
+    batches = [query for query in queries if "pruned_before" in query["sql"]]
+    assert len(batches) == 3
+    assert remaining_ages("default") == [10]
 
 
-def test_periods_but_for_the_newest_and_the_last_good_one() -> None:
+def test_periods_since_the_last_good_one_are_kept() -> None:
     SyncLease.objects.create(workspace="default")
     for age, outcome in ((400, "ok"), (300, "Unreachable"), (200, "ok"), (190, "Unreachable")):
         then = NOW - timedelta(days=age)
@@ -117,59 +121,61 @@ def test_periods_but_for_the_newest_and_the_last_good_one() -> None:
     assert list(left) == ["ok", "Unreachable"]
 
 
-def test_what_is_told_of_trouble_that_lasts_stays() -> None:
-    """Else it would be told again, and its end not at all."""
+def test_alert_and_periods_of_a_lasting_outage_are_kept() -> None:
+    """Otherwise the alert would be sent again, and its end never."""
     SyncLease.objects.create(workspace="default")
     for age, outcome in ((300, "ok"), (200, "Unreachable"), (190, "RateLimited")):
         then = NOW - timedelta(days=age)
         SyncPeriod.objects.create(workspace="default", outcome=outcome, first_at=then, last_at=then)
-    Alert.objects.create(workspace="default", key="told", body={}, created_at=then)
+    Alert.objects.create(workspace="default", key="outage", body={}, created_at=then)
     pruned = prune_operations(NOW - timedelta(days=100))
     assert (pruned.periods, pruned.alerts) == (0, 0)
     assert SyncPeriod.objects.failing_since("default") == NOW - timedelta(days=200)
 
 
-def test_alerts_about_workspaces_that_are_through() -> None:
+def test_workspace_alerts_are_deleted_when_no_longer_due() -> None:
     then = NOW - timedelta(days=200)
-    for key, due in (("old", None), ("still tried", then)):
+    for key, due in (("old", None), ("due", then)):
         Alert.objects.create(
             workspace="default", key=key, body={}, created_at=then, next_attempt_at=due
         )
     assert prune_operations(NOW - timedelta(days=100)).alerts == 1
-    assert Alert.objects.get().key == "still tried"
+    assert Alert.objects.get().key == "due"
 
 
-def test_samples_of_what_is_over() -> None:
-    make("default", 400, 10, open_ages=(300,))
+def test_only_old_samples_of_ended_operations_are_deleted() -> None:
+    make_operations("default", 400, 10, open_ages=(300,))
     assert prune_samples(NOW - timedelta(days=90), dry_run=True) == 1
     assert prune_samples(NOW - timedelta(days=90)) == 1
     assert ProgressSample.objects.count() == 2
-    assert len(ages_left("default")) == 3
+    assert len(remaining_ages("default")) == 3
 
 
-def test_for_ever_unless_told_otherwise(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    make("default", 4000, 10)
+def test_no_operation_is_deleted_by_default(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_operations("default", 4000, 10)
     call_command("prune_import_history")
     out = capsys.readouterr().out
-    assert "kept for ever" in out
-    assert "Deleted: samples of counters 1." in out
-    assert len(ages_left("default")) == 2
+    assert "No imports are deleted" in out
+    assert "Deleted: samples 1." in out
+    assert len(remaining_ages("default")) == 2
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"KEEP_DAYS": 365, "KEEP_SAMPLES_DAYS": None}
     call_command("prune_import_history", verbosity=0)
     assert capsys.readouterr().out == ""
-    assert ages_left("default") == [10]
+    assert remaining_ages("default") == [10]
 
 
 @pytest.mark.parametrize("value", ["0", "-5", "soon", "1.5", "9" * 20])
-def test_misused(value: str) -> None:
+def test_invalid_number_of_days_is_an_error(value: str) -> None:
     with pytest.raises(CommandError, match="is not a number of days"):
         call_command("prune_import_history", f"--older-than={value}")
 
 
-def test_what_was_pruned_is_not_taken_in_again_nor_told_again(
+def test_pruned_operations_are_neither_stored_nor_alerted_again(
     rocketchat: Workspace, settings: Any
 ) -> None:
-    """Rocket.Chat goes on listing it for as long as there are no twenty newer ones."""
+    """Rocket.Chat keeps listing an operation until there are twenty newer ones."""
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"CHANNELS": CHANNELS}
 
     def poll() -> None:
@@ -184,7 +190,7 @@ def test_what_was_pruned_is_not_taken_in_again_nor_told_again(
     assert Alert.objects.count() == 3
     pruned = prune_operations(MONDAY + timedelta(days=1, hours=12))
     assert pruned.operations == 2
-    told = set(Alert.objects.values_list("key", flat=True))
+    old_keys = set(Alert.objects.values_list("key", flat=True))
     rocketchat.restart()
     rocketchat.clock.advance(2 * 86_400)
     poll()
@@ -194,4 +200,6 @@ def test_what_was_pruned_is_not_taken_in_again_nor_told_again(
     poll()
     assert set(ImportOperation.objects.values_list("remote_id", flat=True)) > {new}
     assert ImportOperation.objects.count() == 2
-    assert set(Alert.objects.exclude(key__in=told).values_list("event")) == {("import.finished",)}
+    assert set(Alert.objects.exclude(key__in=old_keys).values_list("event")) == {
+        ("import.finished",)
+    }

@@ -1,4 +1,4 @@
-"""`send_test_alert` goes the way that alerts go, and says how far it came."""
+"""`send_test_alert` sends a message as alerts are sent, and shows whether it was delivered."""
 
 from typing import Any
 
@@ -23,38 +23,38 @@ def _channels(settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("_channels")
-def test_each_channel_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
+def test_failing_channel_does_not_affect_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
         call_command("send_test_alert")
-    assert ended.value.code == 1
+    assert error.value.code == 1
     out, err = capsys.readouterr()
     assert out == "ops: delivered\n"
     assert err.startswith("hook: ")
     assert err.count("\n") == 1
     assert "secret-path" not in err
-    [letter] = mail.outbox
-    assert letter.to == ["ops@example.org"]
-    assert "a test of the alerts" in letter.subject
-    # Nobody wants it to arrive tomorrow.
+    [message] = mail.outbox
+    assert message.to == ["ops@example.org"]
+    assert "a test of the alerts" in message.subject
+    # A test message is never retried later.
     assert Alert.objects.get(channel="hook").given_up_at is not None
     assert not Alert.objects.exclude(next_attempt_at=None).exists()
 
 
 @pytest.mark.usefixtures("_channels")
-def test_one_channel(capsys: pytest.CaptureFixture[str]) -> None:
+def test_option_channel_selects_a_channel(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("send_test_alert", "--channel", "ops", "--channel", "ops")
     assert capsys.readouterr() == ("ops: delivered\n", "")
     assert len(mail.outbox) == 1
 
 
 @pytest.mark.usefixtures("_channels")
-def test_no_such_channel() -> None:
+def test_unknown_channel_exits_with_2() -> None:
     with pytest.raises(CommandError, match=r"no channel 'pager'\. Configured: ops, hook") as error:
         call_command("send_test_alert", "--channel", "pager")
     assert error.value.returncode == 2
 
 
-def test_no_channel_at_all() -> None:
+def test_missing_configuration_exits_with_2() -> None:
     with pytest.raises(CommandError, match="IMPORTMONITOR_ALERT_EMAILS") as error:
         call_command("send_test_alert")
     assert error.value.returncode == 2

@@ -1,4 +1,4 @@
-"""The command in this process: options, output, exit statuses."""
+"""`sync_import_status` in this process: options, output, exit statuses."""
 
 import json
 from typing import Any
@@ -45,15 +45,12 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     status: Any = 0
     try:
         call_command("sync_import_status", *arguments)
-    except SystemExit as end:
-        status = end.code
-    told = capsys.readouterr()
-    return status, told.out, told.err
+    except SystemExit as error:
+        status = error.code
+    return status, *capsys.readouterr()
 
 
-def test_one_line_about_an_import(
-    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_import_is_one_line(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     rocketchat.start_import("csv", "overshoot", seconds=60, file_name="people.csv")
     rocketchat.clock.advance(60)
     operation = rocketchat.current()
@@ -66,27 +63,31 @@ def test_one_line_about_an_import(
     )
 
 
-def test_nothing_was_ever_imported(
+def test_workspace_without_imports_says_so(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys) == (0, "default: nothing was ever imported\n", "")
 
 
-def test_silent_on_success_with_verbosity_0(
+def test_verbosity_0_is_silent_on_success(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, "--verbosity", "0") == (0, "", "")
 
 
-def test_could_not_look(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_sync_exits_with_1(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     rocketchat.outage = 502
     status, out, err = run(capsys, "--verbosity", "0")
-    assert (status, out) == (1, "default: could not be looked at (Unreachable)\n")
+    assert (status, out) == (1, "default: sync failed (Unreachable)\n")
     assert err.startswith("Unreachable: default: GET http://127.0.0.1:")
     assert err.count("\n") == 1
 
 
-def test_skipped(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skipped_workspace_is_a_success(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     lease = SyncLease.objects.create(
         workspace="default", holder="another", expires_at="2999-01-01T00:00:00Z"
     )
@@ -97,49 +98,53 @@ def test_skipped(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> N
     SyncLease.objects.create(workspace="default", not_before="2999-01-01T00:00:00Z")
     status, out, err = run(capsys)
     assert (status, err) == (0, "")
-    assert out == "default: skipped, not to be asked before 2999-01-01T00:00:00+00:00\n"
+    assert out == "default: skipped, rate limited by Rocket.Chat until 2999-01-01T00:00:00+00:00\n"
 
 
-def test_json(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_describes_the_result(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     remote_id = rocketchat.start_import("slack", seconds=600)
     rocketchat.clock.advance(400)
     status, out, err = run(capsys, "--format", "json")
     assert (status, err, out.count("\n")) == (0, "", 1)
-    told = json.loads(out)
-    assert set(told) == KEYS
-    assert (told["workspace"], told["ok"], told["skipped"], told["error"]) == (
+    result = json.loads(out)
+    assert set(result) == KEYS
+    assert (result["workspace"], result["ok"], result["skipped"], result["error"]) == (
         "default",
         True,
         None,
         None,
     )
-    operation = told["operation"]
+    operation = result["operation"]
     assert set(operation) == OPERATION_KEYS
     assert operation["remote_id"] == remote_id
     assert operation["state"] == "importing"
     assert operation["outcome"] is None
     assert operation["counters"]["total"] > operation["counters"]["completed"] > 0
     assert 0 < operation["percent"] < 100
-    (change,) = told["changes"]
+    (change,) = result["changes"]
     assert change["created"] is True
     assert change["fields"]["status"] == [None, operation["status"]]
     assert change["transitions"][0]["reason"] == "remote"
 
 
-def test_json_of_an_error(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_describes_an_error(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     rocketchat.add_user(USER_ID, "another token")
     status, out, _err = run(capsys, "--format", "json")
-    told = json.loads(out)
+    result = json.loads(out)
     assert status == 1
-    assert (told["ok"], told["operation"], told["error"]["kind"]) == (
+    assert (result["ok"], result["operation"], result["error"]["kind"]) == (
         False,
         None,
         "Unauthenticated",
     )
-    assert "USER_ID and AUTH_TOKEN" in told["error"]["message"]
+    assert "USER_ID and AUTH_TOKEN" in result["error"]["message"]
 
 
-def test_dry_run(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_shows_changes_and_writes_nothing(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     remote_id = rocketchat.start_import("slack", seconds=600)
     _, out, _ = run(capsys, "--dry-run")
     assert out.endswith(f" | would change: new operation {remote_id}\n")
@@ -152,7 +157,9 @@ def test_dry_run(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> N
     assert "would change: status importer_new → importer_done" in out
 
 
-def test_fail_on_import_error(rocketchat: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fail_on_import_error_exits_with_3(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     rocketchat.start_import("csv", seconds=600)
     rocketchat.clock.advance(300)
     assert run(capsys, "--fail-on-import-error")[0] == 0
@@ -173,7 +180,7 @@ def test_fail_on_import_error(rocketchat: Workspace, capsys: pytest.CaptureFixtu
         (None, ("--workspace", "nope"), "There is no workspace 'nope'"),
     ],
 )
-def test_misuse_is_status_2(settings: Any, setting: Any, arguments: Any, message: str) -> None:
+def test_misuse_exits_with_2(settings: Any, setting: Any, arguments: Any, message: str) -> None:
     if setting is not None:
         settings.IMPORTMONITOR = setting
     with pytest.raises(CommandError, match=message) as error:
@@ -181,7 +188,7 @@ def test_misuse_is_status_2(settings: Any, setting: Any, arguments: Any, message
     assert error.value.returncode == 2
 
 
-def test_a_database_that_cannot_be_used(
+def test_unusable_database_exits_with_1(
     rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_args: Any, **_options: Any) -> None:
@@ -196,7 +203,7 @@ def test_a_database_that_cannot_be_used(
     assert err.count("\n") == 1
 
 
-def test_remote_text_cannot_move_the_cursor(
+def test_remote_text_cannot_control_the_terminal(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rocketchat.put_operation(
@@ -207,7 +214,7 @@ def test_remote_text_cannot_move_the_cursor(
     assert out[:-1].isprintable()
 
 
-def test_no_token_is_told(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_never_contains_the_token(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     configure(settings, "http://127.0.0.1:9")
     for arguments in ((), ("--format", "json"), ("--dry-run",), ("--verbosity", "3")):
         status, out, err = run(capsys, *arguments)
@@ -215,10 +222,9 @@ def test_no_token_is_told(settings: Any, capsys: pytest.CaptureFixture[str]) -> 
         assert AUTH_TOKEN not in out + err
 
 
-def test_the_same_operation_through_a_second_server(
+def test_workspace_at_a_new_url_stays_the_same_workspace(
     workspace: Workspace, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A workspace that moves to another address stays the same workspace."""
     workspace.start_import("csv", seconds=600)
     for _ in range(2):
         with Server(workspace) as server:
@@ -228,7 +234,7 @@ def test_the_same_operation_through_a_second_server(
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "text"),
     [
         ({}, "A: importing"),
         ({"type": "CSV"}, "CSV: importing"),
@@ -243,8 +249,8 @@ def test_the_same_operation_through_a_second_server(
         ({"stalled_since": MONDAY}, "A: importing, stalled"),
     ],
 )
-def test_how_an_operation_is_told(fields: dict[str, Any], told: str) -> None:
+def test_operation_text(fields: dict[str, Any], text: str) -> None:
     operation = ImportOperation(**{"remote_id": "A", "state": "importing"} | fields)
     operation.outcome = operation.end_outcome()
-    assert operation_text(operation, MONDAY) == told
-    assert operation.needs_attention == ("stalled" in told)
+    assert operation_text(operation, MONDAY) == text
+    assert operation.needs_attention == ("stalled" in text)

@@ -53,7 +53,7 @@ def test_refused(project: Project) -> None:
         "--verbosity", "0", "--fail-on-import-error", ROCKETCHAT_AUTH_TOKEN="outdated-token"
     )
     assert ended.returncode == 1
-    assert ended.stdout == "default: could not be looked at (Unauthenticated)\n"
+    assert ended.stdout == "default: sync failed (Unauthenticated)\n"
     assert ended.stderr.startswith("Unauthenticated: default: GET ")
     assert ended.stderr.count("\n") == 1
     assert "401" in ended.stderr

@@ -181,10 +181,10 @@ def read_to_end(descriptor: int) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--watch", "--dry-run"), "--dry-run cannot be watched"),
-        (("--watch", "--fail-on-import-error"), "add --until-finished"),
-        (("--interval", "5"), "--interval is for --watch"),
-        (("--until-finished",), "--until-finished is for --watch"),
+        (("--watch", "--dry-run"), "--dry-run cannot be used with --watch"),
+        (("--watch", "--fail-on-import-error"), "also needs --until-finished"),
+        (("--interval", "5"), "--interval can only be used with --watch"),
+        (("--until-finished",), "--until-finished can only be used with --watch"),
         (("--watch", "--interval", "0"), "not a number of seconds"),
         (("--watch", "--idle-interval", "soon"), "not a number of seconds"),
     ],

@@ -127,7 +127,7 @@ def test_command(case: Case, settings: Settings, caplog: pytest.LogCaptureFixtur
             call_command("sync_import_status", stdout=stdout, stderr=stderr)
     assert exit_.value.code == 1
     kind = case.kind.__name__
-    assert stdout.getvalue() == f"default: could not be looked at ({kind})\n"
+    assert stdout.getvalue() == f"default: sync failed ({kind})\n"
     (line,) = stderr.getvalue().splitlines()
     assert line.startswith(f"{kind}: ")
     assert_worth_reading(line.removeprefix(f"{kind}: "), case, url)
@@ -336,7 +336,7 @@ def test_memory_of_a_process(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     told = [line.partition(": ") for line in done.stdout.splitlines()]
     assert sorted(alias for alias, _, _ in told) == sorted(urls)
-    assert all(text.startswith("could not be looked at (") for _, _, text in told)
+    assert all(text.startswith("sync failed (") for _, _, text in told)
     assert "Traceback" not in done.stderr
     assert_no_token(done.stderr)
     (most,) = [line for line in done.stderr.splitlines() if line.startswith("VmHWM")]

@@ -1,4 +1,4 @@
-"""`manage.py check_rocketchat`: look once, and say in words what is wrong and what to do."""
+"""`manage.py check_rocketchat`: check that each workspace can be monitored."""
 
 import sys
 from argparse import ArgumentParser
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from django.core.management import BaseCommand
 
 from importmonitor.management.arguments import (
-    FAILED,
+    EXIT_FAILED,
     add_workspace_argument,
     printable,
     select_workspaces,
@@ -22,9 +22,9 @@ from importmonitor.rocketchat.exceptions import NotRocketChat, PermissionMissing
 
 class Command(BaseCommand):
     help = (
-        "Ask each Rocket.Chat workspace once, and tell what is wrong with its URL, its TLS, its "
-        "credentials or their permissions, and what to do. Stores nothing. Exit status: 0 all is "
-        "well, 1 a workspace cannot be monitored, 2 bad usage or configuration."
+        "Check the URL, TLS, credentials and permissions of each Rocket.Chat workspace, and "
+        "explain how to fix what is wrong. Stores nothing. Exit status: 0 all workspaces can be "
+        "monitored, 1 one or more cannot, 2 wrong usage or configuration."
     )
     requires_system_checks = ()
 
@@ -36,28 +36,28 @@ class Command(BaseCommand):
             self.check_workspace(workspace) for workspace in select_workspaces(options["workspace"])
         ]
         if not all(results):
-            sys.exit(FAILED)
+            sys.exit(EXIT_FAILED)
 
     def check_workspace(self, workspace: WorkspaceConfig) -> bool:
-        """Check one workspace; tell whether its imports can be monitored."""
+        """Check a workspace; return whether its imports can be monitored."""
         self.stdout.write(f"{workspace.alias}: {workspace.url}")
         with Client(workspace) as client:
             try:
                 operation = client.current_operation()
             except NotRocketChat as error:
-                self.problem(error)
-                if meant := _meant(workspace):
-                    self.stdout.write(f"  Rocket.Chat answers at {meant} : set the URL to that.")
+                self.write_problem(error)
+                if url := _rocketchat_url(workspace):
+                    self.stdout.write(f"  Rocket.Chat responds at {url} : set the URL to that.")
                 return False
             except PermissionMissing as error:
-                # The credentials are good, so what else they lack can be told at once.
-                self.problem(error)
+                # The credentials are valid, so the other permission can be checked as well.
+                self.write_problem(error)
                 self.check_list(client)
                 return False
             except RocketChatError as error:
-                self.problem(error)
+                self.write_problem(error)
                 return False
-            self.good(
+            self.write_ok(
                 "run-import: "
                 + (
                     "nothing was ever imported"
@@ -66,47 +66,47 @@ class Command(BaseCommand):
                     f"{operation.status or operation.state}"
                 )
             )
-            listed = self.check_list(client)
+            is_list_usable = self.check_list(client)
             self.check_version(client)
-        return listed
+        return is_list_usable
 
     def check_list(self, client: Client) -> bool:
-        """Check the list of operations, which the monitor can do without."""
+        """Check the list of operations; return False unless it works or only lacks permission."""
         try:
             count = len(client.latest_operations())
         except PermissionMissing as error:
             self.stdout.write(self.style.WARNING(f"  note     {printable(str(error))}"))
             self.stdout.write(
-                "           Without it, an import that begins and ends between two looks is missed."
+                "           Without it, an import that starts and ends between two polls is missed."
             )
             return True
         except RocketChatError as error:
-            self.problem(error)
+            self.write_problem(error)
             return False
-        self.good(f"view-import-operations: {count} operations are listed")
+        self.write_ok(f"view-import-operations: {count} operations listed")
         return True
 
     def check_version(self, client: Client) -> None:
-        """Tell Rocket.Chat's version, where it tells it: a workspace may keep /api/info closed."""
+        """Show Rocket.Chat's version; a workspace may not reveal it at /api/info."""
         try:
             version = client.version()
         except RocketChatError:
             version = None
-        self.good(f"Rocket.Chat {printable(version)}" if version else "version not told")
+        self.write_ok(f"Rocket.Chat {printable(version)}" if version else "version unknown")
 
-    def good(self, text: str) -> None:
+    def write_ok(self, text: str) -> None:
         self.stdout.write(self.style.SUCCESS(f"  ok       {printable(text)}"))
 
-    def problem(self, error: RocketChatError) -> None:
+    def write_problem(self, error: RocketChatError) -> None:
         self.stderr.write(f"  problem  {error.kind}: {printable(str(error))}")
 
 
-def _meant(workspace: WorkspaceConfig) -> str | None:
-    """Return the first address above the configured one that answers as Rocket.Chat does.
+def _rocketchat_url(workspace: WorkspaceConfig) -> str | None:
+    """Return the first parent of the configured URL at which Rocket.Chat responds, or None.
 
-    On the same host only, and asked without credentials.
+    Only on the same host, and requested without credentials.
     """
-    for url in _above(workspace.url):
+    for url in _parents(workspace.url):
         try:
             with Client(replace(workspace, url=url)) as client:
                 client.version()
@@ -116,7 +116,7 @@ def _meant(workspace: WorkspaceConfig) -> str | None:
     return None
 
 
-def _above(url: str) -> Iterator[str]:
+def _parents(url: str) -> Iterator[str]:
     parts = urlsplit(url)
     path = parts.path
     while path:

@@ -1,4 +1,4 @@
-"""`manage.py send_test_alert`: see whether alerts arrive."""
+"""`manage.py send_test_alert`: test that alerts arrive."""
 
 import sys
 import time
@@ -13,17 +13,18 @@ from django.utils import timezone
 from importmonitor import conf
 from importmonitor.alerts import outbox
 from importmonitor.alerts.messages import draft_test_alert
-from importmonitor.management.arguments import FAILED, MISUSED
+from importmonitor.management.arguments import EXIT_FAILED, EXIT_MISUSED
 from importmonitor.models import Alert
 
-#: Seconds for all channels together.
-PATIENCE = 120.0
+#: For all channels together, in seconds.
+TIMEOUT = 120.0
 
 
 class Command(BaseCommand):
     help = (
-        "Send a message through each channel, the way that alerts go, and tell whether it was "
-        "accepted. Exit status: 0 all were, 1 one or more were not, 2 bad usage or configuration."
+        "Send a test message through each channel as alerts are sent, and show whether it was "
+        "accepted. Exit status: 0 all were, 1 one or more were not, 2 wrong usage or "
+        "configuration."
     )
     requires_system_checks = ()
 
@@ -33,36 +34,36 @@ class Command(BaseCommand):
             action="append",
             metavar="NAME",
             default=[],
-            help="this channel only; may be given several times (default: all)",
+            help="only this channel; can be repeated (default: all)",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             config = conf.config()
         except ImproperlyConfigured as error:
-            raise CommandError(str(error), returncode=MISUSED) from None
+            raise CommandError(str(error), returncode=EXIT_MISUSED) from None
         configured = config.options.channels
         if not configured:
             raise CommandError(
                 "No channel is configured. Set IMPORTMONITOR_ALERT_EMAILS or "
                 "IMPORTMONITOR_ALERT_URLS, or fill IMPORTMONITOR['CHANNELS'].",
-                returncode=MISUSED,
+                returncode=EXIT_MISUSED,
             )
         names = list(dict.fromkeys(options["channel"])) or list(configured)
         if unknown := [name for name in names if name not in configured]:
             raise CommandError(
                 f"There is no channel {unknown[0]!r}. Configured: {', '.join(configured)}.",
-                returncode=MISUSED,
+                returncode=EXIT_MISUSED,
             )
         now = timezone.now()
         workspace = next(iter(config.workspaces), "importmonitor")
-        notice = draft_test_alert(workspace, at=now, key=f"test:{uuid.uuid4()}")
-        outbox.write([notice], now, [configured[name] for name in names])
-        alerts = Alert.objects.filter(key=notice.key).order_by("pk")
-        ends_at = time.monotonic() + PATIENCE
-        # A poll that runs beside this may have taken some of them.
+        draft = draft_test_alert(workspace, at=now, key=f"test:{uuid.uuid4()}")
+        outbox.write([draft], now, [configured[name] for name in names])
+        alerts = Alert.objects.filter(key=draft.key).order_by("pk")
+        ends_at = time.monotonic() + TIMEOUT
+        # A concurrent poll may be delivering some of them.
         while alerts.exclude(next_attempt_at=None).exists() and time.monotonic() < ends_at:
-            outbox.deliver(key=notice.key)
+            outbox.deliver(key=draft.key)
             if alerts.exclude(next_attempt_at=None).exists():
                 time.sleep(0.2)
         for alert in alerts:
@@ -71,4 +72,4 @@ class Command(BaseCommand):
             else:
                 self.stderr.write(f"{alert.channel}: {alert.last_error or 'not delivered'}")
         if not all(alert.delivered_at for alert in alerts):
-            sys.exit(FAILED)
+            sys.exit(EXIT_FAILED)

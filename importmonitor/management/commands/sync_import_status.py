@@ -1,4 +1,4 @@
-"""`manage.py sync_import_status`: look at Rocket.Chat's imports, and store what is new."""
+"""`manage.py sync_import_status`: poll Rocket.Chat's imports and store what changed."""
 
 import gc
 import logging
@@ -13,8 +13,8 @@ from django.core.management import BaseCommand, CommandError
 from django.db import close_old_connections
 
 from importmonitor.management.arguments import (
-    FAILED,
-    MISUSED,
+    EXIT_FAILED,
+    EXIT_MISUSED,
     add_workspace_argument,
     select_workspaces,
 )
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: How each workspace was seen last, None where that came to no result.
-Told = dict[str, SyncResult | None]
+#: The last result by alias; None after a PollFailure.
+Results = dict[str, SyncResult | None]
 
-#: Exit status with --fail-on-import-error: all could be looked at, and an import is in trouble.
-IMPORT_FAILED = 3
-#: Exit status after Ctrl-C, as shells have it.
-INTERRUPTED = 130
-#: Seconds between two looks of a watch, while something is active and while nothing is.
+#: Exit status with --fail-on-import-error when an import failed, was interrupted or is stalled.
+EXIT_IMPORT_FAILED = 3
+#: Exit status after Ctrl-C, by the convention of shells.
+EXIT_INTERRUPTED = 130
+#: The default intervals of --watch with an active import and without one, in seconds.
 INTERVAL = 30.0
 IDLE_INTERVAL = 300.0
 
 
-def seconds(text: str) -> float:
-    """Read a number of seconds, from a tenth to a day; raises ArgumentTypeError."""
+def parse_seconds(text: str) -> float:
+    """Return a number of seconds, from a tenth to a day; raises ArgumentTypeError."""
     try:
         number = float(text)
     except ValueError:
@@ -52,54 +52,54 @@ def seconds(text: str) -> float:
 
 class Command(BaseCommand):
     help = (
-        "Look at the current import operation of each Rocket.Chat workspace and store what is "
-        "new; with --watch, over and over. Exit status: 0 all were looked at, 1 one or more could "
-        "not be, 2 bad usage or configuration, 3 with --fail-on-import-error: an import failed, "
-        "was interrupted or is stalled, 130 ended before it was through."
+        "Poll the current import operation of each Rocket.Chat workspace and store what changed; "
+        "with --watch, continuously. Exit status: 0 all workspaces were polled, 1 one or more "
+        "could not be polled, 2 wrong usage or configuration, 3 with --fail-on-import-error: an "
+        "import failed, was interrupted or is stalled, 130 interrupted before the end."
     )
-    # The checks of a whole site load its URLs, its admin and DRF, and cost a cron command as much
-    # as all that it does (benchmarks/). The settings that matter here are validated on use.
+    # A project's system checks load its URLs, admin and DRF, and take as long as the whole poll
+    # (benchmarks/). The settings that matter here are validated when they are read.
     requires_system_checks = ()
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run as a process of its own, which `call_command` does not come through."""
-        # What is loaded by now stays to the end: looking through it for garbage, last of all when
-        # the interpreter ends, takes longer than the poll (benchmarks/startup.py).
+        """Run as a process of its own; `call_command` does not use this."""
+        # What is loaded now is needed until the end: searching it for garbage, again when the
+        # interpreter exits, takes longer than the poll (benchmarks/startup.py).
         gc.freeze()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             super().run_from_argv(argv)
         except KeyboardInterrupt:
-            # By Ctrl-C or SIGTERM. The lease has been given back on the way here.
-            sys.exit(INTERRUPTED)
+            # Ctrl-C or SIGTERM. The lease has been released on the way here.
+            sys.exit(EXIT_INTERRUPTED)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_workspace_argument(parser)
         add = parser.add_argument
-        add("--watch", action="store_true", help="go on looking until Ctrl-C or SIGTERM")
+        add("--watch", action="store_true", help="keep polling until Ctrl-C or SIGTERM")
         add(
             "--interval",
-            type=seconds,
+            type=parse_seconds,
             metavar="S",
-            help="with --watch: seconds between two looks while something is active (default: 30)",
+            help="with --watch: seconds between polls while an import is active (default: 30)",
         )
         add(
             "--idle-interval",
-            type=seconds,
+            type=parse_seconds,
             metavar="S",
-            help="with --watch: seconds between two looks while nothing is (default: 300)",
+            help="with --watch: seconds between polls while no import is active (default: 300)",
         )
         add(
             "--until-finished",
             action="store_true",
-            help="with --watch: end when no import is active in any of the workspaces",
+            help="with --watch: exit when no import is active in any of the workspaces",
         )
-        add("--dry-run", action="store_true", help="show what would change and write nothing")
+        add("--dry-run", action="store_true", help="show what would change, but write nothing")
         add(
             "--format",
             choices=("text", "json"),
             default="text",
-            help="json: one object a line for each workspace (default: text)",
+            help="json: one object per workspace, each on a line (default: text)",
         )
         add(
             "--fail-on-import-error",
@@ -117,106 +117,110 @@ class Command(BaseCommand):
             quiet=options["verbosity"] == 0,
         )
         if options["watch"]:
-            told = watch_workspaces(options, workspaces, writer)
+            results = watch_workspaces(options, workspaces, writer)
         elif len(workspaces) == 1:
-            # Without threads and what they need: this is what cron runs every minute.
-            told = poll_one(workspaces[0], writer, dry_run=options["dry_run"])
+            # Without threads and their imports: cron runs this every minute.
+            results = poll_one(workspaces[0], writer, dry_run=options["dry_run"])
         else:
-            told = poll_all(workspaces, writer, dry_run=options["dry_run"])
-        if not all(result is not None and result.ok for result in told.values()):
-            sys.exit(FAILED)
+            results = poll_all(workspaces, writer, dry_run=options["dry_run"])
+        if not all(result is not None and result.ok for result in results.values()):
+            sys.exit(EXIT_FAILED)
         if options["fail_on_import_error"] and any(
             result is not None and result.operation is not None and result.operation.needs_attention
-            for result in told.values()
+            for result in results.values()
         ):
-            sys.exit(IMPORT_FAILED)
+            sys.exit(EXIT_IMPORT_FAILED)
 
 
 def validate_options(options: dict[str, Any]) -> None:
-    """Raise CommandError for options that only mean something with others, or without them."""
+    """Raise CommandError for options that need another option, or exclude one."""
     if options["watch"]:
         if options["dry_run"]:
-            raise CommandError("--dry-run cannot be watched: leave out one.", returncode=MISUSED)
+            raise CommandError("--dry-run cannot be used with --watch.", returncode=EXIT_MISUSED)
         if options["fail_on_import_error"] and not options["until_finished"]:
             raise CommandError(
-                "A watch with --fail-on-import-error has to end: add --until-finished.",
-                returncode=MISUSED,
+                "--watch with --fail-on-import-error also needs --until-finished.",
+                returncode=EXIT_MISUSED,
             )
         return
     for name in ("interval", "idle_interval", "until_finished"):
         if options[name]:
             option = f"--{name.replace('_', '-')}"
-            raise CommandError(f"{option} is for --watch: add that.", returncode=MISUSED)
+            raise CommandError(f"{option} can only be used with --watch.", returncode=EXIT_MISUSED)
 
 
-def poll_one(workspace: WorkspaceConfig, writer: ResultWriter, *, dry_run: bool) -> Told:
-    """Poll one workspace; return how it went by its alias, None if that was no result."""
-    outcome: SyncResult | PollFailure
+def poll_one(workspace: WorkspaceConfig, writer: ResultWriter, *, dry_run: bool) -> Results:
+    """Poll one workspace in this thread."""
+    result: SyncResult | PollFailure
     try:
-        outcome = sync_workspace(workspace, dry_run=dry_run)
+        result = sync_workspace(workspace, dry_run=dry_run)
     except database_errors() as error:
-        outcome = PollFailure(workspace.alias, error)
-    return {workspace.alias: writer.write(outcome)}
+        result = PollFailure(workspace.alias, error)
+    return {workspace.alias: writer.write(result)}
 
 
-def poll_all(workspaces: Sequence[WorkspaceConfig], writer: ResultWriter, *, dry_run: bool) -> Told:
-    """Poll workspaces side by side; return how each went, None for what was no result."""
+def poll_all(
+    workspaces: Sequence[WorkspaceConfig], writer: ResultWriter, *, dry_run: bool
+) -> Results:
+    """Poll workspaces concurrently."""
     from importmonitor.sync.pool import Pool, poll_once
 
     def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
         return sync_workspace(workspace, client=client, dry_run=dry_run)
 
-    with closing(poll_once(workspaces, Pool(poll))) as outcomes:
-        return {outcome.workspace: writer.write(outcome) for outcome in outcomes}
+    with closing(poll_once(workspaces, Pool(poll))) as results:
+        return {result.workspace: writer.write(result) for result in results}
 
 
 def watch_workspaces(
     options: dict[str, Any], workspaces: Sequence[WorkspaceConfig], writer: ResultWriter
-) -> Told:
-    """Poll until Ctrl-C or SIGTERM, or until nothing is active; return how each went last."""
-    from importmonitor.management.progress import display
+) -> Results:
+    """Poll until Ctrl-C or SIGTERM, or with --until-finished until no import is active."""
+    from importmonitor.management.progress import result_display
     from importmonitor.sync.pool import Pool
     from importmonitor.sync.watch import watch
 
-    wanted = list(workspaces)
+    selected = list(workspaces)
 
     def read() -> Sequence[WorkspaceConfig]:
-        # A mistake made in the settings meanwhile is no reason to stop looking.
+        # If the settings have become invalid, go on with the last valid ones.
         try:
-            wanted[:] = select_workspaces(options["workspace"])
+            selected[:] = select_workspaces(options["workspace"])
         except CommandError as error:
             logger.warning("%s", error)
-        # A host may keep its workspaces in the database.
+        # A callable WORKSPACES may have queried the database.
         close_old_connections()
-        return wanted
+        return selected
 
     def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
         return sync_workspace(workspace, client=client)
 
-    told: Told = {}
-    outcomes = watch(
+    last: Results = {}
+    results = watch(
         read,
         Pool(poll),
         interval=options["interval"] or INTERVAL,
         idle_interval=options["idle_interval"] or IDLE_INTERVAL,
     )
     try:
-        with closing(outcomes), display(writer, [each.alias for each in wanted]) as tell:
-            for outcome in outcomes:
-                told[outcome.workspace] = tell(outcome)
-                each = [told.get(workspace.alias) for workspace in wanted]
-                if options["until_finished"] and all(map(is_finished, each)):
+        aliases = [workspace.alias for workspace in selected]
+        with closing(results), result_display(writer, aliases) as write:
+            for result in results:
+                last[result.workspace] = write(result)
+                if options["until_finished"] and all(
+                    is_finished(last.get(workspace.alias)) for workspace in selected
+                ):
                     break
     except KeyboardInterrupt:
         if options["until_finished"]:
             raise
-        # The way for a watch to end.
+        # The usual end of --watch.
         return {}
-    return told
+    return last
 
 
 def is_finished(result: SyncResult | None) -> bool:
-    """Tell whether a look has shown that no import is active."""
+    """Return whether a poll has shown that no import is active."""
     if result is None or not result.ok or result.skipped is not None:
         return False
     return result.operation is None or not result.operation.is_active

@@ -1,4 +1,4 @@
-"""What is in an export: all that the REST face tells, as text that stays text in a spreadsheet."""
+"""Exports: the fields of the REST API, as text that stays text in a spreadsheet."""
 
 import csv
 import io
@@ -33,15 +33,12 @@ def as_json(*rows: ImportOperation) -> str:
 
 
 def read_csv(text: str) -> list[dict[str, str]]:
-    """Return the rows of a CSV file as any program reads them."""
+    """Return the rows of a CSV file, parsed strictly."""
     assert text.startswith(BOM)
     assert text.endswith("\r\n")
     rows = list(csv.DictReader(io.StringIO(text.removeprefix(BOM), newline=""), strict=True))
     assert all(None not in row and None not in row.values() for row in rows)
     return rows
-
-
-# Text stays text.
 
 
 @pytest.mark.parametrize(
@@ -67,7 +64,7 @@ def read_csv(text: str) -> list[dict[str, str]]:
         ("－1", "'－1"),
         ("＠x", "'＠x"),
         ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
-        # Behind what is not seen, or is taken away.
+        # After invisible or stripped characters.
         (" =1", "' =1"),
         ("\N{NO-BREAK SPACE}=1", "'\N{NO-BREAK SPACE}=1"),
         ("\N{ZERO WIDTH SPACE}\x07=1", "'\N{ZERO WIDTH SPACE}\x07=1"),
@@ -75,7 +72,7 @@ def read_csv(text: str) -> list[dict[str, str]]:
         ('"=1', "'\"=1"),
         ('" =1', "'\" =1"),
         ("'=1", "''=1"),
-        # Where another separator begins another cell.
+        # After another separator, which can start a new cell.
         ("a;=1", "a;'=1"),
         ("a\t=1", "a\t'=1"),
         ("a\n=1", "a\n'=1"),
@@ -86,36 +83,35 @@ def read_csv(text: str) -> list[dict[str, str]]:
         ("a,=1", "a,=1"),
     ],
 )
-def test_formula_safe(text: str, cell: str) -> None:
+def test_formula_gets_an_apostrophe(text: str, cell: str) -> None:
     assert exports.formula_safe(text) == cell
 
 
 FORMULA = set("=+-@＝＋－＠")
 DROPPED = set("\t\r\n\0")
-UNSEEN = {*map(chr, range(0x21)), "\N{NO-BREAK SPACE}", BOM, "\N{ZERO WIDTH SPACE}"}
-TRICKY = st.text(st.sampled_from([*sorted(FORMULA | UNSEEN), *"\"',;|a1é🎉"]), max_size=12)
+HIDDEN = {*map(chr, range(0x21)), "\N{NO-BREAK SPACE}", BOM, "\N{ZERO WIDTH SPACE}"}
+TRICKY = st.text(st.sampled_from([*sorted(FORMULA | HIDDEN), *"\"',;|a1é🎉"]), max_size=12)
 TEXTS = TRICKY | st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
 def without_apostrophes(cell: str) -> str:
-    """Return what a cell was made of, by the rule that the documentation of exports gives."""
-    unseen = "".join(map(re.escape, sorted(UNSEEN - DROPPED | set("\"'"))))
+    """Return the text of a cell, by the documented rule for apostrophes."""
+    hidden = "".join(map(re.escape, sorted(HIDDEN - DROPPED | set("\"'"))))
     formula = "".join(map(re.escape, FORMULA))
-    at_start = rf"\A'(?=[{unseen}]*[{formula}\t\r\n\0])"
-    return re.sub(rf"{at_start}|(?<=[;\t\r\n\0])'(?=[{unseen}]*[{formula}])", "", cell)
+    at_start = rf"\A'(?=[{hidden}]*[{formula}\t\r\n\0])"
+    return re.sub(rf"{at_start}|(?<=[;\t\r\n\0])'(?=[{hidden}]*[{formula}])", "", cell)
 
 
 @given(TRICKY)
 @example("'\t'=")
-def test_nothing_but_apostrophes_is_added(text: str) -> None:
+def test_only_apostrophes_are_added(text: str) -> None:
     assert without_apostrophes(exports.formula_safe(text)) == text
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS), max_size=3), st.sampled_from(",;\t"))
-def test_no_cell_of_text_begins_with_a_formula(
+def test_no_text_cell_starts_with_a_formula_at_any_separator(
     texts: list[tuple[str, str, str]], separator: str
 ) -> None:
-    """Whatever a spreadsheet takes for the separator."""
     rows = [
         make_row(pk=7, type=a, file=b, note=c, unreadable=[a, c], count_total=-5)
         for a, b, c in texts
@@ -123,34 +119,31 @@ def test_no_cell_of_text_begins_with_a_formula(
     file = io.StringIO(as_csv(*rows).removeprefix(BOM), newline="")
     cells = [cell for row in csv.reader(file, delimiter=separator) for cell in row]
     assert len(cells) >= len(texts)
-    unseen = "".join(UNSEEN) + '"'
-    seen = [cell.lstrip(unseen) for cell in cells]
-    # A number is one, and no formula.
-    assert not [cell for cell in seen if cell[:1] in FORMULA and cell != "-5"]
+    hidden = "".join(HIDDEN) + '"'
+    visible = [cell.lstrip(hidden) for cell in cells]
+    # A negative number is no formula.
+    assert not [cell for cell in visible if cell[:1] in FORMULA and cell != "-5"]
     if separator == ",":
         assert not [cell for cell in cells if cell[:1] in DROPPED]
 
 
 @given(TEXTS, TEXTS)
-def test_text_comes_back_as_it_was(file: str, note: str) -> None:
+def test_text_survives_the_round_trip(file: str, note: str) -> None:
     [row] = read_csv(as_csv(make_row(pk=7, file=file, note=note)))
     assert row["file"] == exports.formula_safe(file)
     assert row["note"] == exports.formula_safe(note)
-    told = json.loads("".join(exports.json_parts([make_row(pk=7, file=file, note=note)], NOON)))
-    assert (told[0]["file"], told[0]["note"]) == (file, note)
+    [row_json] = json.loads(as_json(make_row(pk=7, file=file, note=note)))
+    assert (row_json["file"], row_json["note"]) == (file, note)
 
 
-def test_long_runs_of_blanks_are_no_trouble() -> None:
-    """Looked at once each: were it more, this would not end."""
+def test_long_runs_of_blanks_take_linear_time() -> None:
+    """In quadratic time, this would not end."""
     for text in ("\t" * 1_000_000, " " * 1_000_000, ";'" * 500_000, "\n " * 500_000):
         assert len(exports.formula_safe(text)) <= len(text) + 1
 
 
-# What is told.
-
-
-def all_sorts() -> list[ImportOperation]:
-    """Return an operation of each sort that a file should tell apart."""
+def various_rows() -> list[ImportOperation]:
+    """Return operations with all kinds of values."""
     done: dict[str, Any] = {"status": "importer_done", "state": "done", "end_reason": "done"}
     again: dict[str, Any] = {"status": "importer_importing_users", "end_reason": "done"}
     rows = [
@@ -169,28 +162,28 @@ def all_sorts() -> list[ImportOperation]:
     return rows
 
 
-def test_json_is_what_the_rest_face_tells() -> None:
-    rows = all_sorts()
+def test_json_equals_the_rest_api_without_sync() -> None:
+    rows = various_rows()
     context = {"now": NOON, "looks": {}}
-    told = json.loads(json.dumps(OperationSerializer(rows, many=True, context=context).data))
-    for row in told:
+    rest = json.loads(json.dumps(OperationSerializer(rows, many=True, context=context).data))
+    for row in rest:
         del row["sync"]
-    found = json.loads(as_json(*rows))
-    assert found == told
-    # Keys stand in the same order, too.
-    assert [list(row) for row in found] == [list(row) for row in told]
+    exported = json.loads(as_json(*rows))
+    assert exported == rest
+    # The keys are in the same order, too.
+    assert [list(row) for row in exported] == [list(row) for row in rest]
 
 
-def test_csv_tells_the_same() -> None:
-    rows = all_sorts()
+def test_csv_equals_json() -> None:
+    rows = various_rows()
     words = {None: "", True: "true", False: "false"}
     for object_, row in zip(json.loads(as_json(*rows)), read_csv(as_csv(*rows)), strict=True):
         assert list(row) == list(exports.COLUMNS)
         counters = object_.pop("counters")
-        told = object_ | counters
-        told["unreadable"] = ", ".join(told["unreadable"])
-        assert set(told) == set(row)
-        for name, value in told.items():
+        values = object_ | counters
+        values["unreadable"] = ", ".join(values["unreadable"])
+        assert set(values) == set(row)
+        for name, value in values.items():
             if isinstance(value, str):
                 assert row[name] == exports.formula_safe(value)
             elif value is None or isinstance(value, bool):
@@ -199,8 +192,7 @@ def test_csv_tells_the_same() -> None:
                 assert json.loads(row[name]) == value
 
 
-def test_a_line_of_csv() -> None:
-    """Text in quotes, numbers without, nothing for what is not known; times in UTC."""
+def test_csv_quotes_text_but_not_numbers_and_leaves_unknown_values_empty() -> None:
     row = make_row(
         pk=7,
         remote_id="65f8a1c2e4b0d9a7c3f1e205",
@@ -218,12 +210,12 @@ def test_a_line_of_csv() -> None:
     assert rest == ""
 
 
-def test_no_rows_at_all() -> None:
+def test_no_rows_give_a_header_and_an_empty_array() -> None:
     assert as_csv() == BOM + ",".join(f'"{name}"' for name in exports.COLUMNS) + "\r\n"
     assert json.loads(as_json()) == []
 
 
-def test_one_object_a_line() -> None:
+def test_json_has_one_object_per_line() -> None:
     rows = [make_row(pk=pk, note="a\nb\N{LINE SEPARATOR}c") for pk in (1, 2, 3)]
     first, *lines, last, rest = as_json(*rows).split("\n")
     assert (first, last, rest) == ("[", "]", "")
@@ -232,53 +224,50 @@ def test_one_object_a_line() -> None:
 
 @pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("name", ODD)
-def test_odd_documents(name: str) -> None:
-    read = parse_operation(ODD[name].document)
+def test_malformed_documents_are_exported(name: str) -> None:
+    parsed = parse_operation(ODD[name].document)
     fields = ("remote_id", "type", "importer_key", "status", "remote_user_id", "file", "unreadable")
-    row = make_row(pk=1, **{field: getattr(read, field) for field in fields})
-    [told], [cells] = json.loads(as_json(row)), read_csv(as_csv(row))
+    row = make_row(pk=1, **{field: getattr(parsed, field) for field in fields})
+    [object_], [cells] = json.loads(as_json(row)), read_csv(as_csv(row))
     for field in fields[:-1]:
-        assert told[field] == getattr(read, field)
-        assert cells[field] == exports.formula_safe(getattr(read, field))
-    assert told["unreadable"] == read.unreadable
+        assert object_[field] == getattr(parsed, field)
+        assert cells[field] == exports.formula_safe(getattr(parsed, field))
+    assert object_["unreadable"] == parsed.unreadable
 
 
-# When it breaks off.
+class ExportError(Exception):
+    """Raised in the middle of an export."""
 
 
-class Breaks(Exception):
-    """Something went wrong."""
-
-
-def breaking(rows: list[ImportOperation]) -> Iterator[ImportOperation]:
+def failing(rows: list[ImportOperation]) -> Iterator[ImportOperation]:
     yield from rows
-    raise Breaks
+    raise ExportError
 
 
-def until_it_breaks(lines: Iterator[str]) -> str:
-    """Return what is sent before the error, which has to come."""
+def sent_before_error(lines: Iterator[str]) -> str:
+    """Return what is sent before the expected error."""
     sent: list[str] = []
-    with pytest.raises(Breaks):
+    with pytest.raises(ExportError):
         sent.extend(in_pieces(lines))
-    # An empty piece would be taken for the end by some.
+    # Some servers take an empty piece for the end.
     assert all(sent)
     return "".join(sent)
 
 
 @pytest.mark.parametrize("count", [0, 1, 198, 199, 200, 201, 399])
-def test_what_breaks_off_does_not_look_complete(count: int) -> None:
+def test_failed_export_does_not_look_complete(count: int) -> None:
     rows = [make_row(number, pk=number) for number in range(count)]
     with translation.override("en"):
-        told = until_it_breaks(exports.csv_lines(breaking(rows), NOON))
-    *lines, last, rest = told.split("\r\n")
+        text = sent_before_error(exports.csv_lines(failing(rows), NOON))
+    *lines, last, rest = text.split("\r\n")
     assert len(lines) == count + 1
-    assert (last, rest) == ('"INCOMPLETE: an error broke this export off."', "")
-    told = until_it_breaks(exports.json_parts(breaking(rows), NOON))
-    assert told.count('"id"') == count
+    assert (last, rest) == ('"INCOMPLETE: an error ended this export early."', "")
+    text = sent_before_error(exports.json_parts(failing(rows), NOON))
+    assert text.count('"id"') == count
     with pytest.raises(json.JSONDecodeError):
-        json.loads(told)
+        json.loads(text)
 
 
-def test_what_json_has_no_word_for_is_an_error() -> None:
+def test_value_that_json_does_not_have_is_an_error() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         as_json(make_row(pk=1, rate=float("nan")))
