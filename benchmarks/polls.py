@@ -55,7 +55,7 @@ def figures(polls: int = 200, turns: int = 7) -> Iterator[Figure]:
             moving.clock.advance(10)
 
     served = {f"/{STILL}": still, f"/{MOVING}": moving}
-    with Server(served, on_answer=advance) as server:
+    with Server(served, on_response=advance) as server:
         urls = {alias: f"{server.url}/{alias}" for alias in (STILL, MOVING)}
         with migrated(urls) as environment:
             command = [sys.executable, "-m", "benchmarks.polls"]

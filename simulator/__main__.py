@@ -1,4 +1,4 @@
-"""Serve a simulated workspace in which there is always something going on."""
+"""The command `python -m simulator`: serves a workspace that starts one import after another."""
 
 import argparse
 import random
@@ -15,17 +15,17 @@ from simulator.workspace import Workspace
 from simulator.writes import ENDINGS, Ending
 
 _PAUSE = timedelta(seconds=30)
-_LOOK_EVERY = 0.2
+_CHECK_INTERVAL = 0.2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Args:
-        arguments: of the command line; the process's own unless given.
+        arguments: the command line's; by default those of the process.
 
     Returns:
-        The exit status: 0, or 2 if the port cannot be had or the arguments do not go together.
+        The exit status: 0, or 2 if the port is not free or the options contradict each other.
     """
     options = _parser().parse_args(arguments)
     clock = Clock(datetime.now(UTC), options.speed)
@@ -51,43 +51,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with server:
-        _announce(workspace, server.url, options)
-        _keep_going(workspace, options, stop)
+        _print_settings(workspace, server.url, options)
+        _start_imports(workspace, options, stop)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="A simulated Rocket.Chat workspace on loopback, with one import after another.",
+        description="Serve a simulated Rocket.Chat workspace on loopback, with continual imports.",
     )
     add = parser.add_argument
-    add("--port", type=int, default=8100, help="0 takes a free one (default: %(default)s)")
-    add("--seed", type=int, default=0, help="where chance comes from (default: %(default)s)")
-    add("--speed", type=_positive, default=1.0, help="simulated seconds to a real one (default: 1)")
+    add("--port", type=int, default=8100, help="port; 0 chooses a free one (default: %(default)s)")
+    add("--seed", type=int, default=0, help="seed of the random numbers (default: %(default)s)")
     add(
-        "--era", type=int, choices=(5, 7, 8), default=8, help="major version (default: %(default)s)"
+        "--speed",
+        type=_positive,
+        default=1.0,
+        help="simulated seconds per real second (default: 1)",
     )
-    add("--integer-ts", action="store_true", help="ts in milliseconds, as before 6.3")
+    add(
+        "--era",
+        type=int,
+        choices=(5, 7, 8),
+        default=8,
+        help="major version of Rocket.Chat (default: %(default)s)",
+    )
+    add(
+        "--integer-ts",
+        action="store_true",
+        help="send ts in milliseconds, as Rocket.Chat before 6.3",
+    )
     add(
         "--rate-limit",
         type=_limit,
         default=10,
         metavar="N|none",
-        help="calls in 60 s (default: 10)",
+        help="requests per endpoint in 60 s (default: 10)",
     )
-    add("--user-id", default="simulatedUser0001", help="who may ask (default: %(default)s)")
-    add("--token", default="simulated-token", help="their token (default: %(default)s)")
-    add("--import", dest="kind", choices=KINDS, default="csv", help="the first import's kind")
-    add("--ending", choices=ENDINGS, default="done", help="how the first import ends")
-    add("--seconds", type=_positive, default=600.0, help="how long an import takes (default: 600)")
+    add("--user-id", default="simulatedUser0001", help="id of the API user (default: %(default)s)")
+    add("--token", default="simulated-token", help="token of the API user (default: %(default)s)")
+    add(
+        "--import",
+        dest="kind",
+        choices=KINDS,
+        default="csv",
+        help="type of the first import (default: %(default)s)",
+    )
+    add(
+        "--ending",
+        choices=ENDINGS,
+        default="done",
+        help="how the first import ends (default: %(default)s)",
+    )
+    add("--seconds", type=_positive, default=600.0, help="duration of an import (default: 600)")
     return parser
 
 
 def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be more than 0: {text}")
+        raise argparse.ArgumentTypeError(f"must be greater than 0: {text}")
     return number
 
 
@@ -99,9 +123,9 @@ def _limit(text: str) -> int | None:
     return int(text)
 
 
-def _announce(workspace: Workspace, url: str, options: argparse.Namespace) -> None:
+def _print_settings(workspace: Workspace, url: str, options: argparse.Namespace) -> None:
     sys.stdout.write(
-        f"Rocket.Chat {workspace.version}, simulated, at {url} (Ctrl-C stops it)\n"
+        f"Rocket.Chat {workspace.version}, simulated, at {url} (stop with Ctrl-C)\n"
         f"export ROCKETCHAT_URL={url}\n"
         f"export ROCKETCHAT_USER_ID={options.user_id}\n"
         f"export ROCKETCHAT_AUTH_TOKEN={options.token}\n"
@@ -109,12 +133,14 @@ def _announce(workspace: Workspace, url: str, options: argparse.Namespace) -> No
     sys.stdout.flush()
 
 
-def _keep_going(workspace: Workspace, options: argparse.Namespace, stop: threading.Event) -> None:
-    """Start another import a while after one has ended, until told to stop."""
+def _start_imports(
+    workspace: Workspace, options: argparse.Namespace, stop: threading.Event
+) -> None:
+    """Start another import a while after one has ended, until `stop` is set."""
     rng = random.Random(f"next/{options.seed}")
     endings: tuple[Ending, ...] = ("done", "done", "done-with-errors", "done-short", "failed")
     next_at: datetime | None = None
-    while not stop.wait(_LOOK_EVERY):
+    while not stop.wait(_CHECK_INTERVAL):
         operation = workspace.current()
         if operation is None or operation["status"] not in FINISHED:
             continue

@@ -1,4 +1,4 @@
-"""The time of a simulated workspace, and times as Rocket.Chat writes them."""
+"""The clock of a simulated workspace, and the formats of Rocket.Chat's times."""
 
 import threading
 import time
@@ -8,11 +8,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that stands still until told otherwise, or runs at any speed. Thread-safe.
+    """A clock that is moved by hand, or runs at any speed. Thread-safe.
 
     Args:
-        start: the first moment; an aware datetime.
-        speed: simulated seconds to a real second, at least 0; 0 makes a manual clock.
+        start: the initial time, an aware datetime.
+        speed: simulated seconds per real second, at least 0; 0 makes a manual clock.
 
     Raises:
         ValueError: if `start` is naive or `speed` negative.
@@ -22,22 +22,22 @@ class Clock:
         self._lock = threading.Lock()
         self._anchor = _in_utc(start)
         self._real = time.monotonic()
-        self._speed = _checked_speed(speed)
+        self._speed = _validate_speed(speed)
 
     def now(self) -> datetime:
-        """The present moment: aware, in UTC."""
+        """Return the present time, aware and in UTC."""
         with self._lock:
             return self._now()
 
     def advance(self, seconds: float) -> None:
-        """Go forward by `seconds` (at least 0, else ValueError)."""
+        """Move forward by `seconds`; raises ValueError if they are negative."""
         if seconds < 0:
             raise ValueError(f"a clock cannot be advanced by {seconds} seconds")
         with self._lock:
             self._move_to(self._now() + timedelta(seconds=seconds))
 
     def set(self, moment: datetime) -> None:
-        """Go forward to `moment` (aware, not in the past, else ValueError)."""
+        """Move forward to `moment`; raises ValueError if it is naive or in the past."""
         moment = _in_utc(moment)
         with self._lock:
             if moment < self._now():
@@ -46,14 +46,14 @@ class Clock:
 
     @property
     def speed(self) -> float:
-        """Simulated seconds to a real second; setting it leaves the present moment as it is."""
+        """Simulated seconds per real second; setting it does not change the present time."""
         return self._speed
 
     @speed.setter
     def speed(self, speed: float) -> None:
         with self._lock:
             self._move_to(self._now())
-            self._speed = _checked_speed(speed)
+            self._speed = _validate_speed(speed)
 
     def _now(self) -> datetime:
         return self._anchor + timedelta(seconds=(time.monotonic() - self._real) * self._speed)
@@ -64,29 +64,29 @@ class Clock:
 
 
 def whole_milliseconds(moment: datetime) -> datetime:
-    """`moment` cut to milliseconds, the finest time that Rocket.Chat keeps."""
+    """Return `moment` cut to milliseconds, the precision of Rocket.Chat's times."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def to_milliseconds(moment: datetime) -> int:
-    """Milliseconds between 1970 and the aware `moment`, rounded down."""
+    """Return the milliseconds from 1970 to the aware `moment`, rounded down."""
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 def to_iso(moment: datetime) -> str:
-    """The aware `moment` as Rocket.Chat sends it: `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
+    """Return the aware `moment` as Rocket.Chat sends it: `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
     naive = moment.astimezone(UTC).replace(tzinfo=None)
     return naive.isoformat(timespec="milliseconds") + "Z"
 
 
-def read_time(value: object) -> datetime | None:
-    """The moment that a wire value names, as an aware datetime in UTC.
+def parse_time(value: object) -> datetime | None:
+    """Return the time of a document's value as an aware datetime in UTC.
 
     Args:
         value: integer milliseconds, the same as a string of digits, or an ISO string.
 
     Returns:
-        None if the value names no moment that a datetime can hold.
+        None if the value is not a time that a datetime can hold.
     """
     try:
         if isinstance(value, str) and not value.isdigit():
@@ -104,7 +104,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _checked_speed(speed: float) -> float:
+def _validate_speed(speed: float) -> float:
     if speed < 0:
-        raise ValueError(f"a clock cannot run at {speed} times the speed of time")
+        raise ValueError(f"a clock cannot run at the speed {speed}")
     return speed

@@ -1,6 +1,6 @@
-"""What an import goes through: the whole course of one, drawn up when it starts.
+"""Plans an import: all its writes, with their times, when it starts.
 
-That way what a poll sees depends on the clock alone, never on when or how often somebody looked.
+So what a poll returns depends on the clock alone, not on when or how often a client polls.
 """
 
 import math
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from simulator.kinds import CANCELLED, FAILED, IMPORTING_STARTED, Kind
-from simulator.writes import ENDINGS, PACES, Ending, Outline, Pace, Write, writes
+from simulator.writes import ENDINGS, PACES, Ending, Outline, Pace, Write, plan_writes
 
-_INSTANT = 0.012
-_MOST_RECORDS = 60_000
+_INSTANT_SECONDS = 0.012
+_MAX_RECORDS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class Event:
     """One write of an import to its operation.
 
     Attributes:
-        offset: seconds after the beginning, in whole milliseconds.
-        status: the raw step from then on, often the same as before.
-        count: the counters written, as totals and not as increments.
+        offset: seconds after the start, in whole milliseconds.
+        status: the raw step, often the same as before.
+        count: the counters written, as totals, not increments.
     """
 
     offset: float
@@ -32,12 +32,12 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """What happens to an import unless something comes in between.
+class ImportPlan:
+    """The events of an import that is not interrupted.
 
     Attributes:
-        opening: the events up to the selection, or all of them where there is none.
-        selected_after: seconds after the beginning at which somebody selects; None: never.
+        opening: the events up to the selection, or all of them if there is none.
+        selected_after: seconds from the start to the selection; None: it never comes.
         rest: the events from the selection on; their offsets count from it.
     """
 
@@ -46,7 +46,7 @@ class Course:
     rest: tuple[Event, ...] = ()
 
 
-def draw_up(
+def plan_import(
     kind: Kind,
     rng: random.Random,
     *,
@@ -57,72 +57,71 @@ def draw_up(
     step: str | None = None,
     stuck_for: float = 3600.0,
     contacts: bool = True,
-) -> Course:
-    """Draw up the course of an import.
+) -> ImportPlan:
+    """Plan an import.
 
     Args:
-        kind: what is imported.
-        rng: where chance comes from; the same state gives the same course.
-        ending: how it goes. `waiting`: nobody ever selects; if somebody does, it will be done.
-        seconds: from beginning to end, more than 0. What `stuck_for` says comes on top; an
-            `instant` import takes 12 ms, whatever this says.
-        records: how many records are announced, at least 1; else drawn to suit `seconds`.
-        pace: how the records spread over the time; `growing`: their total grows meanwhile.
-        step: the raw step at which a `failed` one fails and a `stuck` one sticks; else drawn for
-            the first, and half of the records for the second.
-        stuck_for: seconds for which a `stuck` one does not move; `math.inf`: for ever.
+        kind: the type of import.
+        rng: the source of randomness; the same state gives the same plan.
+        ending: how it ends. `waiting`: it waits for a selection, and is done after one.
+        seconds: the duration, greater than 0. `stuck_for` is added to it; an `instant` import
+            always takes 12 ms.
+        records: the number of records announced, at least 1; by default random, to suit `seconds`.
+        pace: the distribution of the records over time; `growing`: the total grows meanwhile.
+        step: the raw step at which a `failed` import fails and a `stuck` one stops; by default a
+            random one for the former, and half of the records for the latter.
+        stuck_for: seconds for which a `stuck` import stops; `math.inf`: for ever.
         contacts: whether every import passes through `importer_importing_contacts` (since 7.x).
 
     Raises:
-        ValueError: no such ending or pace, a number out of range, a selection that the kind does
-            not wait for, or a step that it does not go through.
+        ValueError: an unknown ending or pace, a number out of range, a selection that the kind
+            does not wait for, or a step that it does not have.
     """
     if ending not in ENDINGS or pace not in PACES:
-        raise ValueError(f"no such ending or pace: {ending}, {pace}")
+        raise ValueError(f"unknown ending or pace: {ending}, {pace}")
     if seconds <= 0 or stuck_for < 0 or (records is not None and records < 1):
-        raise ValueError("seconds and records must be more than 0, and stuck_for at least 0")
+        raise ValueError("seconds and records must be greater than 0, and stuck_for at least 0")
     if ending in ("cancelled", "waiting") and not kind.selects:
         raise ValueError(f"a {kind.key} import never waits for a selection")
     if ending == "instant":
-        seconds = _INSTANT
+        seconds = _INSTANT_SECONDS
         records = records or (rng.randint(1, 40) if kind.selects else 0)
     if records is None:
-        records = min(max(round(seconds * rng.uniform(2, 6)), 60), _MOST_RECORDS)
-    events = _timed(writes(Outline(kind, records, ending, pace, contacts), rng), seconds)
+        records = min(max(round(seconds * rng.uniform(2, 6)), 60), _MAX_RECORDS)
+    events = _add_times(plan_writes(Outline(kind, records, ending, pace, contacts), rng), seconds)
     if ending == "failed":
-        events = _cut(events, step, seconds, rng)
+        events = _fail(events, step, seconds, rng)
     elif ending == "stuck":
-        events = _held_up(events, step, stuck_for)
-    return _parted(events, ending)
+        events = _stall(events, step, stuck_for)
+    return _split_at_selection(events, ending)
 
 
-def _timed(drawn: list[Write], seconds: float) -> list[Event]:
-    elapsed = list(accumulate(write.share for write in drawn))
+def _add_times(writes: list[Write], seconds: float) -> list[Event]:
+    elapsed = list(accumulate(write.share for write in writes))
     scale = seconds / elapsed[-1]
     return [
         Event(round(share * scale, 3), write.status, write.count)
-        for share, write in zip(elapsed, drawn, strict=True)
+        for share, write in zip(elapsed, writes, strict=True)
     ]
 
 
-def _cut(events: list[Event], step: str | None, seconds: float, rng: random.Random) -> list[Event]:
-    """Let the import fail somewhere in `step`, and still take `seconds` in all."""
+def _fail(events: list[Event], step: str | None, seconds: float, rng: random.Random) -> list[Event]:
+    """Let the import fail within `step`, and take `seconds` in total."""
     if step is None:
         working = ("importer_preparing_", "importer_importing_")
-        # In the order of the steps: a set's own order differs from one process to the next.
+        # A dict keeps the order of the steps; a set's order differs between processes.
         step = rng.choice(
             list(dict.fromkeys(e.status for e in events if e.status.startswith(working)))
         )
-    within = _indexes(events, step)
-    last = rng.choice(within)
-    ahead = events[last + 1].offset
-    kept = [*events[: last + 1], Event(max(ahead, 0.001), FAILED)]
+    last = rng.choice(_indexes(events, step))
+    failed_at = events[last + 1].offset
+    kept = [*events[: last + 1], Event(max(failed_at, 0.001), FAILED)]
     scale = seconds / kept[-1].offset
     return [replace(event, offset=round(event.offset * scale, 3)) for event in kept]
 
 
-def _held_up(events: list[Event], step: str | None, stuck_for: float) -> list[Event]:
-    """Let nothing happen for a while in the middle of `step`, or of the whole work."""
+def _stall(events: list[Event], step: str | None, stuck_for: float) -> list[Event]:
+    """Pause in the middle of `step`, or of all records."""
     if step is None:
         within = [index for index, event in enumerate(events) if "completed" in event.count]
     else:
@@ -130,26 +129,26 @@ def _held_up(events: list[Event], step: str | None, stuck_for: float) -> list[Ev
     last = within[(len(within) - 1) // 2]
     if math.isinf(stuck_for):
         return events[: last + 1]
-    held_up = (replace(e, offset=round(e.offset + stuck_for, 3)) for e in events[last + 1 :])
-    return [*events[: last + 1], *held_up]
+    delayed = (replace(e, offset=round(e.offset + stuck_for, 3)) for e in events[last + 1 :])
+    return [*events[: last + 1], *delayed]
 
 
 def _indexes(events: list[Event], step: str) -> list[int]:
-    """The writes in `step` that others follow."""
-    found = [index for index, event in enumerate(events[:-1]) if event.status == step]
-    if not found:
-        raise ValueError(f"this import does not go through {step}")
-    return found
+    """Return the indexes of the events in `step`, without the import's last event."""
+    indexes = [index for index, event in enumerate(events[:-1]) if event.status == step]
+    if not indexes:
+        raise ValueError(f"this import does not have the step {step}")
+    return indexes
 
 
-def _parted(events: list[Event], ending: Ending) -> Course:
-    """Part the events at the selection, and let the `waiting` and `cancelled` ones end there."""
+def _split_at_selection(events: list[Event], ending: Ending) -> ImportPlan:
+    """Split the events at the selection; `waiting` and `cancelled` imports end there."""
     selected = [index for index, event in enumerate(events) if event.status == IMPORTING_STARTED]
     if not selected:
-        return Course(tuple(events))
+        return ImportPlan(tuple(events))
     opening, rest = events[: selected[0]], events[selected[0] :]
     start = rest[0].offset
     relative = tuple(replace(event, offset=round(event.offset - start, 3)) for event in rest)
     if ending == "cancelled":
-        return Course((*opening, Event(events[-1].offset, CANCELLED)), None, relative)
-    return Course(tuple(opening), None if ending == "waiting" else start, relative)
+        return ImportPlan((*opening, Event(events[-1].offset, CANCELLED)), None, relative)
+    return ImportPlan(tuple(opening), None if ending == "waiting" else start, relative)

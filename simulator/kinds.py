@@ -1,4 +1,4 @@
-"""Rocket.Chat's importers, and the steps that their imports go through."""
+"""Rocket.Chat's importers, and the steps of their imports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ _STATES: Mapping[str, str] = {
 
 
 def coarse_state(status: object, valid: object) -> str | None:
-    """The state that `import.status` gives an operation.
+    """Return the state of an operation in `import.status`.
 
     Args:
-        status: the raw step, as it stands in the operation.
-        valid: `valid` as it stands there; anything false in Python counts as false.
+        status: the operation's raw step.
+        valid: its `valid`; any falsy value counts as false.
 
     Returns:
         None for a step that Rocket.Chat has no state for.
@@ -54,10 +54,10 @@ class Kind:
     Attributes:
         key: `importerKey`.
         label: `type`, a word or an i18n key.
-        file: name and content type of the uploaded file, or None where nothing is uploaded.
+        file: name and content type of the uploaded file, or None if nothing is uploaded.
         preparing: the last part of each `importer_preparing_*` step, in order.
-        shares: what it imports and how much of all records that is; the shares add up to 1.
-        selects: whether it waits for somebody to select what to import.
+        shares: the fraction of all records that are users, messages and so on; they add up to 1.
+        selects: whether it waits for a selection of what to import.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Rocket.Chat's rate limit: so many calls of an endpoint in a window, for each address."""
+"""Rocket.Chat's rate limit: a number of calls per window, for each endpoint and address."""
 
 import math
 import threading
@@ -12,10 +12,10 @@ WINDOW = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the limiter says of one call.
+    """The limiter's decision on one call.
 
     Attributes:
-        allowed: whether it may go on.
+        allowed: whether the call is allowed.
         headers: the three `X-RateLimit-*` headers.
         wait: whole seconds until the window ends, at least 1.
     """
@@ -29,8 +29,8 @@ class Limiter:
     """Counts calls in windows that begin with the first call after the last window. Thread-safe.
 
     Args:
-        limit: calls allowed in a window.
-        clock: what the windows are measured by.
+        limit: the calls allowed in a window.
+        clock: the clock that measures the windows.
     """
 
     def __init__(self, limit: int, clock: Clock) -> None:

@@ -1,15 +1,15 @@
-"""Operations as nobody would expect them, yet as they have been seen or might be."""
+"""Malformed operations, as Rocket.Chat has sent them or could."""
 
 from collections.abc import Callable
 from typing import Any
 
-from simulator.clock import read_time, to_milliseconds
+from simulator.clock import parse_time, to_milliseconds
 
 Document = dict[str, Any]
 
 
-def _promised_total(document: Document) -> None:
-    # A bug of Rocket.Chat 6.2.5, which still crashes its own page.
+def _promise_as_total(document: Document) -> None:
+    # A bug of Rocket.Chat 6.2.5, whose rows still crash its own page.
     document["count"] = {**document.get("count", {}), "total": "0[object Promise]", "messages": {}}
 
 
@@ -18,15 +18,15 @@ def _no_count(document: Document) -> None:
 
 
 def _all_strings(document: Document) -> None:
-    # As the vendor's page of getCurrentImportOperation shows them.
-    created = read_time(document["ts"])
+    # As on the vendor's page of getCurrentImportOperation.
+    created = parse_time(document["ts"])
     document["valid"] = "true" if document["valid"] else "false"
     document["ts"] = document["ts"] if created is None else str(to_milliseconds(created))
 
 
 def _markup(document: Document) -> None:
     document["type"] = "<script>alert('type')</script>"
-    document["file"] = "2026010_nobody_<img src=x onerror=alert(1)>.zip"
+    document["file"] = "2026010_someone_<img src=x onerror=alert(1)>.zip"
 
 
 def _bad_text(document: Document) -> None:
@@ -43,24 +43,24 @@ def _unknown_step(document: Document) -> None:
         document["status"] = "importer_importing_emoji"
 
 
-def _strange_keys(document: Document) -> None:
+def _unknown_keys(document: Document) -> None:
     document["messagesstatus"] = None
     document["user"] = None
     document["federation"] = {"$date": [1, {"deep": [None, True, 1.5e300]}]}
 
 
 ODDITIES: tuple[Callable[[Document], None], ...] = (
-    _promised_total,
+    _promise_as_total,
     _no_count,
     _all_strings,
     _markup,
     _bad_text,
     _personal_data,
     _unknown_step,
-    _strange_keys,
+    _unknown_keys,
 )
 
 
-def make_odd(document: Document, number: int) -> None:
-    """Change an operation in place, in the way whose turn it is at this number (0 and up)."""
+def apply_oddity(document: Document, number: int) -> None:
+    """Change an operation in place, by the oddity at `number` (0 and up, cyclic)."""
     ODDITIES[number % len(ODDITIES)](document)

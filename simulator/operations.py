@@ -1,4 +1,4 @@
-"""The operations of a workspace, how they move with the clock, and the log of what happened."""
+"""The operations of a workspace, which change with the clock, and the log of their changes."""
 
 import heapq
 import random
@@ -12,20 +12,20 @@ from simulator import kinds
 from simulator.clock import Clock, to_iso, to_milliseconds, whole_milliseconds
 from simulator.imports import Event
 
-# Meteor's Random.id() leaves out the letters and digits that look alike.
-_LETTERS = "23456789ABCDEFGHJKLMNPQRSTWXYZabcdefghijkmnopqrstuvwxyz"
-_STARTERS = ("d26x6zSkaPSe5gCyy", "Hb7kQm3ZtYwN9xRfs", "qW4eRt8yKpLs2dFgh")
+# Meteor's Random.id() leaves out letters and digits that are easily confused.
+_ID_CHARACTERS = "23456789ABCDEFGHJKLMNPQRSTWXYZabcdefghijkmnopqrstuvwxyz"
+_USER_IDS = ("d26x6zSkaPSe5gCyy", "Hb7kQm3ZtYwN9xRfs", "qW4eRt8yKpLs2dFgh")
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One thing that happened, and the operation as it was right after.
+    """One event, and the operation right after it.
 
     Attributes:
-        at: when, in whole milliseconds.
+        at: the time of the event, in whole milliseconds.
         event: `started`, `placed`, `moved` (an import's own write), `selected`, `cancelled`,
             `prepared`, `invalidated`; without an operation: `restarted`, `cleared`.
-        operation_id: its `_id`; None where the event concerns the workspace.
+        operation_id: its `_id`; None if the event concerns the workspace.
         status: its raw step.
         valid: its `valid`.
         count: its counters.
@@ -41,56 +41,56 @@ class LogEntry:
 
 @dataclass(eq=False, slots=True)
 class Operation:
-    """One operation: its document, and what it will yet go through.
+    """One operation: its document, and its future events.
 
     Attributes:
-        document: what Rocket.Chat has stored of it.
-        created_at: what the current operation is found by.
-        updated_at: what the latest operations are sorted by.
-        upload: what the upload will add to the document.
-        ahead: its own writes to come, each with its time.
-        rest: what a selection sets going.
-        number: how many imports were started before it; None where it was placed as it is.
+        document: what Rocket.Chat stores of it.
+        created_at: the key of the current operation, which has the greatest.
+        updated_at: the sort key of the latest operations.
+        upload: the fields that the upload adds to the document.
+        pending: its scheduled events, with their times.
+        rest: the events after a selection.
+        number: the number of imports started before it; None if it was put in as it is.
     """
 
     document: dict[str, Any]
     created_at: datetime
     updated_at: datetime
     upload: Mapping[str, str] = field(default_factory=dict)
-    ahead: deque[tuple[datetime, Event]] = field(default_factory=deque)
+    pending: deque[tuple[datetime, Event]] = field(default_factory=deque)
     rest: tuple[Event, ...] = ()
     number: int | None = None
 
     @property
     def status(self) -> object:
-        """The raw step as it stands in the document; None if there is none."""
+        """The document's raw step; None if it has none."""
         return self.document.get("status")
 
     @property
     def count(self) -> dict[str, Any]:
-        """The counters as they stand in the document; empty if there are none."""
+        """The document's counters; empty if it has none."""
         count = self.document.get("count")
         return count if isinstance(count, dict) else {}
 
-    def counting_on(self) -> list[Event]:
-        """What a selection now sets going.
+    def events_after_selection(self) -> list[Event]:
+        """Return the events that a selection now causes.
 
-        Rocket.Chat counts on from what the record holds, when it imports for a second time too.
+        Rocket.Chat adds to the counters of the record, also when it imports for a second time.
         """
-        held = {key: self.count.get(key, 0) for key in ("completed", "error")}
+        counted = {key: self.count.get(key, 0) for key in ("completed", "error")}
         return [
-            replace(event, count={key: n + held.get(key, 0) for key, n in event.count.items()})
+            replace(event, count={key: n + counted.get(key, 0) for key, n in event.count.items()})
             for event in self.rest
         ]
 
     def write(self, at: datetime, fields: Mapping[str, Any]) -> None:
-        """Set fields of the document, which moves its `_updatedAt` as every write does."""
+        """Set fields of the document, and its `_updatedAt` as every write does."""
         self.document.update(fields)
         self.document["_updatedAt"] = to_iso(at)
         self.updated_at = at
 
 
-def started(
+def new_operation(
     kind: kinds.Kind,
     at: datetime,
     rng: random.Random,
@@ -100,11 +100,14 @@ def started(
     hex_id: bool,
     iso_ts: bool,
 ) -> Operation:
-    """An operation as it is when it has just been started; see `Workspace`."""
-    drawn_user = rng.choice(_STARTERS)
-    user = user or drawn_user
+    """Return an operation that has just been started; see `Workspace`."""
+    # Always drawn, so that the numbers that follow do not depend on `user`.
+    random_user = rng.choice(_USER_IDS)
+    user = user or random_user
     document = {
-        "_id": f"{rng.getrandbits(96):024x}" if hex_id else "".join(rng.choices(_LETTERS, k=17)),
+        "_id": f"{rng.getrandbits(96):024x}"
+        if hex_id
+        else "".join(rng.choices(_ID_CHARACTERS, k=17)),
         "type": kind.label,
         "importerKey": kind.key,
         "ts": to_iso(at) if iso_ts else to_milliseconds(at),
@@ -116,14 +119,14 @@ def started(
     if kind.file is None:
         return Operation(document, at, at)
     name, content_type = kind.file
-    # Nothing is padded and January is 0: that is how Rocket.Chat writes the date and time here.
+    # Rocket.Chat pads nothing in this date and time, and counts months from 0.
     parts = (at.year, at.month - 1, at.day, at.hour, at.minute, at.second)
     file = f"{''.join(map(str, parts))}_{user}_{file_name or name}"
     return Operation(document, at, at, {"file": file, "contentType": content_type})
 
 
 class Operations:
-    """All operations of a workspace. Whoever calls holds its lock, and settles first."""
+    """All operations of a workspace. Callers hold its lock, and call `settle` first."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -132,37 +135,38 @@ class Operations:
         self._moving: list[Operation] = []
 
     def settle(self) -> datetime:
-        """Let everything happen that is due, each at its own time, and return the present one."""
+        """Apply all due events in the order of their times, and return the present time."""
         now = whole_milliseconds(self.clock.now())
-        while due := [each for each in self._moving if each.ahead[0][0] <= now]:
-            operation = min(due, key=lambda each: each.ahead[0][0])
-            at, event = operation.ahead.popleft()
+        while due := [operation for operation in self._moving if operation.pending[0][0] <= now]:
+            operation = min(due, key=lambda operation: operation.pending[0][0])
+            at, event = operation.pending.popleft()
             self._move(operation, at, event)
-            if not operation.ahead:
+            if not operation.pending:
                 self._moving.remove(operation)
         return now
 
     def add(self, operation: Operation) -> None:
-        """Take in a new operation."""
+        """Add an operation."""
         self._all.append(operation)
 
     def schedule(self, operation: Operation, start: datetime, events: Iterable[Event]) -> None:
-        """Let an operation go through `events`, whose offsets count from `start`."""
-        operation.ahead.extend((start + timedelta(seconds=e.offset), e) for e in events)
-        if operation.ahead and operation not in self._moving:
+        """Schedule events of an operation; their offsets count from `start`."""
+        operation.pending.extend((start + timedelta(seconds=e.offset), e) for e in events)
+        if operation.pending and operation not in self._moving:
             self._moving.append(operation)
 
     def stop(self, operation: Operation) -> None:
-        """Let an operation stay where it is."""
-        operation.ahead.clear()
+        """Cancel the scheduled events of an operation."""
+        operation.pending.clear()
         if operation in self._moving:
             self._moving.remove(operation)
 
     def invalidate(self, now: datetime, keep: Operation | None = None) -> None:
-        """Stop and invalidate all operations but one, and rewrite their `_updatedAt` in bulk."""
+        """Stop and invalidate all operations except `keep`, and set their `_updatedAt` in bulk."""
         fields = {"valid": False, "_updatedAt": to_iso(now)}
-        for operation in [each for each in self._moving if each is not keep]:
-            self.stop(operation)
+        for operation in list(self._moving):
+            if operation is not keep:
+                self.stop(operation)
         for operation in self._all:
             if operation is keep:
                 continue
@@ -173,25 +177,27 @@ class Operations:
                 self.record(now, "invalidated", operation)
 
     def find(self, operation_id: str) -> Operation:
-        """The operation with this `_id`; KeyError if there is none."""
+        """Return the operation with this `_id`; raises KeyError if there is none."""
         for operation in reversed(self._all):
             if operation.document.get("_id") == operation_id:
                 return operation
         raise KeyError(operation_id)
 
     def current(self) -> Operation | None:
-        """The operation with the greatest `ts`; None if there is none."""
-        return max(reversed(self._all), key=lambda each: each.created_at, default=None)
+        """Return the operation with the greatest `ts`, or None if there is none."""
+        return max(reversed(self._all), key=lambda operation: operation.created_at, default=None)
 
     def latest(self, limit: int) -> list[Operation]:
-        """At most `limit` operations, newest `_updatedAt` first."""
-        # A bulk rewrite leaves many with the same time; among them the newest comes first.
+        """Return at most `limit` operations, newest `_updatedAt` first."""
+        # A bulk update leaves many with the same time; among them the newest comes first.
         return heapq.nlargest(
-            limit, reversed(self._all), key=lambda each: (each.updated_at, each.created_at)
+            limit,
+            reversed(self._all),
+            key=lambda operation: (operation.updated_at, operation.created_at),
         )
 
     def record(self, at: datetime, event: str, operation: Operation | None = None) -> None:
-        """Add to the log."""
+        """Add an entry to the log."""
         if operation is None:
             self.log.append(LogEntry(at, event))
             return

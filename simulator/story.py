@@ -1,4 +1,4 @@
-"""Months of plausible history for the demo: who imported what, when, and what came of it."""
+"""Months of plausible imports for the demo, with all their endings."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ from typing import Literal
 from simulator.workspace import Workspace
 from simulator.writes import Ending
 
-Turn = Ending | Literal["superseded", "restarted", "selected-late"]
+Scenario = Ending | Literal["superseded", "restarted", "selected-late"]
 
-# What becomes of the imports. Dealt like a pack of cards, so that any month has some of each.
-_TURNS: tuple[Turn, ...] = (
+# Drawn in rounds, each of them shuffled, so that every month has some of each.
+_SCENARIOS: tuple[Scenario, ...] = (
     *("done",) * 10,
     *("done-with-errors",) * 2,
     *("done-short",) * 2,
@@ -37,20 +37,20 @@ _KINDS = (
     "omnichannel_contact",
     "api",
 )
-_WAITING_KINDS = ("csv", "slack", "slack-users", "hipchat-enterprise", "omnichannel_contact")
-_IMPORTS_A_DAY = (0, *(1,) * 10, 2, 2)
+_SELECTING_KINDS = ("csv", "slack", "slack-users", "hipchat-enterprise", "omnichannel_contact")
+_IMPORTS_PER_DAY = (0, *(1,) * 10, 2, 2)
 _PAUSE = timedelta(minutes=20)
 _STUCK_FOR = 2700.0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that somebody does to the workspace.
+    """One user action in the workspace.
 
     Attributes:
-        at: when; aware.
-        action: what to call with the workspace once its clock stands at `at`.
-        label: the same in words.
+        at: the time of the action, an aware datetime.
+        action: called with the workspace when its clock is at `at`.
+        label: the action in words.
     """
 
     at: datetime
@@ -59,40 +59,40 @@ class Step:
 
 
 def story(seed: int = 0, *, start: datetime, end: datetime) -> list[Step]:
-    """Draw up what happens in a workspace: some 70 imports in 90 days.
+    """Return the actions in a workspace, with some 70 imports in 90 days.
 
     Args:
-        seed: where chance comes from; the same seed and times give the same story.
-        start: the first day; aware.
-        end: when the last import has come to its end at the latest; aware.
+        seed: the seed of the random numbers; the same seed and times give the same story.
+        start: the first day, an aware datetime.
+        end: when the last import has ended at the latest, an aware datetime.
 
     Returns:
         The steps in the order of their times.
     """
     rng = random.Random(f"story/{seed}")
-    turns = _dealt(_TURNS, rng)
+    scenarios = _shuffled_rounds(_SCENARIOS, rng)
     free_from = start
     steps: list[Step] = []
-    for planned in _beginnings(rng, start, end):
-        scene, ends = _scene(next(turns), max(planned, free_from), rng)
-        if ends > end:
+    for planned_at in _start_times(rng, start, end):
+        import_steps, ends_at = _plan(next(scenarios), max(planned_at, free_from), rng)
+        if ends_at > end:
             break
-        steps += scene
-        free_from = ends + _PAUSE
+        steps += import_steps
+        free_from = ends_at + _PAUSE
     return steps
 
 
-def _dealt(cards: tuple[Turn, ...], rng: random.Random) -> Iterator[Turn]:
+def _shuffled_rounds(scenarios: tuple[Scenario, ...], rng: random.Random) -> Iterator[Scenario]:
     while True:
-        yield from rng.sample(cards, len(cards))
+        yield from rng.sample(scenarios, len(scenarios))
 
 
-def _beginnings(rng: random.Random, start: datetime, end: datetime) -> Iterator[datetime]:
-    """Times in working hours, most of them; what takes long is started in the evening."""
+def _start_times(rng: random.Random, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Yield start times, most of them in working hours; long imports start in the evening."""
     day = start.date()
     while day <= end.date():
         if day.weekday() < 5:
-            hours = rng.sample((8, 9, 10, 11, 13, 14, 15, 16, 20), rng.choice(_IMPORTS_A_DAY))
+            hours = rng.sample((8, 9, 10, 11, 13, 14, 15, 16, 20), rng.choice(_IMPORTS_PER_DAY))
             for hour in sorted(hours):
                 moment = time(
                     hour, rng.randrange(60), rng.randrange(60), rng.randrange(1000) * 1000
@@ -101,41 +101,41 @@ def _beginnings(rng: random.Random, start: datetime, end: datetime) -> Iterator[
         day += timedelta(days=1)
 
 
-def _scene(turn: Turn, begins: datetime, rng: random.Random) -> tuple[list[Step], datetime]:
-    """One import and whatever else is done to it; and when all of it is over."""
-    kind = rng.choice(_WAITING_KINDS if turn in ("cancelled", "selected-late") else _KINDS)
-    seconds = _length(begins, turn, rng)
-    ends = begins + timedelta(seconds=seconds)
-    midway = begins + timedelta(seconds=seconds * rng.uniform(0.55, 0.75))
-    match turn:
+def _plan(scenario: Scenario, start: datetime, rng: random.Random) -> tuple[list[Step], datetime]:
+    """Return the steps of one import, and when it has ended."""
+    kind = rng.choice(_SELECTING_KINDS if scenario in ("cancelled", "selected-late") else _KINDS)
+    seconds = _duration(start, scenario, rng)
+    end = start + timedelta(seconds=seconds)
+    midway = start + timedelta(seconds=seconds * rng.uniform(0.55, 0.75))
+    match scenario:
         case "superseded":
-            first = _start(begins, kind, "done", seconds)
-            successor_seconds = _length(midway, "done", rng)
+            first = _start(start, kind, "done", seconds)
+            successor_seconds = _duration(midway, "done", rng)
             second = _start(midway, kind, "done", successor_seconds)
             return [first, second], midway + timedelta(seconds=successor_seconds)
         case "restarted":
             restart = Step(midway, Workspace.restart, "a server instance starts")
-            return [_start(begins, kind, "done", seconds), restart], midway
+            return [_start(start, kind, "done", seconds), restart], midway
         case "selected-late":
-            selected = begins + timedelta(seconds=seconds + rng.uniform(1, 4) * 3600)
-            selection = Step(selected, _select_current, "somebody selects what to import")
-            ends = selected + timedelta(seconds=seconds)
-            return [_start(begins, kind, "waiting", seconds), selection], ends
+            selected = start + timedelta(seconds=seconds + rng.uniform(1, 4) * 3600)
+            selection = Step(selected, _select_current, "a selection of what to import")
+            end = selected + timedelta(seconds=seconds)
+            return [_start(start, kind, "waiting", seconds), selection], end
         case "stuck":
-            ends += timedelta(seconds=_STUCK_FOR)
-            return [_start(begins, kind, turn, seconds)], ends
+            end += timedelta(seconds=_STUCK_FOR)
+            return [_start(start, kind, scenario, seconds)], end
         case _:
-            return [_start(begins, kind, turn, seconds)], ends
+            return [_start(start, kind, scenario, seconds)], end
 
 
-def _length(begins: datetime, turn: Turn, rng: random.Random) -> float:
-    """Seconds that an import takes: minutes to hours, and hours in the evening."""
-    if turn == "instant":
+def _duration(start: datetime, scenario: Scenario, rng: random.Random) -> float:
+    """Return an import's duration in seconds: minutes to hours, and hours in the evening."""
+    if scenario == "instant":
         return 1.0
-    if begins.hour >= 20:
+    if start.hour >= 20:
         return round(rng.uniform(4, 9) * 3600)
     shortest, longest = rng.choice(((3, 15), (10, 40), (10, 40), (60, 150), (120, 240)))
-    if turn in ("superseded", "restarted"):
+    if scenario in ("superseded", "restarted"):
         shortest, longest = 60, 180
     return round(rng.uniform(shortest, longest) * 60)
 

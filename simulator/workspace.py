@@ -1,4 +1,4 @@
-"""A simulated workspace: what happens in it, and who may ask."""
+"""A simulated workspace: its operations, its users and their permissions."""
 
 import copy
 import random
@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from simulator import kinds
-from simulator.clock import Clock, read_time
-from simulator.imports import draw_up
+from simulator.clock import Clock, parse_time
+from simulator.imports import plan_import
 from simulator.limiter import Limiter
-from simulator.oddities import make_odd
-from simulator.operations import LogEntry, Operation, Operations, started
+from simulator.oddities import apply_oddity
+from simulator.operations import LogEntry, Operation, Operations, new_operation
 from simulator.writes import Ending, Pace
 
 RUN_IMPORT = "run-import"
@@ -22,12 +22,12 @@ VIEW_IMPORT_OPERATIONS = "view-import-operations"
 BYPASS_RATE_LIMIT = "api-bypass-rate-limit"
 
 VERSIONS: Mapping[int, str] = {5: "5.4.9", 6: "6.13.1", 7: "7.13.2", 8: "8.0.1"}
-LATEST = 20
+MAX_LATEST = 20
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who may ask: the token, Rocket.Chat's permissions, and whether a second factor is wanted."""
+    """A user's token and permissions, and whether Rocket.Chat requires a second factor."""
 
     token: str
     permissions: frozenset[str]
@@ -35,26 +35,26 @@ class User:
 
 
 class Workspace:
-    """A Rocket.Chat workspace: a function of its seed, its clock and what is done to it.
+    """A Rocket.Chat workspace, determined by its seed, its clock and the calls of its methods.
 
     Thread-safe.
 
     Args:
-        clock: its time.
-        seed: where chance comes from.
-        era: the major version it behaves as: 5, 6, 7 or 8.
-        iso_ts: `ts` as an ISO string (6.3 and later) and not as integer milliseconds.
+        clock: its clock.
+        seed: the seed of the random numbers.
+        era: the major version of Rocket.Chat to simulate: 5, 6, 7 or 8.
+        iso_ts: send `ts` as an ISO string (6.3 and later), not as integer milliseconds.
         rate_limit: calls of an endpoint in 60 s for each address; None: no limit.
-        hostile: show operations with oddities (see `oddities`); the log stays true.
-        limiter_clock: what the rate limit is measured by; real time unless given.
+        hostile: return malformed operations (see `oddities`); the log has the true ones.
+        limiter_clock: the clock of the rate limit; by default real time.
 
     Attributes:
-        users: who may ask, by user id.
-        outage: while set, a proxy answers every call with this HTTP status.
-        requests: how often it was asked, by path and HTTP status of the answer.
+        users: the users, by their ids.
+        outage: while set, every response is a proxy's with this HTTP status.
+        requests: the number of requests, by path and HTTP status of the response.
 
     Raises:
-        ValueError: an era that is not known.
+        ValueError: an unknown era.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class Workspace:
 
     @property
     def version(self) -> str:
-        """Rocket.Chat's version, as `/api/info` gives it."""
+        """Rocket.Chat's version, as in `/api/info`."""
         return VERSIONS[self.era]
 
     @property
     def log(self) -> list[LogEntry]:
-        """Everything that has happened up to now, in order."""
+        """All events up to now, in order."""
         with self._lock:
             self._operations.settle()
             return list(self._operations.log)
@@ -104,7 +104,7 @@ class Workspace:
         permissions: Collection[str] = (RUN_IMPORT, VIEW_IMPORT_OPERATIONS),
         two_factor: bool = False,
     ) -> None:
-        """Let somebody ask, in place of whoever had this user id before."""
+        """Add a user, or replace the one with this id."""
         self.users[user_id] = User(token, frozenset(permissions), two_factor)
 
     def count_request(self, path: str, status: int) -> None:
@@ -129,22 +129,22 @@ class Workspace:
 
         Args:
             kind: a key of `kinds.KINDS`.
-            ending, seconds, records, pace, step, stuck_for: see `imports.draw_up`.
-            user: the id of who starts it; else drawn.
-            file_name: the original name of the uploaded file; else one that suits the kind.
+            ending, seconds, records, pace, step, stuck_for: see `imports.plan_import`.
+            user: the id of the user who starts it; by default a random one.
+            file_name: the original name of the uploaded file; by default one that suits the kind.
 
         Returns:
             The operation's `_id`: 24 hex digits, or in era 5 17 letters and digits.
 
         Raises:
-            ValueError: an unknown kind, or what `imports.draw_up` refuses.
+            ValueError: an unknown kind, or what `imports.plan_import` rejects.
         """
         if kind not in kinds.KINDS:
-            raise ValueError(f"no such kind of import: {kind}")
+            raise ValueError(f"unknown kind of import: {kind}")
         with self._lock:
             now = self._operations.settle()
             rng = random.Random(f"{self.seed}/{self._imports}")
-            operation = started(
+            operation = new_operation(
                 kinds.KINDS[kind],
                 now,
                 rng,
@@ -153,7 +153,7 @@ class Workspace:
                 hex_id=self.era >= 6,
                 iso_ts=self.iso_ts,
             )
-            course = draw_up(
+            plan = plan_import(
                 kinds.KINDS[kind],
                 rng,
                 ending=ending,
@@ -169,31 +169,31 @@ class Workspace:
             self._operations.invalidate(now)
             self._operations.add(operation)
             self._operations.record(now, "started", operation)
-            operation.rest = course.rest
-            self._operations.schedule(operation, now, course.opening[1:])
-            if course.selected_after is not None:
-                selected_at = now + timedelta(seconds=course.selected_after)
-                self._operations.schedule(operation, selected_at, course.rest)
+            operation.rest = plan.rest
+            self._operations.schedule(operation, now, plan.opening[1:])
+            if plan.selected_after is not None:
+                selected_at = now + timedelta(seconds=plan.selected_after)
+                self._operations.schedule(operation, selected_at, plan.rest)
             return str(operation.document["_id"])
 
     def put_operation(self, document: Mapping[str, Any]) -> None:
-        """Place an operation of any shape as it is; it invalidates nothing and never moves."""
+        """Add an operation of any shape as it is; it invalidates nothing and never changes."""
         with self._lock:
             now = self._operations.settle()
-            placed = copy.deepcopy(dict(document))
-            created_at = read_time(placed.get("ts")) or now
-            updated_at = read_time(placed.get("_updatedAt")) or now
-            operation = Operation(placed, created_at, updated_at)
+            stored = copy.deepcopy(dict(document))
+            created_at = parse_time(stored.get("ts")) or now
+            updated_at = parse_time(stored.get("_updatedAt")) or now
+            operation = Operation(stored, created_at, updated_at)
             self._operations.add(operation)
             self._operations.record(now, "placed", operation)
 
     def restart(self) -> None:
-        """Let a server instance start: nothing runs on, only a last selection stays valid."""
+        """Start a server instance, which interrupts everything but a last selection."""
         with self._lock:
             now = self._operations.settle()
             last = self._operations.current()
-            waits = last is not None and last.status == kinds.USER_SELECTION
-            self._operations.invalidate(now, keep=last if waits else None)
+            is_waiting = last is not None and last.status == kinds.USER_SELECTION
+            self._operations.invalidate(now, keep=last if is_waiting else None)
             self._operations.record(now, "restarted")
 
     def clear(self) -> None:
@@ -204,21 +204,23 @@ class Workspace:
             self._operations.record(now, "cleared")
 
     def select(self, operation_id: str) -> None:
-        """Select everything for an operation that waits for it, so that it goes on.
+        """Select everything in an operation that waits for a selection, so that it continues.
 
         Raises:
             KeyError: there is no such operation.
-            ValueError: it does not wait for a selection, or is no longer valid.
+            ValueError: it does not wait for a selection, or is invalid.
         """
         with self._lock:
             now = self._operations.settle()
             operation = self._operations.find(operation_id)
-            waits = operation.status == kinds.USER_SELECTION and operation.document.get("valid")
-            if not waits or not operation.rest:
+            is_waiting = operation.status == kinds.USER_SELECTION and operation.document.get(
+                "valid"
+            )
+            if not is_waiting or not operation.rest:
                 raise ValueError(f"{operation_id} does not wait for a selection")
             self._operations.stop(operation)
             self._operations.record(now, "selected", operation)
-            self._operations.schedule(operation, now, operation.counting_on())
+            self._operations.schedule(operation, now, operation.events_after_selection())
 
     def cancel(self, operation_id: str) -> None:
         """Cancel an operation that has not finished.
@@ -237,7 +239,7 @@ class Workspace:
             self._operations.record(now, "cancelled", operation)
 
     def prepare(self, operation_id: str) -> None:
-        """Open the prepare page of a finished operation, which sets it back to the selection.
+        """Open the prepare page of a finished operation, which resets it to the selection.
 
         Raises:
             KeyError: there is no such operation.
@@ -252,20 +254,20 @@ class Workspace:
             self._operations.record(now, "prepared", operation)
 
     def current(self) -> dict[str, Any] | None:
-        """The operation with the greatest `ts`, as it goes over the wire; None if there is none."""
+        """Return the document of the operation with the greatest `ts`, or None if there is none."""
         with self._lock:
             self._operations.settle()
             operation = self._operations.current()
-            return None if operation is None else self._shown(operation)
+            return None if operation is None else self._document(operation)
 
     def latest(self) -> list[dict[str, Any]]:
-        """At most 20 operations as they go over the wire, newest `_updatedAt` first."""
+        """Return the documents of at most 20 operations, newest `_updatedAt` first."""
         with self._lock:
             self._operations.settle()
-            return [self._shown(operation) for operation in self._operations.latest(LATEST)]
+            return [self._document(operation) for operation in self._operations.latest(MAX_LATEST)]
 
-    def _shown(self, operation: Operation) -> dict[str, Any]:
+    def _document(self, operation: Operation) -> dict[str, Any]:
         document = copy.deepcopy(operation.document)
         if self.hostile and operation.number is not None:
-            make_odd(document, operation.number)
+            apply_oddity(document, operation.number)
         return document

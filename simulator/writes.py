@@ -1,4 +1,4 @@
-"""What an import writes to its operation, in order, before anything goes wrong with it."""
+"""The writes of an import to its operation, in order, without failures and stalls."""
 
 import math
 import random
@@ -35,7 +35,7 @@ PACES: tuple[Pace, ...] = get_args(Pace)
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What is settled of an import before its writes are drawn; see `imports.draw_up`."""
+    """The parameters of an import; see `imports.plan_import`."""
 
     kind: Kind
     records: int
@@ -44,13 +44,13 @@ class Outline:
     contacts: bool
 
     def sizes(self) -> dict[str, int]:
-        """How many records of each sort there are."""
+        """Return the number of records by type."""
         sizes = {part: int(self.records * share) for part, share in self.kind.shares.items()}
         sizes[list(sizes)[-1]] += self.records - sum(sizes.values())
         return sizes
 
-    def announced(self, fraction: float) -> int:
-        """The total as it is known when a fraction of the records (0 to 1, or more) is done."""
+    def announced_total(self, fraction: float) -> int:
+        """Return the total announced when a fraction of the records (0 to 1, or more) is done."""
         if self.pace != "growing":
             return self.records
         return min(self.records, math.ceil(self.records * (0.6 + 0.5 * fraction)))
@@ -58,17 +58,17 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A write, and the share of the whole time that passes before it."""
+    """A write, and the share of the duration that passes before it."""
 
     share: float
     status: str
     count: Mapping[str, int] = field(default_factory=dict)
 
 
-def writes(outline: Outline, rng: random.Random) -> list[Write]:
-    """All writes from `importer_new` to `importer_done`; their shares add up to anything."""
-    importing = _select_and_import if outline.kind.selects else _import_at_once
-    return [*_prepare(outline), *importing(outline, rng)]
+def plan_writes(outline: Outline, rng: random.Random) -> list[Write]:
+    """Return all writes from `importer_new` to `importer_done`; the sum of shares is arbitrary."""
+    run = _select_and_import if outline.kind.selects else _import_at_once
+    return [*_prepare(outline), *run(outline, rng)]
 
 
 def _prepare(outline: Outline) -> Iterator[Write]:
@@ -84,18 +84,18 @@ def _prepare(outline: Outline) -> Iterator[Write]:
         if part in sizes:
             yield Write(0.2 / len(kind.preparing), status, {part: sizes[part]})
     if kind.key == "api":
-        # `import.addUsers` hands its users over in batches; each adds to the total.
+        # `import.addUsers` sends the users in batches, each of which adds to the total.
         for batch in (1, 2, 3):
-            announced = outline.announced(0) * batch // 3
-            yield Write(0.06, USER_SELECTION, {"users": announced, "total": announced})
+            total = outline.announced_total(0) * batch // 3
+            yield Write(0.06, USER_SELECTION, {"users": total, "total": total})
     elif kind.selects:
-        yield Write(0.001, status, {"total": outline.announced(0)})
+        yield Write(0.001, status, {"total": outline.announced_total(0)})
         yield Write(0.002, USER_SELECTION)
 
 
 def _select_and_import(outline: Outline, rng: random.Random) -> Iterator[Write]:
     yield Write(0.1, IMPORTING_STARTED)
-    # Every import walks through all of these, whether it has such records or not.
+    # Every import has all of these steps, with or without such records.
     parts = ["users", "contacts", "channels", "messages"]
     if not (outline.contacts or "contacts" in outline.sizes()):
         parts.remove("contacts")
@@ -105,57 +105,57 @@ def _select_and_import(outline: Outline, rng: random.Random) -> Iterator[Write]:
 
 
 def _import_at_once(outline: Outline, rng: random.Random) -> Iterator[Write]:
-    """Pending files and avatars: they need no selection, and end at once when there are none."""
+    """Import pending files or avatars: without a selection, and done at once if there are none."""
     if outline.records:
         # Rocket.Chat counts the files as messages.
-        announced = outline.announced(0)
-        count = {"messages": announced, "total": announced}
+        total = outline.announced_total(0)
+        count = {"messages": total, "total": total}
         yield Write(0.01, "importer_importing_files", count)
         yield from _convert(outline, ["files"], rng)
     yield Write(0.01, DONE)
 
 
 def _convert(outline: Outline, parts: list[str], rng: random.Random) -> Iterator[Write]:
-    """The work itself; its counters are written every 50 records, or every 500 messages."""
-    goals = _goals(outline, parts, rng)
-    failures = _failures(outline, goals, rng)
+    """Import the records; the counters are written every 50 records, or every 500 messages."""
+    attempts = _attempts(outline, parts, rng)
+    failures = _failures(outline, attempts, rng)
     attempted = failed = 0
-    for part, goal in goals.items():
+    for part, size in attempts.items():
         status = f"importer_importing_{part}"
         yield Write(0.0005, status)
         stride = 500 if part == "messages" else 50
-        begun, failed_before = attempted, failed
-        for number, stop in enumerate([*range(stride, goal, stride), goal] if goal else []):
-            batch = begun + stop - attempted
+        attempted_before, failed_before = attempted, failed
+        for number, stop in enumerate([*range(stride, size, stride), size] if size else []):
+            batch = attempted_before + stop - attempted
             attempted += batch
-            failed = failed_before + failures.get(part, 0) * stop // goal
+            failed = failed_before + failures.get(part, 0) * stop // size
             fraction = attempted / outline.records
             count = {"completed": attempted - failed, "error": failed}
             if outline.pace == "growing":
-                count["total"] = outline.announced(fraction)
+                count["total"] = outline.announced_total(fraction)
             slowness = _slowness(outline.pace, fraction, number, rng)
             yield Write(0.6 * batch / outline.records * slowness, status, count)
 
 
-def _goals(outline: Outline, parts: list[str], rng: random.Random) -> dict[str, int]:
-    """How many records of each sort are really tried, in the order of `parts`."""
+def _attempts(outline: Outline, parts: list[str], rng: random.Random) -> dict[str, int]:
+    """Return the number of records attempted by type, in the order of `parts`."""
     sizes = outline.sizes()
-    goals = {part: sizes.get(part, 0) for part in parts}
-    last = [part for part in parts if goals[part]][-1]
+    attempts = {part: sizes.get(part, 0) for part in parts}
+    last = [part for part in parts if attempts[part]][-1]
     if outline.ending == "overshoot":
-        goals[last] += max(1, round(outline.records * 44 / 135))  # as in a real row, 179 of 135
+        attempts[last] += max(1, round(outline.records * 44 / 135))  # a real row had 179 of 135
     elif outline.ending == "done-short":
-        goals[last] -= max(1, round(goals[last] * rng.uniform(0.03, 0.2)))
-    return goals
+        attempts[last] -= max(1, round(attempts[last] * rng.uniform(0.03, 0.2)))
+    return attempts
 
 
-def _failures(outline: Outline, goals: Mapping[str, int], rng: random.Random) -> dict[str, int]:
-    """How many records of which sort fail, and count as errors."""
+def _failures(outline: Outline, attempts: Mapping[str, int], rng: random.Random) -> dict[str, int]:
+    """Return the number of records that fail, by type."""
     if outline.ending != "done-with-errors":
         return {}
-    # Failing channels and messages count as completed; so it is users, where there are any.
-    failing = "users" if goals.get("users") else [part for part in goals if goals[part]][-1]
-    return {failing: max(1, round(goals[failing] * rng.uniform(0.01, 0.05)))}
+    # Rocket.Chat counts failing channels and messages as completed: users fail, if there are any.
+    part = "users" if attempts.get("users") else [key for key in attempts if attempts[key]][-1]
+    return {part: max(1, round(attempts[part] * rng.uniform(0.01, 0.05)))}
 
 
 def _slowness(pace: Pace, fraction: float, number: int, rng: random.Random) -> float:

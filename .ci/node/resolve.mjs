@@ -1,4 +1,4 @@
-// Rocket.Chat ships rest-typings for bundlers, which need no file name endings; Node does.
+// Rocket.Chat ships rest-typings for bundlers, which do not need file extensions; Node does.
 
 export async function resolve(specifier, context, next) {
     try {

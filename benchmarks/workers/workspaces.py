@@ -55,7 +55,7 @@ class Seen:
 def serve(count: int, latency: float) -> None:
     """Serve so many until stdin ends; for each line of it, write what has been seen."""
     seen = Seen()
-    with Server(running_workspaces(count), latency=latency, on_answer=seen.note) as server:
+    with Server(running_workspaces(count), latency=latency, on_response=seen.note) as server:
         print(server.url, flush=True)
         for _line in sys.stdin:
             print(json.dumps(seen.told()), flush=True)

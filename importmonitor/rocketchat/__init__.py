@@ -1,4 +1,4 @@
-"""Rocket.Chat's import API, seen from outside: its words, its documents, its errors, its client.
+"""Rocket.Chat's import API: a client, its errors, and the documents that it returns.
 
-Nothing in here knows a model, a database or a request object.
+This package imports neither Django nor anything else of importmonitor.
 """

@@ -1,7 +1,7 @@
-"""The only place from which Rocket.Chat is asked anything. It only ever asks: every call is a GET.
+"""The HTTP client: the only module that makes requests to Rocket.Chat, all of them GET.
 
-`getImportFileData` must never be added: it is a GET that writes (it runs the prepare step and sets
-a finished operation back to `importer_user_selection`).
+Never add `getImportFileData`: it is a GET that writes (it runs the prepare step and sets a finished
+operation back to `importer_user_selection`).
 """
 
 import json
@@ -25,30 +25,30 @@ from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import BadAnswer, RocketChatError, Unreachable
 from importmonitor.rocketchat.operation import Operation, json_type, parse_operation
 from importmonitor.rocketchat.rate_limit import RateLimit, parse_rate_limit
-from importmonitor.rocketchat.responses import Answer
+from importmonitor.rocketchat.responses import ApiResponse
 
 MAX_BODY = 8 * 1024 * 1024
-#: A body of nothing but empty objects would need sixty times its length in memory.
+#: A body of empty objects alone needs sixty times its length in memory when decoded.
 MAX_VALUES = 500_000
-ATTEMPTS = 3
-#: The pause before the second attempt, in seconds; it doubles before each further one.
+MAX_ATTEMPTS = 3
+#: The pause before the second attempt, in seconds; it doubles with each attempt.
 BACKOFF = 0.3
 
-# Compressed, a chunk may become a thousand times as long in one step.
-_CHUNK = 16 * 1024
-_RETRIED = frozenset({502, 503, 504})
-# requests lets some of what lies below it through as it is: a negative length of a chunk and a
-# host name that cannot be are ValueErrors, a CA bundle that is gone is an OSError.
-_TROUBLES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
+# Decompression can make a chunk a thousand times as long in one step.
+_CHUNK_SIZE = 16 * 1024
+_RETRIED_STATUSES = frozenset({502, 503, 504})
+# requests does not wrap every error from below: a chunk of negative length and an impossible host
+# name are ValueErrors, a missing CA bundle is an OSError.
+_REQUEST_ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
 
 class Client:
-    """Asks one workspace, over one kept connection. Not for use by two threads at once.
+    """A client of one workspace, with one kept connection. Not for use by two threads at once.
 
-    `now` is the clock by which Rocket.Chat's times for waiting are understood. `budget` is what
-    the last call of `current_operation` left, or None where Rocket.Chat sets no limit.
+    `now` is the clock for Rocket.Chat's waiting times. `rate_limit` is what the last response to
+    `current_operation` announced, or None without a rate limit.
 
-    Every method raises a RocketChatError, within the workspace's deadline, and nothing else.
+    Every method raises a RocketChatError within the workspace's deadline, and nothing else.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class Client:
         self.rate_limit: RateLimit | None = None
         self._now = now or (lambda: datetime.now(UTC))
         self._session = _Session()
-        # Read once, and not at every call: that takes longer than all else in it. Nor is a
-        # password to be looked for in ~/.netrc.
+        # requests would read the environment at every call, which takes longer than the rest of
+        # it, and would take a password from ~/.netrc.
         self._session.trust_env = False
         self._session.proxies = _proxies(workspace.url)
         bundles = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -88,139 +88,144 @@ class Client:
     def current_operation(self) -> Operation | None:
         """Return the operation with the greatest `ts`, or None if nothing was ever imported.
 
-        Rocket.Chat wants the permission `run-import`.
+        Requires the permission `run-import`.
         """
-        answer = self._get("api/v1/getCurrentImportOperation", permission="run-import")
-        self.rate_limit = parse_rate_limit(answer.headers, answer.received_at)
-        body = self._json(answer)
+        response = self._get("api/v1/getCurrentImportOperation", permission="run-import")
+        self.rate_limit = parse_rate_limit(response.headers, response.received_at)
+        body = self._json(response)
         if not isinstance(body, dict):
-            raise self._refusal(answer, f"an object was expected, not {json_type(body)}")
+            raise self._bad_answer(response, f"an object was expected, not {json_type(body)}")
         document = body.get("operation")
         if document is not None:
-            return self._operation(answer, document)
-        # Rocket.Chat leaves the key out when there is none; other software has no `success`.
+            return self._operation(response, document)
+        # Rocket.Chat omits `operation` when there is none; other software sends no `success`.
         if body.get("success") not in (True, "true"):
-            raise self._refusal(answer, "it holds neither `operation` nor `success`")
+            raise self._bad_answer(response, "the body has neither `operation` nor `success`")
         return None
 
     def latest_operations(self) -> list[Operation]:
-        """Return the operations that Rocket.Chat still lists: at most 20, last updated first.
+        """Return the operations that Rocket.Chat lists: at most 20, last updated first.
 
-        Rocket.Chat wants the permission `view-import-operations`.
+        Requires the permission `view-import-operations`.
         """
-        answer = self._get("api/v1/getLatestImportOperations", permission="view-import-operations")
-        body = self._json(answer)
+        response = self._get(
+            "api/v1/getLatestImportOperations", permission="view-import-operations"
+        )
+        body = self._json(response)
         if not isinstance(body, list):
-            raise self._refusal(answer, f"an array was expected, not {json_type(body)}")
-        return [self._operation(answer, document) for document in body]
+            raise self._bad_answer(response, f"an array was expected, not {json_type(body)}")
+        return [self._operation(response, document) for document in body]
 
     def version(self) -> str | None:
-        """Return Rocket.Chat's version as far as it tells it; asked without credentials."""
-        answer = self._get("api/info", permission=None)
-        body = self._json(answer)
+        """Return Rocket.Chat's version, if it discloses one; the request has no credentials."""
+        response = self._get("api/info", permission=None)
+        body = self._json(response)
         if not isinstance(body, dict) or body.get("success") not in (True, "true"):
-            raise self._refusal(answer, "it is not what Rocket.Chat answers to /api/info")
-        # Until 6.x the whole build record was there, under `info`.
+            raise self._bad_answer(response, "the body is not that of Rocket.Chat's /api/info")
+        # Up to 6.x the build record is under `info`.
         info = body.get("info")
         version = body.get("version") or (info.get("version") if isinstance(info, dict) else None)
         return version if isinstance(version, str) else None
 
-    def _operation(self, answer: Answer, document: object) -> Operation:
+    def _operation(self, response: ApiResponse, document: object) -> Operation:
         try:
             return parse_operation(document)
         except BadAnswer as error:
-            trouble = str(error)
-        raise self._refusal(answer, trouble)
+            problem = str(error)
+        raise self._bad_answer(response, problem)
 
-    def _refusal(self, answer: Answer, trouble: str) -> BadAnswer:
-        return BadAnswer(responses.bad_answer_text(self.workspace, answer, trouble))
+    def _bad_answer(self, response: ApiResponse, problem: str) -> BadAnswer:
+        return BadAnswer(responses.bad_answer_message(self.workspace, response, problem))
 
-    def _json(self, answer: Answer) -> Any:
-        """Decode a body; raises BadAnswer (also for NaN, which is not JSON but Python's)."""
-        assert answer.body is not None
-        if sum(map(answer.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
-            raise self._refusal(answer, f"it holds more than {MAX_VALUES:,} values")
+    def _json(self, response: ApiResponse) -> Any:
+        """Decode a body; raises BadAnswer, also for NaN, which Python accepts but JSON does not."""
+        assert response.body is not None
+        if sum(map(response.body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+            raise self._bad_answer(response, f"the body has more than {MAX_VALUES:,} values")
         try:
-            return json.loads(answer.body.decode("utf-8-sig"), parse_constant=_no_constant)
+            return json.loads(response.body.decode("utf-8-sig"), parse_constant=_reject_constant)
         except UnicodeDecodeError:
-            trouble = "it is not UTF-8"
+            problem = "the body is not UTF-8"
         except RecursionError:
-            trouble = "its JSON is nested too deeply"
+            problem = "its JSON is nested too deeply"
         except json.JSONDecodeError as error:
-            where = f" at character {error.pos}" if error.pos else ""
-            trouble = f"it is not JSON ({error.msg}{where})" if answer.body else "it is empty"
+            position = f" at character {error.pos}" if error.pos else ""
+            problem = f"the body is not JSON ({error.msg}{position})"
+            if not response.body:
+                problem = "the body is empty"
         except ValueError:
-            # From int(), which says how to lift Python's limit: of no use to who reads this.
-            trouble = "it holds a number of too many digits"
-        raise self._refusal(answer, trouble)
+            # From int(), whose own message advises programmers to lift Python's limit.
+            problem = "it contains a number with too many digits"
+        raise self._bad_answer(response, problem)
 
-    def _get(self, path: str, *, permission: str | None) -> Answer:
-        """GET a path with credentials if it wants a permission; return a good answer.
+    def _get(self, path: str, *, permission: str | None) -> ApiResponse:
+        """GET a path, with credentials if it requires a permission; return a good response.
 
-        Tries again, with a pause, when the connection failed or a proxy says that the server is
-        away: urllib3's Retry would do that too, but knows no deadline.
+        Tries again after a pause when the connection failed or a proxy reports that the server is
+        down. urllib3's Retry can do that too, but has no deadline.
         """
         ends_at = time.monotonic() + self.workspace.deadline
         pause = BACKOFF
-        for attempt in range(1, ATTEMPTS + 1):
-            answer: Answer | None = None
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            response: ApiResponse | None = None
             failure: RocketChatError | None = None
-            again = False
+            can_retry = False
             try:
-                answer = self._get_once(path, credentials=permission is not None, ends_at=ends_at)
-            except _TROUBLES as error:
-                failure, again = self._failure(path, error, ends_at)
-            if answer is not None:
-                failure = responses.error_in(self.workspace, answer, permission)
-                again = answer.status in _RETRIED
+                response = self._send(
+                    path, with_credentials=permission is not None, ends_at=ends_at
+                )
+            except _REQUEST_ERRORS as error:
+                failure, can_retry = self._failure(path, error, ends_at)
+            if response is not None:
+                failure = responses.error_for(self.workspace, response, permission)
+                can_retry = response.status in _RETRIED_STATUSES
                 if failure is None:
-                    return answer
+                    return response
             jittered = pause * random.uniform(0.5, 1.5)
-            if attempt == ATTEMPTS or not again or time.monotonic() + jittered >= ends_at:
+            if attempt == MAX_ATTEMPTS or not can_retry or time.monotonic() + jittered >= ends_at:
                 break
             time.sleep(jittered)
             pause *= 2
-        # Raised here and not where it was caught: an error in its context would carry frames of
-        # requests with it, and in their local variables the headers with the token.
+        # Raised here and not in the `except` block: an error in its context would carry frames of
+        # requests with it, whose local variables hold the headers with the token.
         assert failure is not None
         raise failure
 
-    def _get_once(self, path: str, *, credentials: bool, ends_at: float) -> Answer:
-        """Ask once. Raises requests' exceptions, and BadAnswer for a body that is too large."""
+    def _send(self, path: str, *, with_credentials: bool, ends_at: float) -> ApiResponse:
+        """Send one request. Raises requests' exceptions, and BadAnswer for too large a body."""
         workspace = self.workspace
         url = f"{workspace.url}/{path}"
-        timeout = min(workspace.timeout, max(ends_at - time.monotonic(), 0.001))
-        with (
-            deadline.keeping(ends_at),
-            self._session.get(
-                url,
-                auth=self._sign if credentials else None,
-                timeout=timeout,
-                verify=self._verify,
-                stream=True,
-                allow_redirects=False,
-            ) as response,
-        ):
-            answer = Answer(
+        deadline.DEADLINE.set(ends_at)
+        with self._session.get(
+            url,
+            auth=self._sign if with_credentials else None,
+            timeout=min(workspace.timeout, max(ends_at - time.monotonic(), 0.001)),
+            verify=self._verify,
+            stream=True,
+            allow_redirects=False,
+        ) as http_response:
+            response = ApiResponse(
                 url=url,
-                status=response.status_code,
-                content_type=response.headers.get("Content-Type", ""),
-                headers=response.headers,
+                status=http_response.status_code,
+                content_type=http_response.headers.get("Content-Type", ""),
+                headers=http_response.headers,
                 received_at=self._now(),
             )
-            # Of what is not a good answer, the beginning tells all that there is to tell.
-            good = 200 <= response.status_code < 300
-            longest = MAX_BODY if good else _CHUNK
+            # The beginning of an error response is all that its message needs.
+            is_good = 200 <= response.status < 300
+            max_size = MAX_BODY if is_good else _CHUNK_SIZE
             body = bytearray()
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in http_response.iter_content(_CHUNK_SIZE):
                 body += chunk
-                if len(body) > longest:
+                if len(body) > max_size:
                     break
-        read = responses.redact_secrets(bytes(body[:longest]), workspace.auth_token)
-        answer = replace(answer, body=read)
-        if good and len(body) > MAX_BODY:
-            raise self._refusal(answer, f"it is longer than {MAX_BODY // 1024 // 1024} MiB")
-        return answer
+        redacted = responses.redact_secrets(bytes(body[:max_size]), workspace.auth_token)
+        response = replace(response, body=redacted)
+        if is_good and len(body) > MAX_BODY:
+            raise self._bad_answer(
+                response, f"the body is longer than {MAX_BODY // 1024 // 1024} MiB"
+            )
+        return response
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["X-User-Id"] = self.workspace.user_id
@@ -228,50 +233,48 @@ class Client:
         return request
 
     def _failure(self, path: str, error: Exception, ends_at: float) -> tuple[RocketChatError, bool]:
-        """Tell what requests stumbled over, and whether to try once more."""
+        """Return the error for an exception of requests, and whether another attempt can help."""
         workspace = self.workspace
-        asked = f"{workspace.alias}: GET {workspace.url}/{path}"
-        reason = responses.sanitize(workspace, exceptions.reason(error))
+        request = f"{workspace.alias}: GET {workspace.url}/{path}"
+        reason = responses.sanitize(workspace, exceptions.root_cause_message(error))
         if isinstance(error, requests.exceptions.SSLError):
-            advice = (
-                "If an authority of your own signed the certificate, give its file as CA_BUNDLE."
-            )
+            advice = "If your own CA signed the certificate, set CA_BUNDLE to the CA's file."
             if "WRONG_VERSION_NUMBER" in reason:
-                advice = "What answers there speaks no TLS: is it an http:// address?"
-            return Unreachable(f"{asked} failed: TLS: {reason}. {advice}"), False
+                advice = "The server does not speak TLS there: is it an http:// address?"
+            return Unreachable(f"{request} failed: TLS: {reason}. {advice}"), False
         if isinstance(error, requests.exceptions.ContentDecodingError):
             return BadAnswer(
-                f"{asked} was answered with a body that cannot be decompressed. "
-                "Look at the proxy in front of Rocket.Chat."
+                f"{request} returned a body that cannot be decompressed. "
+                "Check the proxy in front of Rocket.Chat."
             ), False
         if time.monotonic() >= ends_at:
             return Unreachable(
-                f"{asked} was not answered within the deadline of {workspace.deadline:g} s. "
+                f"{request} did not finish within the deadline of {workspace.deadline:g} s. "
                 "Is the server overloaded, or DEADLINE too short for it?"
             ), False
         if _is_timeout(error):
             return Unreachable(
-                f"{asked} was not answered: nothing came for {workspace.timeout:g} s. "
-                "Is the server up, and can it be reached from here?"
+                f"{request} timed out: no data for {workspace.timeout:g} s. "
+                "Is the server up and reachable from here?"
             ), False
         if isinstance(error, requests.exceptions.ConnectionError):
             return Unreachable(
-                f"{asked} failed: {reason}. "
-                "Is the server up, and can it be reached from here? Is the URL right?"
+                f"{request} failed: {reason}. "
+                "Is the server up and reachable from here? Is the URL right?"
             ), True
         return Unreachable(
-            f"{asked} failed: {reason}. Is there a proxy in front that cuts or mangles answers? "
+            f"{request} failed: {reason}. Does a proxy in front of it truncate or alter responses? "
             "Are URL and CA_BUNDLE right?"
         ), False
 
 
 class _Session(requests.Session):
-    """Knows no redirects: what points elsewhere is an answer like any other.
+    """A session without redirects: to this client they are responses like any other.
 
-    requests takes `Authorization` off a redirect to another host, but no header that it does not
-    know: it would hand X-Auth-Token to whoever is there. Told not to follow, it still reads the
-    whole body of a redirect, however long (`resolve_redirects`, to 2.34), and fails on a
-    `Location` that is no URL.
+    requests removes `Authorization` when a redirect leads to another host, but no header that it
+    does not know: it would send X-Auth-Token to any host. With `allow_redirects=False` it still
+    reads the whole body of a redirect, however long (`resolve_redirects`, to 2.34), and fails on a
+    `Location` that is not a URL.
     """
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -281,33 +284,27 @@ class _Session(requests.Session):
 class _DeadlineAdapter(HTTPAdapter):
     """Makes connections, direct or through an HTTP proxy, that keep the deadline."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = deadline.POOL_CLASSES
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        # A SOCKS proxy needs urllib3's own connections for it; the time-outs hold there.
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = deadline.POOL_CLASSES
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = deadline.CONNECTION_CLASSES.get(pool.ConnectionCls, pool.ConnectionCls)
+        return pool
 
 
 def _proxies(url: str) -> dict[str, str]:
     """Return the proxies that the environment names for a URL."""
-    # Asked by name first: requests goes through all variables, twice, and where there are those of
-    # a thousand workspaces that takes several times as long as a call.
+    # Check the names first: requests goes through all variables twice, which takes several times
+    # as long as a call where the environment configures a thousand workspaces.
     names = ("http_proxy", "https_proxy", "all_proxy")
     if not any(os.environ.get(name) or os.environ.get(name.upper()) for name in names):
         return {}
     return requests.utils.get_environ_proxies(url)
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
 
 
 def _is_timeout(error: BaseException) -> bool:
     return isinstance(error, requests.exceptions.Timeout) or any(
-        "timed out" in str(cause).lower() for cause in exceptions.causes(error)
+        "timed out" in str(cause).lower() for cause in exceptions.cause_chain(error)
     )

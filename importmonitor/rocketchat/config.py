@@ -1,4 +1,4 @@
-"""How to reach one workspace."""
+"""The address and the credentials of a workspace."""
 
 from dataclasses import dataclass, field
 

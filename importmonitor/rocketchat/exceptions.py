@@ -1,29 +1,29 @@
-"""What can go wrong when a workspace is asked, told apart by what somebody has to do about it."""
+"""The errors of a request to a workspace, one class for each thing that an operator can do."""
 
 from datetime import datetime
 from typing import Any, ClassVar
 
 
 class RocketChatError(Exception):
-    """A workspace could not be looked at. Its text is for people and never holds a credential."""
+    """A workspace could not be polled. Its text is for people and never contains a credential."""
 
-    #: Whether asking again later, with nothing else changed, can help.
+    #: Whether the same request can succeed later with nothing else changed.
     transient: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
-        """The stable name of what went wrong, as it stands in JSON and in `SyncPeriod.outcome`."""
+        """The stable name of the error, as in JSON and in `SyncPeriod.outcome`."""
         return type(self).__name__
 
 
 class Unreachable(RocketChatError):
-    """Nothing that could be Rocket.Chat answered: DNS, refused, reset, TLS, time-out, 5xx."""
+    """No response that could be Rocket.Chat's: DNS, refused, reset, TLS, time-out, 5xx."""
 
     transient = True
 
 
 class RateLimited(RocketChatError):
-    """Rocket.Chat wants to be left alone until `until` (aware datetime)."""
+    """Rocket.Chat refuses requests until `until` (an aware datetime)."""
 
     transient = True
 
@@ -33,11 +33,11 @@ class RateLimited(RocketChatError):
 
 
 class Unauthenticated(RocketChatError):
-    """The user id or the token is not, or no longer, accepted."""
+    """The user id or the token is invalid or has been revoked."""
 
 
 class PermissionMissing(RocketChatError):
-    """The credentials are good; their user lacks `permission` in Rocket.Chat."""
+    """The credentials are valid, but their user lacks `permission` in Rocket.Chat."""
 
     def __init__(self, message: str, *, permission: str) -> None:
         super().__init__(message)
@@ -45,15 +45,15 @@ class PermissionMissing(RocketChatError):
 
 
 class TwoFactorRequired(RocketChatError):
-    """The token is one for which Rocket.Chat asks a second factor."""
+    """Rocket.Chat requires a second factor for the token."""
 
 
 class NotRocketChat(RocketChatError):
-    """Something else answered: a web page, a redirect, a path that does not exist."""
+    """The response is not Rocket.Chat's: a web page, a redirect, a path that does not exist."""
 
 
 class BadAnswer(RocketChatError):
-    """Not an answer to the question: not JSON, the wrong shape, too large, too deep."""
+    """The response is not what the endpoint returns: not JSON, wrong shape, too large, too deep."""
 
     transient = True
 
@@ -69,22 +69,25 @@ KINDS: tuple[type[RocketChatError], ...] = (
 )
 
 
-def reason(error: BaseException) -> str:
-    """Return the innermost reason of an error: requests wraps it in two layers of names."""
-    *_, innermost = causes(error)
-    if isinstance(innermost, OSError) and innermost.strerror:
-        return innermost.strerror
-    return str(innermost) or type(innermost).__name__
+def root_cause_message(error: BaseException) -> str:
+    """Return the message of an error's root cause: requests and urllib3 wrap it twice."""
+    *_, root_cause = cause_chain(error)
+    if isinstance(root_cause, OSError) and root_cause.strerror:
+        return root_cause.strerror
+    return str(root_cause) or type(root_cause).__name__
 
 
-def causes(error: BaseException) -> list[BaseException]:
-    """Return an error and what lies within it, whichever way it is wrapped, the innermost last."""
-    found = [error]
-    while len(found) < 10:
-        outer: Any = found[-1]
-        within = [getattr(outer, "reason", None), *outer.args, outer.__cause__]
-        inner = next((each for each in within if isinstance(each, BaseException)), None)
-        if inner is None or inner in found:
+def cause_chain(error: BaseException) -> list[BaseException]:
+    """Return an error and its causes, the root cause last.
+
+    urllib3 keeps a cause in `reason`, requests in `args`, Python in `__cause__`.
+    """
+    chain = [error]
+    while len(chain) < 10:
+        outer: Any = chain[-1]
+        candidates = [getattr(outer, "reason", None), *outer.args, outer.__cause__]
+        cause = next((item for item in candidates if isinstance(item, BaseException)), None)
+        if cause is None or cause in chain:
             break
-        found.append(inner)
-    return found
+        chain.append(cause)
+    return chain

@@ -1,6 +1,6 @@
-"""A document of Rocket.Chat's, read field by field into what the store can hold.
+"""Parses Rocket.Chat's document of an operation into fields that the database can store.
 
-Nothing in here trusts the remote side: no JSON value makes it raise anything but `BadAnswer`.
+The remote side is not trusted: no JSON value raises anything but `BadAnswer`.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ FILE_LENGTH = 512
 
 COUNTS = ("total", "completed", "error", "users", "channels", "messages", "contacts")
 
-#: Rocket.Chat's own importers: `importerKey` and the name that people know. Apps bring others.
+#: Rocket.Chat's own importers: `importerKey` and display name. Apps can add others.
 IMPORTERS = {
     "csv": "CSV",
     "slack": "Slack",
@@ -32,27 +32,26 @@ IMPORTERS = {
     "api": "API",
 }
 
-# A document can hold any number of keys that cannot be read; this many are worth naming.
-_NAMES = 50
+_MAX_UNREADABLE = 50
 
-# Years that a datetime still holds once a time zone has been applied to it.
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+# Within these a datetime can be converted to any time zone.
+_MIN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 
 
 class _Unreadable(Exception):
-    """A field's value is not what the field can hold."""
+    """A value does not fit its field."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One import operation as a workspace told it; every field as wide as its column.
+    """One import operation as a workspace returned it; every field fits its column.
 
-    Text that was not sent is "", everything else that was not sent or could not be read is None.
-    `payload` is the document with nothing left out but `fileData` and what no database can hold;
-    `unreadable` names the keys whose values were neither absent nor readable.
+    An absent or unreadable text is "", any other absent or unreadable value is None. `payload` is
+    the document without `fileData` and without what a database cannot store; `unreadable` names
+    the keys whose values are present but unreadable.
     """
 
     remote_id: str
@@ -82,35 +81,37 @@ class Operation:
 
 
 def parse_operation(document: object) -> Operation:
-    """Read one operation from decoded JSON.
+    """Parse one operation from any decoded JSON value.
 
-    `document` is any JSON value. Raises BadAnswer if it is not an object; a field that is not
-    what it should be is left empty and named in `unreadable`.
+    Raises BadAnswer if it is not an object; an unreadable field is left empty and named in
+    `unreadable`.
     """
     if not isinstance(document, dict):
-        raise BadAnswer(f"An operation should be a JSON object, not {json_type(document)}.")
+        raise BadAnswer(f"an operation should be a JSON object, not {json_type(document)}")
     reader = _Reader(document)
-    count = reader.read("count", _object) or {}
+    count = reader.read("count", _parse_object) or {}
     counts = _Reader(count, prefix="count.")
-    numbers: dict[str, Any] = {f"count_{name}": counts.read(name, _integer) for name in COUNTS}
+    numbers: dict[str, Any] = {
+        f"count_{name}": counts.read(name, _parse_integer) for name in COUNTS
+    }
     text: dict[str, Any] = {
-        name: reader.read(key, reading) or ""
-        for name, key, reading in (
-            ("type", "type", _text),
-            ("importer_key", "importerKey", _text),
-            ("status", "status", _text),
-            ("remote_user_id", "user", _identifier),
-            ("file", "file", _long_text),
-            ("content_type", "contentType", _text),
+        name: reader.read(key, parse) or ""
+        for name, key, parse in (
+            ("type", "type", _parse_text),
+            ("importer_key", "importerKey", _parse_text),
+            ("status", "status", _parse_text),
+            ("remote_user_id", "user", _parse_identifier),
+            ("file", "file", _parse_long_text),
+            ("content_type", "contentType", _parse_text),
         )
     }
-    remote_id = reader.read("_id", _identifier)
-    valid = reader.read("valid", _boolean)
-    started = reader.read("ts", _time)
-    updated = reader.read("_updatedAt", _time)
+    remote_id = reader.read("_id", _parse_identifier)
+    valid = reader.read("valid", _parse_boolean)
+    started = reader.read("ts", _parse_time)
+    updated = reader.read("_updatedAt", _parse_time)
     payload, left_out = to_storable_json(document)
     missing = [] if remote_id else ["_id"]
-    # Once each, in order; a document can hold any number of keys that are not readable.
+    # Unique, in order, and limited: a document can have any number of unreadable keys.
     unreadable = list(dict.fromkeys([*missing, *reader.unreadable, *counts.unreadable, *left_out]))
     return Operation(
         remote_id=remote_id or _substitute_id(document),
@@ -118,14 +119,14 @@ def parse_operation(document: object) -> Operation:
         remote_started_at=started,
         remote_updated_at=updated,
         payload=payload,
-        unreadable=unreadable[:_NAMES],
+        unreadable=unreadable[:_MAX_UNREADABLE],
         **text,
         **numbers,
     )
 
 
 def json_type(value: object) -> str:
-    """Name a decoded JSON value's type for an error message: "an array", "null" …"""
+    """Return the name of a JSON value's type for an error message: "an array", "null" …"""
     if value is None:
         return "null"
     names: dict[type, str] = {
@@ -140,38 +141,38 @@ def json_type(value: object) -> str:
 
 
 class _Reader:
-    """Reads keys of one object, and remembers the names of those that it could not."""
+    """Reads keys of one object and collects the names of the unreadable ones."""
 
     def __init__(self, document: dict[str, Any], prefix: str = "") -> None:
         self.document = document
         self.prefix = prefix
         self.unreadable: list[str] = []
 
-    def read(self, key: str, reading: Callable[[Any], T]) -> T | None:
+    def read(self, key: str, parse: Callable[[Any], T]) -> T | None:
         value = self.document.get(key)
         if value is None:
             return None
         try:
-            return reading(value)
+            return parse(value)
         except _Unreadable:
             self.unreadable.append(self.prefix + key)
             return None
 
 
-def _text(value: object) -> str:
+def _parse_text(value: object) -> str:
     if not isinstance(value, str):
         raise _Unreadable
     return safe_text(value, TEXT_LENGTH)
 
 
-def _long_text(value: object) -> str:
+def _parse_long_text(value: object) -> str:
     if not isinstance(value, str):
         raise _Unreadable
     return safe_text(value, FILE_LENGTH)
 
 
-def _identifier(value: object) -> str:
-    # An identifier is kept whole or not at all: two that were cut could become one.
+def _parse_identifier(value: object) -> str:
+    # An identifier is never cut: two of them could become equal.
     if not isinstance(value, str) or not value.strip() or len(value) > ID_LENGTH:
         raise _Unreadable
     if value != safe_text(value.strip()):
@@ -179,8 +180,8 @@ def _identifier(value: object) -> str:
     return value
 
 
-def _boolean(value: object) -> bool:
-    # The vendor's own page shows "true" in quotes.
+def _parse_boolean(value: object) -> bool:
+    # The vendor's page shows "true" in quotes.
     if isinstance(value, str) and value in {"true", "false"}:
         return value == "true"
     if not isinstance(value, bool):
@@ -188,7 +189,7 @@ def _boolean(value: object) -> bool:
     return value
 
 
-def _integer(value: object) -> int:
+def _parse_integer(value: object) -> int:
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
         return int(value)
     if isinstance(value, float) and value.is_integer():
@@ -198,14 +199,14 @@ def _integer(value: object) -> int:
     return value
 
 
-def _object(value: object) -> dict[str, Any]:
+def _parse_object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _Unreadable
     return value
 
 
-def _time(value: object) -> datetime:
-    """Read milliseconds since 1970 (<= 6.2; the vendor's page has them in quotes) or ISO 8601."""
+def _parse_time(value: object) -> datetime:
+    """Parse milliseconds since 1970 (<= 6.2; in quotes on the vendor's page) or ISO 8601."""
     try:
         if isinstance(value, str) and not re.fullmatch(r"[0-9]{9,}", value):
             moment = datetime.fromisoformat(value)
@@ -213,17 +214,17 @@ def _time(value: object) -> datetime:
                 moment = moment.replace(tzinfo=UTC)
             moment = moment.astimezone(UTC)
         else:
-            moment = _EARLIEST + timedelta(milliseconds=_integer(value))
+            moment = _MIN_TIME + timedelta(milliseconds=_parse_integer(value))
     except (ValueError, OverflowError):
         raise _Unreadable from None
-    if not _EARLIEST <= moment < _LATEST:
+    if not _MIN_TIME <= moment < _MAX_TIME:
         raise _Unreadable
     return moment
 
 
 def _substitute_id(document: dict[str, Any]) -> str:
-    """Name an operation that has no usable `_id` by what does not change while it runs."""
-    lasting, _ = to_storable_json(
+    """Return an id for an operation without a usable `_id`, made of what does not change."""
+    constant, _ = to_storable_json(
         {key: document.get(key) for key in ("_id", "ts", "importerKey", "user")}
     )
-    return "unidentified-" + hashlib.sha256(json.dumps(lasting).encode()).hexdigest()[:32]
+    return "unidentified-" + hashlib.sha256(json.dumps(constant).encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Remote text and JSON, made into what every database can hold: here, and nowhere else."""
+"""Converts remote text and JSON into what every database can store."""
 
 import json
 import math
@@ -14,27 +14,26 @@ _KNOWN = frozenset(
     }
 )
 
-#: Holds names and e-mail addresses of everyone who is being imported; never stored.
-PRIVATE = frozenset({"fileData"})
+#: Never stored: the names and e-mail addresses of everyone who is imported.
+PRIVATE_KEYS = frozenset({"fileData"})
 
-# MariaDB's JSON_VALID gives up at 32 levels, and every JSON column there has it as a constraint.
-_DEPTH = 20
-# What is longer is cut in the stored payload, or a key that needs more left out of it, and so is
-# what would make the whole larger than a row should be.
-_STRING_LENGTH = 5_000
-_VALUE_BYTES = 65_536
-_PAYLOAD_BYTES = 1_048_576
-_KEYS = 200
+# MariaDB's JSON_VALID, a constraint of every JSON column there, accepts at most 32 levels.
+_MAX_DEPTH = 20
+# A longer string is cut; a larger value, or one that makes the payload too large, is left out.
+_MAX_STRING_LENGTH = 5_000
+_MAX_VALUE_BYTES = 65_536
+_MAX_PAYLOAD_BYTES = 1_048_576
+_MAX_KEYS = 200
 
-# What a BigIntegerField holds, and every database's JSON.
+# The limit of a BigIntegerField, and of integers in every database's JSON.
 BIGINT = 2**63
 
-# Characters that PostgreSQL refuses in text (NUL) and that UTF-8 does (lone surrogates).
+# PostgreSQL rejects NUL in text, UTF-8 has no lone surrogates.
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 
 
 def safe_text(value: str, length: int | None = None) -> str:
-    """Return text that every database stores, at most `length` characters of it."""
+    """Return text that every database can store, cut to `length` characters."""
     value = _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", value)
     if length is not None and len(value) > length:
         return value[: length - 1] + "…"
@@ -42,18 +41,18 @@ def safe_text(value: str, length: int | None = None) -> str:
 
 
 def to_storable_json(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a document as every database can hold it, and the keys that had to be changed."""
+    """Return a document that every database can store, and the keys that had to be changed."""
     kept: dict[str, Any] = {}
     changed: list[str] = []
-    room = _PAYLOAD_BYTES
-    # What people know first: of a document with too much in it, that is what should be left.
+    room = _MAX_PAYLOAD_BYTES
+    # Known keys first: they are the ones to keep of a document that is too large.
     for key in sorted(document, key=lambda key: key not in _KNOWN):
-        if key in PRIVATE:
+        if key in PRIVATE_KEYS:
             continue
         cleaner = _Cleaner()
-        clean = cleaner.clean(document[key], _DEPTH) if len(kept) < _KEYS else None
+        clean = cleaner.clean(document[key], _MAX_DEPTH) if len(kept) < _MAX_KEYS else None
         size = len(json.dumps(clean))
-        fits = size <= min(_VALUE_BYTES, room) and len(kept) < _KEYS
+        fits = size <= min(_MAX_VALUE_BYTES, room) and len(kept) < _MAX_KEYS
         if cleaner.changed or not fits:
             changed.append(safe_text(key, TEXT_LENGTH))
         if fits:
@@ -63,10 +62,10 @@ def to_storable_json(document: dict[str, Any]) -> tuple[dict[str, Any], list[str
 
 
 class _Cleaner:
-    """Makes a JSON value one that survives a round trip through every database unchanged.
+    """Changes a JSON value so that it survives a round trip through every database unchanged.
 
-    What cannot (too deep, not finite, an integer too large) becomes null, a very long string is
-    cut, and `changed` becomes true.
+    Values that cannot (too deep, not finite, an integer too large) become null, very long strings
+    are cut, and `changed` becomes true.
     """
 
     def __init__(self) -> None:
@@ -74,10 +73,10 @@ class _Cleaner:
 
     def clean(self, value: Any, depth: int) -> Any:
         if isinstance(value, str):
-            self.changed |= len(value) > _STRING_LENGTH
-            return safe_text(value, _STRING_LENGTH)
+            self.changed |= len(value) > _MAX_STRING_LENGTH
+            return safe_text(value, _MAX_STRING_LENGTH)
         if isinstance(value, list | dict) and depth == 0:
-            return self._give_up()
+            return self._reject()
         if isinstance(value, list):
             return [self.clean(item, depth - 1) for item in value]
         if isinstance(value, dict):
@@ -87,13 +86,13 @@ class _Cleaner:
             }
         if isinstance(value, float):
             if not math.isfinite(value):
-                return self._give_up()
-            # PostgreSQL's jsonb gives 1.0 and 1e308 back as integers; so does JavaScript, and a
-            # workspace is written in it.
+                return self._reject()
+            # PostgreSQL's jsonb returns 1.0 and 1e308 as integers; so does JavaScript, in which
+            # Rocket.Chat is written.
             value = int(value) if value.is_integer() else value
         if isinstance(value, int) and not -BIGINT <= value < BIGINT:
-            return self._give_up()
+            return self._reject()
         return value
 
-    def _give_up(self) -> None:
+    def _reject(self) -> None:
         self.changed = True

@@ -1,4 +1,4 @@
-"""What is left of Rocket.Chat's budget of calls, as its answers announce it."""
+"""Rocket.Chat's rate limit, as its responses announce it."""
 
 import re
 from collections.abc import Mapping
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-#: Rocket.Chat's window, in seconds: it begins with the first call after the last one's end.
+#: The length of Rocket.Chat's window, in seconds. One begins with the first request after the last.
 WINDOW = 60.0
 
 
 @dataclass(frozen=True)
 class RateLimit:
-    """So many calls of one endpoint in a window, shared by all behind one address.
+    """The state of a rate limit, which all clients behind one address share for each endpoint.
 
-    `remaining` are left of `limit`, the one that was answered already taken off; `resets_in` is
-    the time until the window's end, in seconds.
+    `remaining` of `limit` requests are left in the window, after the one that was just made;
+    `resets_in` is the time until the window ends, in seconds.
     """
 
     limit: int
@@ -24,7 +24,7 @@ class RateLimit:
 
 
 def parse_rate_limit(headers: Mapping[str, str], received_at: datetime) -> RateLimit | None:
-    """Read an answer's headers; None where nothing is announced, as to those who are exempt."""
+    """Read a response's headers; None without a rate limit, as for users exempt from it."""
     numbers = []
     for name in ("Limit", "Remaining", "Reset"):
         text = headers.get(f"X-RateLimit-{name}", "")
@@ -34,7 +34,7 @@ def parse_rate_limit(headers: Mapping[str, str], received_at: datetime) -> RateL
     limit, remaining, reset = numbers
     if limit < 1:
         return None
-    # By the server's own clock, where it tells the time: its clock and ours may differ.
+    # The reset time is on the server's clock, which may differ from ours.
     try:
         now = parsedate_to_datetime(headers.get("Date", ""))
     except ValueError:

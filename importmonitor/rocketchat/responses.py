@@ -1,6 +1,6 @@
-"""What a workspace answered, judged: is it an answer, and if not, what has somebody to do?
+"""Whether a workspace's response is usable, and if not, which error it is and what to do about it.
 
-The rules are those of Rocket.Chat 3.x to 8.x, which say the same things in three dialects.
+The rules are those of Rocket.Chat 3.x to 8.x, which report the same errors in three formats.
 """
 
 import html
@@ -24,19 +24,19 @@ from importmonitor.rocketchat.exceptions import (
     Unreachable,
 )
 
-#: Rocket.Chat's window for counting calls, and so the longest that it makes anyone wait.
+#: Rocket.Chat's window for counting requests, and so its longest waiting time.
 _RATE_LIMIT_WINDOW = timedelta(seconds=60)
-_LONGEST_WAIT = timedelta(minutes=10)
-#: Enough of a page to find 200 characters of text in: the expressions that take tags out are
-#: quadratic on a page made for that.
-_READ = 4_096
-#: Shorter than this, a token could be a word that an answer holds for other reasons.
-_TOKEN_LENGTH = 20
+_MAX_WAIT = timedelta(minutes=10)
+#: Enough of a page to contain 200 characters of text. The expressions that remove tags take
+#: quadratic time on a page made for that.
+_MAX_PAGE_BYTES = 4_096
+#: A shorter token could be a word that a response contains for other reasons.
+_MIN_TOKEN_LENGTH = 20
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer; `url` is what was asked, `body` is decompressed, or None if not read."""
+class ApiResponse:
+    """An HTTP response to a GET of `url`; `body` is decompressed, or None if it was not read."""
 
     url: str
     status: int
@@ -51,8 +51,8 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The beginning of what a person would read in it: without tags, scripts and styles."""
-        text = (self.body or b"")[:_READ].decode("utf-8", "replace")
+        """The beginning of the readable text: without tags, scripts and styles."""
+        text = (self.body or b"")[:_MAX_PAGE_BYTES].decode("utf-8", "replace")
         if self.is_html:
             text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", " ", text)
             text = html.unescape(text)
@@ -60,7 +60,7 @@ class Answer:
 
 
 def sanitize(workspace: WorkspaceConfig, text: str, length: int = 200) -> str:
-    """Return remote text fit for a message: one printable line, not long, without the token."""
+    """Return remote text fit for a message: one short printable line without the token."""
     # Before it is cut: half a token is half a secret.
     text = text.replace(workspace.auth_token, "[hidden]")
     text = "".join(char if char.isprintable() else " " for char in text)
@@ -68,91 +68,97 @@ def sanitize(workspace: WorkspaceConfig, text: str, length: int = 200) -> str:
 
 
 def redact_secrets(body: bytes, token: str) -> bytes:
-    """Return a body that does not hold the token, should a server send it back."""
-    if len(token) < _TOKEN_LENGTH:
+    """Return a body without the token, in case a server sends it back."""
+    if len(token) < _MIN_TOKEN_LENGTH:
         return body
     return body.replace(token.encode(), b"[hidden]")
 
 
-def error_in(
-    workspace: WorkspaceConfig, answer: Answer, permission: str | None
+def error_for(
+    workspace: WorkspaceConfig, response: ApiResponse, permission: str | None
 ) -> RocketChatError | None:
-    """Return what is wrong with an answer, or None if its body is worth decoding.
+    """Return the error that a response stands for, or None if its body is worth decoding.
 
-    `permission` is the one that Rocket.Chat wants for what was asked.
+    `permission` is the one that the endpoint requires.
     """
 
-    def told(advice: str) -> str:
-        return f"{_said(workspace, answer)}. {advice}"
+    def message(advice: str) -> str:
+        return f"{_describe(workspace, response)}. {advice}"
 
-    body = _object(answer)
-    word = f"{body.get('errorType', '')} {body.get('error', '')} {body.get('message', '')}"
-    status = answer.status
+    body = _json_object(response)
+    words = f"{body.get('errorType', '')} {body.get('error', '')} {body.get('message', '')}"
+    status = response.status
     if status >= 500:
-        return Unreachable(told("Rocket.Chat, or the proxy in front of it, is down or starting."))
+        return Unreachable(
+            message("Rocket.Chat, or the proxy in front of it, is down or starting.")
+        )
     if 300 <= status < 400:
-        return NotRocketChat(told(_redirect_advice(workspace, answer)))
-    if status == 429 or "error-too-many-requests" in word:
-        until = _until(answer, word)
+        return NotRocketChat(message(_redirect_advice(workspace, response)))
+    if status == 429 or "error-too-many-requests" in words:
+        until = _rate_limited_until(response, words)
         return RateLimited(
-            told(
-                f"It will be asked again after {until:%H:%M:%S} UTC. All who come from one address "
-                "share Rocket.Chat's budget of calls; give the user the permission "
-                "api-bypass-rate-limit, or ask less often."
+            message(
+                f"The next request is allowed after {until:%H:%M:%S} UTC. All clients behind one "
+                "address share Rocket.Chat's rate limit; give the user the permission "
+                "api-bypass-rate-limit, or poll less often."
             ),
             until=until,
         )
-    if answer.is_html or status in {404, 405}:
-        return NotRocketChat(told(_page_advice(workspace, answer)))
+    if response.is_html or status in {404, 405}:
+        return NotRocketChat(message(_page_advice(workspace, response)))
     if status == 401:
         return Unauthenticated(
-            told(
-                "Check USER_ID and AUTH_TOKEN: they belong together, and a token ends when its "
-                "user is deactivated or removes it."
+            message(
+                "Check USER_ID and AUTH_TOKEN: the token must be that user's, and it is revoked "
+                "when the user is deactivated or removes it."
             )
         )
-    if "totp-required" in word:
+    if "totp-required" in words:
         return TwoFactorRequired(
-            told("Make the personal access token again with “Ignore Two Factor Authentication”.")
+            message("Recreate the personal access token with “Ignore Two Factor Authentication”.")
         )
     if permission is not None and (
-        status == 403 or "not_authorized" in word or "error-unauthorized" in word
+        status == 403 or "not_authorized" in words or "error-unauthorized" in words
     ):
         return PermissionMissing(
-            told(
-                f"Give a role of the token's user the permission {permission} "
+            message(
+                f"Grant the permission {permission} to a role of the token's user "
                 "(Administration > Permissions in Rocket.Chat)."
             ),
             permission=permission,
         )
     if not 200 <= status < 300 or body.get("success") in (False, "false"):
-        return BadAnswer(told("Rocket.Chat refused; its log may say why."))
+        return BadAnswer(message("Rocket.Chat refused the request; its log may say why."))
     return None
 
 
-def bad_answer_text(workspace: WorkspaceConfig, answer: Answer, trouble: str) -> str:
-    """Word the message of an answer whose body is not what was asked for."""
+def bad_answer_message(workspace: WorkspaceConfig, response: ApiResponse, problem: str) -> str:
+    """Return the message for a response whose body is not what the endpoint returns."""
     return (
-        f"{_said(workspace, answer)}, but {trouble}. "
-        "Check that the URL is Rocket.Chat's, and what a proxy in front of it does to answers."
+        f"{_describe(workspace, response)}, but {problem}. "
+        "Check that the URL is Rocket.Chat's, and that no proxy in front of it alters responses."
     )
 
 
-def _said(workspace: WorkspaceConfig, answer: Answer) -> str:
-    content_type = sanitize(workspace, answer.content_type.partition(";")[0], 80)
-    said = (
-        f"{workspace.alias}: GET {answer.url} was answered {answer.status} "
-        f"{content_type or 'without a type'}"
+def _describe(workspace: WorkspaceConfig, response: ApiResponse) -> str:
+    """Return the request and the response in words: "default: GET URL returned 503 …"."""
+    content_type = sanitize(workspace, response.content_type.partition(";")[0], 80)
+    description = (
+        f"{workspace.alias}: GET {response.url} returned {response.status} "
+        f"{content_type or 'without a content type'}"
     )
-    if answer.body is None:
-        return said
-    excerpt = sanitize(workspace, answer.text)
-    return f"{said}: {excerpt!r}" if excerpt else f"{said}, empty"
+    if response.body is None:
+        return description
+    excerpt = sanitize(workspace, response.text)
+    return f"{description}: {excerpt!r}" if excerpt else f"{description}, empty body"
 
 
-def _object(answer: Answer) -> dict[str, Any]:
-    # Only for errors, which are short: what cannot be decoded here is judged with the body later.
-    content = answer.body or b""
+def _json_object(response: ApiResponse) -> dict[str, Any]:
+    """Return the body's JSON object, or an empty one where there is none.
+
+    Only for errors, which are short; `Client._json` decodes the other bodies and reports problems.
+    """
+    content = response.body or b""
     if len(content) > 65_536 or content.lstrip()[:1] != b"{":
         return {}
     try:
@@ -162,49 +168,47 @@ def _object(answer: Answer) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _until(answer: Answer, word: str) -> datetime:
-    """Tell when the next call is allowed.
+def _rate_limited_until(response: ApiResponse, words: str) -> datetime:
+    """Return when the next request is allowed.
 
-    The header is on the server's clock, the text is not: where they differ by more than a window
-    makes sense of, the clocks do.
+    The header is on the server's clock, the text is relative. Where the header's time is past or
+    too far away, the clocks differ, and the text counts.
     """
-    now = answer.received_at
-    reset = answer.headers.get("X-RateLimit-Reset", "")
+    now = response.received_at
+    reset = response.headers.get("X-RateLimit-Reset", "")
     if re.fullmatch(r"[0-9]{12,14}", reset):
         until = datetime.fromtimestamp(int(reset) / 1000, UTC)
-        if now < until <= now + _LONGEST_WAIT:
+        if now < until <= now + _MAX_WAIT:
             return until
-    if match := re.search(r"wait ([0-9]{1,6}) seconds", word):
-        return now + min(timedelta(seconds=int(match[1])), _LONGEST_WAIT)
+    if match := re.search(r"wait ([0-9]{1,6}) seconds", words):
+        return now + min(timedelta(seconds=int(match[1])), _MAX_WAIT)
     return now + _RATE_LIMIT_WINDOW
 
 
-def _redirect_advice(workspace: WorkspaceConfig, answer: Answer) -> str:
-    # Without a name and password, should somebody have put some into it.
-    location = re.sub(r"(?<=//)[^/?#]*@", "", answer.headers.get("Location", ""))
+def _redirect_advice(workspace: WorkspaceConfig, response: ApiResponse) -> str:
+    # Without a name and password, in case the URL contains them.
+    location = re.sub(r"(?<=//)[^/?#]*@", "", response.headers.get("Location", ""))
     target = sanitize(workspace, location)
     if not target:
-        return "It is a redirect to nowhere. Look at the proxy in front of Rocket.Chat."
-    advice = (
-        f"It points to {target!r}. Redirects are not followed: they could take the token along."
-    )
-    asked_path = urlsplit(answer.url).path.removeprefix(urlsplit(workspace.url).path)
+        return "The redirect names no location. Check the proxy in front of Rocket.Chat."
+    advice = f"It redirects to {target!r}. Redirects are not followed: they could leak the token."
+    request_path = urlsplit(response.url).path.removeprefix(urlsplit(workspace.url).path)
     try:
         parts = urlsplit(target)
     except ValueError:
         return advice
-    if parts.netloc and parts.path.endswith(asked_path):
-        base = parts._replace(path=parts.path.removesuffix(asked_path), query="", fragment="")
+    if parts.netloc and parts.path.endswith(request_path):
+        base = parts._replace(path=parts.path.removesuffix(request_path), query="", fragment="")
         return f"{advice} If that is the same workspace, set its URL to {urlunsplit(base)}"
     return advice
 
 
-def _page_advice(workspace: WorkspaceConfig, answer: Answer) -> str:
+def _page_advice(workspace: WorkspaceConfig, response: ApiResponse) -> str:
     parts = urlsplit(workspace.url)
-    what = "a web page, not Rocket.Chat's API" if answer.is_html else "not Rocket.Chat's API"
+    what = "a web page, not Rocket.Chat's API" if response.is_html else "not Rocket.Chat's API"
     advice = f"This is {what}. Set the URL to the workspace's own address"
     if parts.path:
         return f"{advice}: did you mean {urlunsplit(parts._replace(path=''))}?"
-    if answer.status in {404, 405}:
-        return f"{advice}; Rocket.Chat older than 3.0 cannot be asked for its imports."
-    return f"{advice}, and see whether a proxy in front of it asks for a login of its own."
+    if response.status in {404, 405}:
+        return f"{advice}; Rocket.Chat before 3.0 has no API for import operations."
+    return f"{advice}, and check whether a proxy in front of it requires a login."

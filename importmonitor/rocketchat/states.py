@@ -1,10 +1,10 @@
-"""Rocket.Chat's words for where an import stands: its step (`status`) and its coarse `state`."""
+"""Rocket.Chat's words for the progress of an import: its raw `status` and its coarse `state`."""
 
 from enum import StrEnum
 
-#: Every step that Rocket.Chat 3.x to 8.x is known to write into `status`, in the order in which
-#: an import passes them. The list has grown before (the two `_contacts` came in 7.x) and will
-#: again: a step that is not in it is data, never an error.
+#: Every step that Rocket.Chat 3.x to 8.x writes into `status`, in the order of an import. The list
+#: has grown before (the two `_contacts` came in 7.x) and will again: a step that is not in it is
+#: data, never an error.
 STEPS = (
     "importer_new",
     "importer_uploading",
@@ -32,12 +32,12 @@ DONE = "importer_done"
 FAILED = "importer_import_failed"
 CANCELLED = "importer_import_cancelled"
 
-#: The steps after which Rocket.Chat does nothing more.
+#: The steps that end an import.
 ENDS = frozenset({DONE, FAILED, CANCELLED})
 
 
 class ImportState(StrEnum):
-    """Rocket.Chat's own coarse word, as its `import.status` gives it (one l in `canceled`)."""
+    """Rocket.Chat's coarse state, as its `import.status` returns it (one l in `canceled`)."""
 
     NONE = "none"
     NEW = "new"
@@ -47,7 +47,7 @@ class ImportState(StrEnum):
     DONE = "done"
     ERROR = "error"
     CANCELED = "canceled"
-    #: Ours: a step that no rule of Rocket.Chat's covers.
+    #: Not Rocket.Chat's: a step that none of its rules covers.
     UNKNOWN = "unknown"
 
 
@@ -79,9 +79,8 @@ _RANKS = {step: rank for rank, step in enumerate(STEPS)}
 def state_of(status: str, valid: bool | None) -> ImportState:
     """Return the state that Rocket.Chat derives from a step and `valid`; the first match wins.
 
-    `valid` is None when the workspace did not say. Rocket.Chat itself would take that for false;
-    here only a spoken "false" makes an error of an import, so that a field we could not read is
-    never told as a failure.
+    `valid` is None if it was absent or unreadable. Rocket.Chat treats that as false; here only an
+    explicit false is an error, so that an unreadable field is never reported as a failure.
     """
     if valid is False and status != DONE:
         return ImportState.ERROR
@@ -94,5 +93,5 @@ def state_of(status: str, valid: bool | None) -> ImportState:
 
 
 def rank(status: str) -> int | None:
-    """Return a step's place in the course of an import (0 = first), or None for an unknown one."""
+    """Return a step's position in an import (0 is the first), or None for an unknown step."""
     return _RANKS.get(status)

@@ -11,7 +11,7 @@ from importmonitor.api.rocketchat import responses
 from importmonitor.rocketchat.operation import Operation, parse_operation
 from importmonitor.rocketchat.states import STEPS
 from importmonitor.sync.poll import sync_workspace
-from simulator.wire import answer
+from simulator.responses import respond
 from simulator.workspace import Workspace
 from tests.api.helpers import NOON, RUNNING, credentials, make_user
 from tests.fake_client import FakeClient
@@ -108,7 +108,7 @@ def test_the_same_answer(
         for name, (theirs, ours) in callers.items():
             case = f"{name}: {method} {suffix}{query}"
             path = API + endpoint + suffix
-            expected = answer(workspace, method, path, query.removeprefix("?"), theirs)
+            expected = respond(workspace, method, path, query.removeprefix("?"), theirs)
             found = client.generic(method, path + query, headers=ours)
             assert found.status_code == expected.status, case
             if expected.status == 200:
@@ -191,7 +191,7 @@ def test_the_same_operation_at_every_moment(
             workspace.restart()
         catch_up(workspace)
         for endpoint in ENDPOINTS:
-            expected = answer(workspace, "GET", API + endpoint, "", theirs)
+            expected = respond(workspace, "GET", API + endpoint, "", theirs)
             found = client.get(API + endpoint, headers=ours)
             assert found.json() == json.loads(expected.body), (moment, endpoint)
         workspace.clock.advance(25)
@@ -204,7 +204,7 @@ def test_the_same_state_of_every_step(workspace: Workspace, callers: Any, valid:
         document = {"_id": f"{number:024}", "ts": 1_700_000_000_000 + number, "status": step}
         document |= {"valid": valid, "_updatedAt": "2026-01-05T09:00:00.000Z"}
         workspace.put_operation(document)
-        expected = answer(workspace, "GET", API + "import.status", "", theirs)
+        expected = respond(workspace, "GET", API + "import.status", "", theirs)
         assert responses.status(document) == json.loads(expected.body), step
 
 

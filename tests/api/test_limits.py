@@ -15,7 +15,7 @@ from rest_framework.exceptions import Throttled
 from importmonitor.api.rocketchat import cache as response_cache
 from importmonitor.api.rocketchat import responses
 from simulator.limiter import Limiter
-from simulator.wire import answer
+from simulator.responses import respond
 from simulator.workspace import Workspace
 from tests.api.helpers import (
     NOON,
@@ -134,7 +134,7 @@ def test_as_rocketchat_counts(workspace: Workspace, ask: Any, settings: Any) -> 
     workspace.add_user(there["X-User-Id"], there["X-Auth-Token"])
     for path, query in ((PATH, ""), (API + "import.status", ""), (PATH, "a=1")):
         for _ in range(5):
-            expected = answer(workspace, "GET", path, query, there)
+            expected = respond(workspace, "GET", path, query, there)
             found = ask(f"{path}?{query}")
             assert found.status_code == expected.status
             assert {*NAMES} <= {*found.headers}, {*NAMES} <= {*expected.headers}

@@ -1,4 +1,4 @@
-"""What the tests with real clients start from: our server, and the Rocket.Chat behind it."""
+"""The fixtures of the tests with real clients: our live server, and what it mirrors."""
 
 import os
 from datetime import timedelta
@@ -8,7 +8,7 @@ import pytest
 
 from simulator.workspace import Workspace
 from tests.api.helpers import RUNNING, sync, workspace_at
-from tests.clients.live_server import House
+from tests.clients.live_server import Mirror
 
 
 @pytest.fixture(autouse=True)
@@ -19,24 +19,24 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def house(live_server: object, workspace: Workspace, settings: Any) -> House:
-    """Our live server, in the place of a workspace into which nothing was imported yet.
+def mirror(live_server: object, workspace: Workspace, settings: Any) -> Mirror:
+    """Our live server, mirroring a workspace without operations.
 
-    As it is by default, what is asked for again within a second it remembers.
+    It caches for a second, as it does by default.
     """
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"REMEMBER_FOR": timedelta(seconds=1)}
-    return House(str(live_server), workspace)
+    return Mirror(str(live_server), workspace)
 
 
 @pytest.fixture
-def two_a_day(settings: Any) -> None:
-    """Let everybody ask each endpoint twice; by the day, so that no window ends meanwhile."""
+def two_requests_per_day(settings: Any) -> None:
+    """Limit users to two requests per endpoint, and per day, so that no window ends meanwhile."""
     settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"importmonitor": "2/day"}}
 
 
 @pytest.fixture
 def two_workspaces(settings: Any) -> None:
-    """A workspace `acme` beside the default one; nobody has looked at it."""
+    """A workspace `acme` besides the default one, never synced."""
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
         "WORKSPACES": {
             "default": workspace_at("http://127.0.0.1:9"),
@@ -46,7 +46,7 @@ def two_workspaces(settings: Any) -> None:
 
 
 @pytest.fixture
-def acme(house: House, two_workspaces: None) -> dict[str, Any]:
+def acme(mirror: Mirror, two_workspaces: None) -> dict[str, Any]:
     """The current operation of the workspace `acme`."""
     sync(RUNNING, alias="acme")
     return dict(RUNNING)

@@ -1,4 +1,4 @@
-"""What runs in Node: Rocket.Chat's clients from npm, and the judge by its JSON schemas."""
+"""Runs Node: Rocket.Chat's clients from npm, and the validator of its JSON schemas."""
 
 import json
 import os
@@ -8,32 +8,31 @@ from typing import Any
 
 import pytest
 
-#: The folder of the scripts, with `node_modules` in it; "" where there is none.
+#: The folder of the scripts, with `node_modules` in it; "" if there is none.
 FOLDER = os.environ.get("NODE_CLIENTS", "")
 
-needed = pytest.mark.skipif(not FOLDER, reason="NODE_CLIENTS names no folder with node_modules")
+required = pytest.mark.skipif(not FOLDER, reason="NODE_CLIENTS names no folder with node_modules")
 
 
-def ask(client: str, url: str, headers: dict[str, str], *endpoints: str) -> list[Any]:
-    """Ask endpoints by a client from npm.
+def request(client: str, url: str, headers: dict[str, str], *endpoints: str) -> list[Any]:
+    """Request endpoints with a client from npm, by its name in `request.mjs`.
 
-    `client` is its name in `ask.mjs`. Returns for each endpoint `{"resolved": …}` or
-    `{"rejected": …}`: what the client gave its caller.
+    Returns what the client returned for each endpoint: `{"resolved": …}` or `{"rejected": …}`.
     """
-    who = {"USER_ID": headers["X-User-Id"], "AUTH_TOKEN": headers["X-Auth-Token"]}
-    done = _run("ask.mjs", client, *endpoints, env={"BASE_URL": url} | who)
-    assert done.returncode == 0, done.stderr
-    return _lines(done.stdout)
+    credentials = {"USER_ID": headers["X-User-Id"], "AUTH_TOKEN": headers["X-Auth-Token"]}
+    process = _run("request.mjs", client, *endpoints, env={"BASE_URL": url} | credentials)
+    assert process.returncode == 0, process.stderr
+    return _lines(process.stdout)
 
 
-def judge(bodies: list[tuple[str | int, Any]]) -> list[list[str]]:
-    """Return what is wrong with each body, given with its kind: see `judge.mjs`."""
-    asked = "".join(json.dumps({"kind": kind, "body": body}) + "\n" for kind, body in bodies)
-    done = _run("judge.mjs", text=asked)
-    found: list[list[str]] = _lines(done.stdout)
-    assert done.returncode == (1 if any(found) else 0), done.stderr
-    assert len(found) == len(bodies)
-    return found
+def validate(bodies: list[tuple[str | int, Any]]) -> list[list[str]]:
+    """Return the errors of each body against the schema of its kind: see `validate.mjs`."""
+    lines = "".join(json.dumps({"kind": kind, "body": body}) + "\n" for kind, body in bodies)
+    process = _run("validate.mjs", text=lines)
+    errors: list[list[str]] = _lines(process.stdout)
+    assert process.returncode == (1 if any(errors) else 0), process.stderr
+    assert len(errors) == len(bodies)
+    return errors
 
 
 def _run(
@@ -41,12 +40,12 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["node", Path(FOLDER) / script, *arguments],
-        # Nothing else of ours: a proxy, or options for Node, would have a say.
+        # Nothing else: a proxy or options for Node would have an effect.
         env={"PATH": os.environ["PATH"], **(env or {})},
         input=text,
         capture_output=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

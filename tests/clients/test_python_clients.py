@@ -14,13 +14,21 @@ from rocketchat_API.APIExceptions.RocketExceptions import (
 )
 from rocketchat_API.rocketchat import RocketChat
 
-from tests.clients.live_server import API, ENDPOINTS, PEOPLE, TOO_MANY, UNKNOWN, Answer, House
+from tests.clients.live_server import (
+    API,
+    ENDPOINTS,
+    TOO_MANY_REQUESTS,
+    UNKNOWN,
+    USERS,
+    Mirror,
+    Response,
+)
 
-Ask = Callable[[str, dict[str, str], str], Answer]
+MakeRequest = Callable[[str, dict[str, str], str], Response]
 
 
 def rocketchat_api(url: str, headers: dict[str, str], session: requests.Session) -> Any:
-    """Make a client of rocketchat_API's."""
+    """Return a client of rocketchat_API."""
     return RocketChat(
         user_id=headers["X-User-Id"],
         auth_token=headers["X-Auth-Token"],
@@ -29,91 +37,97 @@ def rocketchat_api(url: str, headers: dict[str, str], session: requests.Session)
     )
 
 
-def ask_rocketchat_api(url: str, headers: dict[str, str], endpoint: str) -> Answer:
-    """Ask as users of rocketchat_API do."""
+def request_with_rocketchat_api(url: str, headers: dict[str, str], endpoint: str) -> Response:
+    """Request an endpoint as users of rocketchat_API do."""
     with requests.Session() as session:
         try:
-            return Answer(200, rocketchat_api(url, headers, session).call_api_get(endpoint))
-        except RocketApiException as refused:
-            return Answer(refused.status_code, refused.response_json)
-        except RocketBadStatusCodeException as refused:
-            # What it takes for an error of something between, and not of Rocket.Chat's.
+            return Response(200, rocketchat_api(url, headers, session).call_api_get(endpoint))
+        except RocketApiException as error:
+            return Response(error.status_code, error.response_json)
+        except RocketBadStatusCodeException as error:
+            # Its error for a response that is not Rocket.Chat's.
             assert endpoint == UNKNOWN
-            return Answer(refused.status_code, refused.response)
+            return Response(error.status_code, error.response)
 
 
-def ask_rocket_python(url: str, headers: dict[str, str], endpoint: str) -> Answer:
-    """Ask as users of rocket-python do: by one of its calls, with another endpoint."""
+def request_with_rocket_python(url: str, headers: dict[str, str], endpoint: str) -> Response:
+    """Request an endpoint as users of rocket-python do: one of its calls with another endpoint."""
     user_id, token = headers["X-User-Id"], headers["X-Auth-Token"]
     call = GetMe(settings={"domain": url, "user_id": user_id, "token": token})
     call.endpoint = API + endpoint
     try:
-        return Answer(200, call.call(timeout=30))
-    except requests.HTTPError as refused:
-        return Answer.read(refused.response.status_code, refused.response.text)
+        return Response(200, call.call(timeout=120))
+    except requests.HTTPError as error:
+        return Response.parse(error.response.status_code, error.response.text)
 
 
-@pytest.fixture(params=[ask_rocketchat_api, ask_rocket_python])
-def ask(request: pytest.FixtureRequest) -> Iterator[Any]:
+@pytest.fixture(params=[request_with_rocketchat_api, request_with_rocket_python])
+def make_request(request: pytest.FixtureRequest) -> Iterator[Any]:
     yield request.param
-    # A caught error holds its answer in a cycle, the answer its connection, that a thread of the
-    # server, and this one a connection to the test database, which could not be dropped.
+    # A caught error refers in a cycle to its response, and so to a connection, whose server thread
+    # keeps a connection to the test database open, which then cannot be dropped.
     gc.collect()
 
 
 @pytest.mark.parametrize("imported", [True, False])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_everybody_hears_what_rocketchat_says(
-    house: House, ask: Ask, endpoint: str, imported: bool
+def test_clients_return_the_same_as_with_rocketchat(
+    mirror: Mirror, make_request: MakeRequest, endpoint: str, imported: bool
 ) -> None:
     if imported:
-        house.import_something()
-    for name in PEOPLE:
-        # Made anew, and remembered.
+        mirror.run_imports()
+    for name in USERS:
+        # Twice: the second response comes from the cache.
         for _ in range(2):
-            heard = ask(house.url, house.headers(name), endpoint)
-            assert heard == house.expected(name, endpoint), name
+            response = make_request(mirror.url, mirror.headers(name), endpoint)
+            assert response == mirror.expected(name, endpoint), name
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS[:4])
-def test_too_many_calls(house: House, ask: Ask, two_a_day: None, endpoint: str) -> None:
-    house.import_something()
-    heard = [ask(house.url, house.headers("tool"), endpoint) for _ in range(3)]
-    assert [each.status for each in heard] == [200, 200, 429]
-    assert heard[2].body["success"] is False
-    assert re.fullmatch(TOO_MANY, heard[2].body["error"])
-    # It is their limit, and nobody else's.
-    assert ask(house.url, house.headers("runner"), endpoint).status != 429
+def test_too_many_requests(
+    mirror: Mirror, make_request: MakeRequest, two_requests_per_day: None, endpoint: str
+) -> None:
+    mirror.run_imports()
+    responses = [make_request(mirror.url, mirror.headers("tool"), endpoint) for _ in range(3)]
+    assert [response.status for response in responses] == [200, 200, 429]
+    assert responses[2].body["success"] is False
+    assert re.fullmatch(TOO_MANY_REQUESTS, responses[2].body["error"])
+    # Other users have limits of their own.
+    assert make_request(mirror.url, mirror.headers("runner"), endpoint).status != 429
 
 
 def test_each_workspace_has_a_base_url(
-    house: House, ask: Ask, acme: dict[str, Any], settings: Any
+    mirror: Mirror, make_request: MakeRequest, acme: dict[str, Any], settings: Any
 ) -> None:
-    headers, endpoint = house.headers("tool"), "getCurrentImportOperation"
-    assert ask(house.url, headers, endpoint).body == {"success": True}
+    headers, endpoint = mirror.headers("tool"), "getCurrentImportOperation"
+    assert make_request(mirror.url, headers, endpoint).body == {"success": True}
     for prefix in ("", "/chat/mirror"):
         if prefix:
             settings.ROOT_URLCONF = "tests.api.urls_elsewhere"
-        heard = ask(f"{house.url}{prefix}/workspaces/acme", headers, endpoint)
-        assert heard.body == {"operation": acme, "success": True}
+        response = make_request(f"{mirror.url}{prefix}/workspaces/acme", headers, endpoint)
+        assert response.body == {"operation": acme, "success": True}
 
 
-def test_never_synced(house: House, ask: Ask, two_workspaces: None) -> None:
-    heard = ask(f"{house.url}/workspaces/acme", house.headers("tool"), "import.status")
-    assert heard.status == 503
-    assert "not been synced" in heard.body["error"]
+def test_never_synced_workspace_is_503(
+    mirror: Mirror, make_request: MakeRequest, two_workspaces: None
+) -> None:
+    response = make_request(
+        f"{mirror.url}/workspaces/acme", mirror.headers("tool"), "import.status"
+    )
+    assert response.status == 503
+    assert "not been synced" in response.body["error"]
 
 
-def test_parameters(house: House) -> None:
-    headers = house.headers("tool")
+def test_unknown_parameters_are_400(mirror: Mirror) -> None:
+    headers = mirror.headers("tool")
     with requests.Session() as session:
-        client = rocketchat_api(house.url, headers, session)
+        client = rocketchat_api(mirror.url, headers, session)
         for endpoint in ENDPOINTS[:3]:
-            with pytest.raises(RocketApiException) as refused:
+            with pytest.raises(RocketApiException) as error:
                 client.call_api_get(endpoint, count=1)
-            assert refused.value.status_code == 400
-            assert refused.value.error_type == "error-invalid-params"
-            assert refused.value.error == "must NOT have additional properties"
+            assert error.value.status_code == 400
+            assert error.value.error_type == "error-invalid-params"
+            assert error.value.error == "must NOT have additional properties"
         assert client.call_api_get("import.status", count=1)["state"] == "none"
-    del refused
+    del error
     gc.collect()

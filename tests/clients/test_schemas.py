@@ -1,7 +1,7 @@
-"""Our bodies, judged by the JSON schemas that Rocket.Chat itself ships.
+"""Our bodies against the JSON schemas that Rocket.Chat itself ships.
 
-Rocket.Chat applies them to its answers in its own tests alone: to its users it sends what is in
-its database, as we do. So where a document departs from them, we pass the departure on.
+Rocket.Chat validates its responses in its own tests only: users get what is in its database, as
+they do from us. So a document that violates a schema is passed on unchanged.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from simulator.kinds import KINDS
 from simulator.workspace import Workspace
 from tests.api.helpers import RUNNING, sync
 from tests.clients import node
-from tests.clients.live_server import API, ENDPOINTS, House
+from tests.clients.live_server import API, ENDPOINTS, Mirror
 
 if TYPE_CHECKING:
     from simulator.writes import Ending
 
-pytestmark = [node.needed, pytest.mark.django_db]
+pytestmark = [node.required, pytest.mark.django_db]
 
 CURRENT, LATEST, PROGRESS, STATUS = (API + endpoint for endpoint in ENDPOINTS[:4])
 ABSENT = object()
@@ -28,23 +28,23 @@ NOT_A_STEP = "must be equal to one of the allowed values"
 
 
 @pytest.fixture
-def house(db: None, workspace: Workspace) -> House:
-    return House("", workspace)
+def mirror(db: None, workspace: Workspace) -> Mirror:
+    return Mirror("", workspace)
 
 
-def body(house: House, path: str, name: str = "tool") -> Any:
-    """Return the body of our answer to somebody."""
-    return Client().get(path, headers=house.headers(name)).json()
+def body(mirror: Mirror, path: str, name: str = "tool") -> Any:
+    """Return the body of our response to a user."""
+    return Client().get(path, headers=mirror.headers(name)).json()
 
 
-def told(house: House) -> list[tuple[str | int, Any]]:
-    """Return everything that the endpoints tell of operations, each with its schema."""
-    current = body(house, CURRENT)["operation"]
-    assert body(house, STATUS)["operation"] == current
+def operation_bodies(mirror: Mirror) -> list[tuple[str | int, Any]]:
+    """Return all bodies about operations, with their schemas."""
+    current = body(mirror, CURRENT)["operation"]
+    assert body(mirror, STATUS)["operation"] == current
     return [
         ("IImport", current),
-        *[("IImport", each) for each in body(house, LATEST)],
-        ("ProgressStep", body(house, PROGRESS)["step"]),
+        *[("IImport", operation) for operation in body(mirror, LATEST)],
+        ("ProgressStep", body(mirror, PROGRESS)["step"]),
     ]
 
 
@@ -52,47 +52,47 @@ def told(house: House) -> list[tuple[str | int, Any]]:
     ("kinds", "ending"),
     [(tuple(KINDS), "done"), (("csv",), "done-with-errors"), (("slack",), "cancelled")],
 )
-def test_imports_from_start_to_end(
-    house: House, workspace: Workspace, kinds: tuple[str, ...], ending: "Ending"
+def test_imports_match_schemas_from_start_to_end(
+    mirror: Mirror, workspace: Workspace, kinds: tuple[str, ...], ending: "Ending"
 ) -> None:
-    judged: list[tuple[str | int, Any]] = []
+    bodies: list[tuple[str | int, Any]] = []
     for kind in kinds:
         workspace.start_import(kind, ending, seconds=100)
         for _ in range(5):
-            house.catch_up()
-            judged += told(house)
+            mirror.sync()
+            bodies += operation_bodies(mirror)
             workspace.clock.advance(25)
-    found = node.judge(judged)
-    assert [pair for pair in zip(judged, found, strict=True) if pair[1]] == []
+    errors = node.validate(bodies)
+    assert [pair for pair in zip(bodies, errors, strict=True) if pair[1]] == []
 
 
-def test_a_restart_in_the_middle(house: House, workspace: Workspace) -> None:
+def test_interrupted_import_matches_schemas(mirror: Mirror, workspace: Workspace) -> None:
     workspace.start_import("slack", seconds=100)
     workspace.clock.advance(60)
     workspace.restart()
-    house.catch_up()
-    assert body(house, STATUS)["state"] == "error"
-    assert not any(node.judge(told(house)))
+    mirror.sync()
+    assert body(mirror, STATUS)["state"] == "error"
+    assert not any(node.validate(operation_bodies(mirror)))
 
 
-def test_refusals(house: House) -> None:
-    judged: list[tuple[str | int, Any]] = []
+def test_errors_match_schemas(mirror: Mirror) -> None:
+    bodies: list[tuple[str | int, Any]] = []
     for path in (CURRENT, LATEST, PROGRESS, STATUS):
-        judged.append((401, body(house, path, "with a wrong token")))
-        judged.append((403, body(house, path, "stranger")))
-    judged += [(400, body(house, f"{path}?count=1")) for path in (CURRENT, LATEST, PROGRESS)]
-    judged.append((400, body(house, PROGRESS)))
-    assert not any(node.judge(judged))
-    assert all(each["success"] is False for _kind, each in judged)
+        bodies.append((401, body(mirror, path, "with a wrong token")))
+        bodies.append((403, body(mirror, path, "stranger")))
+    bodies += [(400, body(mirror, f"{path}?count=1")) for path in (CURRENT, LATEST, PROGRESS)]
+    bodies.append((400, body(mirror, PROGRESS)))
+    assert not any(node.validate(bodies))
+    assert all(error["success"] is False for _kind, error in bodies)
 
 
-def test_what_was_never_synced(house: House, two_workspaces: None) -> None:
-    """Rocket.Chat has no such answer; it takes the form of one that it has."""
-    assert node.judge([(500, body(house, "/workspaces/acme" + CURRENT))]) == [[]]
+def test_never_synced_workspace_matches_error_schema(mirror: Mirror, two_workspaces: None) -> None:
+    """Rocket.Chat has no such error; ours has the form of its 500."""
+    assert node.validate([(500, body(mirror, "/workspaces/acme" + CURRENT))]) == [[]]
 
 
-#: What stands otherwise in a document, and what the schema has against it.
-DEPARTURES: tuple[tuple[Mapping[str, Any], list[str]], ...] = (
+#: Changes of a document, and the errors of the schema.
+VIOLATIONS: tuple[tuple[Mapping[str, Any], list[str]], ...] = (
     ({}, []),
     ({"count": ABSENT}, []),
     ({"count": {}}, []),
@@ -103,11 +103,11 @@ DEPARTURES: tuple[tuple[Mapping[str, Any], list[str]], ...] = (
         {"count": {"total": "0[object Promise]", "messages": {}}},
         ["/count/total must be number", "/count/messages must be number"],
     ),
-    # As 6.2 and older send it; the schema on the vendor's page of the endpoint wants just that.
+    # As 6.2 and older send it; the schema on the vendor's page of the endpoint requires it.
     ({"ts": 1_635_337_234_169}, ["/ts must be string"]),
     ({"ts": "1635337234169"}, ["/ts must be string"]),
     ({"ts": "yesterday"}, ['/ts must match format "date-time"']),
-    # A form that Rocket.Chat never uses, yet the schema does not mind.
+    # A format that Rocket.Chat never uses, but the schema accepts.
     ({"ts": "2021-10-27 14:20:34.169999+02:00"}, []),
     ({"valid": "true"}, []),
     ({"valid": "yes"}, ["/valid must be boolean"]),
@@ -123,26 +123,27 @@ DEPARTURES: tuple[tuple[Mapping[str, Any], list[str]], ...] = (
 )
 
 
-def test_departures_are_passed_on(house: House) -> None:
-    found = []
-    for number, (changes, _wrong) in enumerate(DEPARTURES):
+def test_violations_are_passed_on(mirror: Mirror) -> None:
+    operations = []
+    for number, (changes, _errors) in enumerate(VIOLATIONS):
         ImportOperation.objects.all().delete()
         document = {**RUNNING, "_id": f"{number:024x}", **changes}
         sync({key: value for key, value in document.items() if value is not ABSENT})
-        current = body(house, CURRENT)["operation"]
-        assert body(house, LATEST) == [current]
-        found.append(current)
-    wrong = node.judge([("IImport", current) for current in found])
-    assert list(zip(DEPARTURES, wrong, strict=True)) == [(each, each[1]) for each in DEPARTURES]
+        current = body(mirror, CURRENT)["operation"]
+        assert body(mirror, LATEST) == [current]
+        operations.append(current)
+    errors = node.validate([("IImport", operation) for operation in operations])
+    expected = [(violation, violation[1]) for violation in VIOLATIONS]
+    assert list(zip(VIOLATIONS, errors, strict=True)) == expected
 
 
-def test_a_step_that_is_new_to_everybody(house: House) -> None:
+def test_unknown_step_has_no_state(mirror: Mirror) -> None:
     sync({**RUNNING, "status": "importer_dreaming"})
-    assert node.judge([("ProgressStep", body(house, PROGRESS)["step"])]) == [[NOT_A_STEP]]
-    # As JavaScript leaves out what is undefined.
-    assert body(house, STATUS).keys() == {"operation", "success"}
+    assert node.validate([("ProgressStep", body(mirror, PROGRESS)["step"])]) == [[NOT_A_STEP]]
+    # JSON.stringify omits what is undefined.
+    assert body(mirror, STATUS).keys() == {"operation", "success"}
 
 
-def test_the_judge_knows_a_body_of_djangos() -> None:
-    wrong = [{"detail": "No."}, {"success": "false"}, {"success": False, "error": {}}, "No.", None]
-    assert all(node.judge([(kind, each) for kind in (400, 401, 403, 500) for each in wrong]))
+def test_validator_rejects_bodies_of_django() -> None:
+    bodies = [{"detail": "No."}, {"success": "false"}, {"success": False, "error": {}}, "No.", None]
+    assert all(node.validate([(kind, body) for kind in (400, 401, 403, 500) for body in bodies]))

@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that nobody signed but itself: no key is kept in the repository."""
+"""Makes a self-signed certificate for 127.0.0.1, so that the repository contains no key."""
 
 import base64
 import hashlib
@@ -45,7 +45,7 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
         (_SUBJECT_KEY_ID, b"", _der(0x04, hashlib.sha1(point, usedforsecurity=False).digest())),
         (_ALTERNATIVE_NAME, b"", _sequence(_der(0x87, bytes([127, 0, 0, 1])))),
     )
-    told = _sequence(
+    contents = _sequence(
         _der(0xA0, _integer(2)),
         _integer(secrets.randbits(64)),
         algorithm,
@@ -55,7 +55,7 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
         _sequence(_sequence(_EC_PUBLIC_KEY, _P256), public),
         _der(0xA3, _sequence(*(_sequence(o, c, _der(0x04, v)) for o, c, v in extensions))),
     )
-    signed = _sequence(told, algorithm, _der(0x03, b"\x00", _signature(key, told)))
+    signed = _sequence(contents, algorithm, _der(0x03, b"\x00", _signature(key, contents)))
     private = _sequence(
         _integer(1), _der(0x04, key.to_bytes(32, "big")), _der(0xA0, _P256), _der(0xA1, public)
     )

@@ -1,4 +1,4 @@
-"""What every test of the remote side starts from."""
+"""The fixtures of all tests of the remote side."""
 
 import os
 from pathlib import Path
@@ -10,8 +10,8 @@ from tests.remote.certificates import make_certificate
 
 
 @pytest.fixture(autouse=True)
-def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the machine's proxies and CA bundles out, and the pauses between attempts short."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the machine's proxies and CA bundles, and shorten the pauses between attempts."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name in {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}:
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""The ways not to answer, each with what is to be said of it."""
+"""Responses that are errors, each with the error and the message that they stand for."""
 
 import json
 import socket
@@ -19,6 +19,7 @@ from importmonitor.rocketchat.exceptions import (
     Unauthenticated,
     Unreachable,
 )
+from tests.remote.helpers import TOKEN, USER_ID
 from tests.remote.servers import (
     Behaviour,
     Server,
@@ -29,9 +30,7 @@ from tests.remote.servers import (
 
 PATH = "/api/v1/getCurrentImportOperation"
 CHAT = "https://chat.example.org"
-USER_ID = "d26x6zSkaPSe5gCyy"
-TOKEN = "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"
-#: Enough of the token to count as having told it.
+#: Enough of the token to count as a leak.
 TOKEN_PART = TOKEN[:12]
 
 GOOD = {
@@ -51,24 +50,25 @@ GOOD = {
 PAGE = "<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>{}</body></html>"
 NGINX = PAGE.format("<h1>nginx is <b>here</b></h1><script>let us = 'hide';</script>")
 
-Place = Callable[[], AbstractContextManager[str]]
+Serve = Callable[[], AbstractContextManager[str]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A way not to answer, and what is to be said of it.
+    """A failure, and its error.
 
-    `place` is a context manager that gives the workspace's URL; `told` are words that the message
-    has to hold beside the workspace and what was asked, the last of them what to do.
+    `serve` is a context manager that yields the workspace's URL. The message has to contain
+    `words` beside the workspace and the request, the last of them advice, and none of
+    `forbidden`.
     """
 
     name: str
     kind: type[RocketChatError]
-    told: tuple[str, ...]
-    place: Place
-    timeout: float = 5
-    deadline: float = 10
-    not_told: tuple[str, ...] = ()
+    words: tuple[str, ...]
+    serve: Serve
+    timeout: float = 30
+    deadline: float = 60
+    forbidden: tuple[str, ...] = ()
     attributes: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -79,12 +79,12 @@ def faked(
     *,
     url: str = CHAT,
     headers: Mapping[str, str] | None = None,
-) -> Place:
-    """Answer without a network."""
+) -> Serve:
+    """Respond without a network."""
     content = body if isinstance(body, bytes | str) else json.dumps(body)
 
     @contextmanager
-    def place() -> Iterator[str]:
+    def serve() -> Iterator[str]:
         with responses.RequestsMock() as mocked:
             mocked.get(
                 url + PATH,
@@ -95,18 +95,18 @@ def faked(
             )
             yield url
 
-    return place
+    return serve
 
 
-def served(behaviour: Behaviour, *, scheme: str | None = None) -> Place:
-    """Answer over a real socket."""
+def served(behaviour: Behaviour, *, scheme: str | None = None) -> Serve:
+    """Respond over a real socket."""
 
     @contextmanager
-    def place() -> Iterator[str]:
+    def serve() -> Iterator[str]:
         with Server(behaviour, scheme=scheme) as server:
             yield server.url
 
-    return place
+    return serve
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def unknown_name() -> Iterator[str]:
 
 @contextmanager
 def redirected_elsewhere() -> Iterator[str]:
-    """Give the URL of a server that points to another, which must not hear of it."""
+    """Yield the URL of a server that redirects to another, which must get no request."""
     with Server(answering(http(json.dumps(GOOD)))) as other:
         location = f"{other.url}{PATH}"
         with Server(answering(http(status=302, headers={"Location": location}))) as server:
@@ -136,9 +136,9 @@ JSON = "200 application/json"
 ADVICE = "Check that the URL is Rocket.Chat's"
 DOWN = "Rocket.Chat, or the proxy in front of it, is down or starting."
 CREDENTIALS = "Check USER_ID and AUTH_TOKEN"
-NO_PERMISSION = "Give a role of the token's user the permission run-import"
+NO_PERMISSION = "Grant the permission run-import to a role of the token's user"
 SLOW_DOWN = "api-bypass-rate-limit"
-IS_IT_UP = "Is the server up, and can it be reached from here?"
+IS_IT_UP = "Is the server up and reachable from here?"
 RUN_IMPORT: Mapping[str, object] = {"permission": "run-import"}
 LOGGED_OUT = "You must be logged in to do this."
 FORBIDDEN = "User does not have the permissions required for this action [error-unauthorized]"
@@ -149,13 +149,13 @@ TOO_MANY = (
 
 
 def page(status: int, kind: type[RocketChatError], advice: str) -> Case:
-    told = (f"{status} text/html", "nginx is here", advice)
-    place = faked(NGINX, status, "text/html; charset=utf-8")
-    return Case(f"HTML with {status}", kind, told, place, not_told=("<", "hide"))
+    words = (f"{status} text/html", "nginx is here", advice)
+    serve = faked(NGINX, status, "text/html; charset=utf-8")
+    return Case(f"HTML with {status}", kind, words, serve, forbidden=("<", "hide"))
 
 
-def bad_json(name: str, body: bytes | str, *told: str) -> Case:
-    return Case(name, BadAnswer, (JSON, *told, ADVICE), faked(body))
+def bad_json(name: str, body: bytes | str, *words: str) -> Case:
+    return Case(name, BadAnswer, (JSON, *words, ADVICE), faked(body))
 
 
 def refusal(
@@ -166,9 +166,9 @@ def refusal(
     advice: str,
     attributes: Mapping[str, object] | None = None,
 ) -> Case:
-    words = str(body.get("error") or body["message"])
-    told = (f"{status} application/json", words[:60], advice)
-    return Case(name, kind, told, faked(body, status), attributes=attributes or {})
+    excerpt = str(body.get("error") or body["message"])[:60]
+    words = (f"{status} application/json", excerpt, advice)
+    return Case(name, kind, words, faked(body, status), attributes=attributes or {})
 
 
 FAKED = [
@@ -187,7 +187,7 @@ FAKED = [
         faked(NGINX, content_type="text/html", url=f"{CHAT}/wiki/chat"),
     ),
     Case(
-        "HTML that is not called so",
+        "HTML declared as JSON",
         NotRocketChat,
         ("200 application/json", "nginx is here", "Set the URL to the workspace's own address"),
         faked("\n" + NGINX),
@@ -201,7 +201,7 @@ FAKED = [
     Case(
         "405",
         NotRocketChat,
-        ("405 without a type, empty", "Set the URL to the workspace's own address"),
+        ("405 without a content type, empty body", "Set the URL to the workspace's own address"),
         faked("", 405, ""),
     ),
     Case(
@@ -276,14 +276,14 @@ FAKED = [
     ),
     refusal("429", 429, {"success": False, "error": TOO_MANY.format(42)}, RateLimited, SLOW_DOWN),
     Case(
-        "429 without a word",
+        "429 in plain text",
         RateLimited,
         ("429 text/plain", "Slow down", SLOW_DOWN),
         faked("Slow down", 429, "text/plain"),
     ),
-    bad_json("truncated JSON", json.dumps(GOOD)[:-20], "7PbvsnKJD9ZAqw38C", "it is not JSON"),
-    bad_json("text", "pong", "'pong'", "it is not JSON"),
-    bad_json("not UTF-8", b'{"operation": "caf\xe9"}', "caf", "it is not UTF-8"),
+    bad_json("truncated JSON", json.dumps(GOOD)[:-20], "7PbvsnKJD9ZAqw38C", "the body is not JSON"),
+    bad_json("text", "pong", "'pong'", "the body is not JSON"),
+    bad_json("not UTF-8", b'{"operation": "caf\xe9"}', "caf", "the body is not UTF-8"),
     bad_json("a list", "[1, 2]", "'[1, 2]'", "an object was expected, not an array"),
     bad_json("null", "null", "'null'", "an object was expected, not null"),
     bad_json("a number", "42", "'42'", "an object was expected, not a number"),
@@ -301,12 +301,14 @@ FAKED = [
         BadAnswer,
         (JSON, "11111", "digits", ADVICE),
         faked('{"operation": {"_id": "a", "ts": ' + "1" * 5_000 + "}}"),
-        # Python's own words are for programmers: they advise to call a function of `sys`.
-        not_told=("set_int_max_str_digits",),
+        # Python's own message is for programmers: it advises to call a function of `sys`.
+        forbidden=("set_int_max_str_digits",),
     ),
-    bad_json("NaN", '{"operation": {"_id": NaN}}', "NaN", "it is not JSON (NaN is not JSON)"),
-    bad_json("Infinity", '{"operation": -Infinity}', "it is not JSON (-Infinity is not JSON)"),
-    bad_json("an empty body", "", "it is empty"),
+    bad_json("NaN", '{"operation": {"_id": NaN}}', "NaN", "the body is not JSON (NaN is not JSON)"),
+    bad_json(
+        "Infinity", '{"operation": -Infinity}', "the body is not JSON (-Infinity is not JSON)"
+    ),
+    bad_json("an empty body", "", "the body is empty"),
     bad_json("an empty object", "{}", "'{}'", "neither `operation` nor `success`"),
     bad_json("another API", '{"status": "up"}', "status", "neither `operation` nor `success`"),
     bad_json("a list for an operation", '{"operation": [1]}', "[1]", "not an array"),
@@ -333,12 +335,12 @@ FAKED = [
     Case(
         "a redirect with a password",
         NotRocketChat,
-        (f"points to '{CHAT}{PATH}'", f"set its URL to {CHAT}"),
+        (f"redirects to '{CHAT}{PATH}'", f"set its URL to {CHAT}"),
         faked(
             "<html>Moved</html>",
             301,
             "text/html",
-            headers={"Location": CHAT.replace("//", "//somebody:hush@") + PATH},
+            headers={"Location": CHAT.replace("//", "//user:hush@") + PATH},
         ),
     ),
 ]

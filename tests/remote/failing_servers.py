@@ -1,4 +1,4 @@
-"""The ways not to answer that need a server: what repeats the token, is slow, long or cut."""
+"""Failures that need a server: echoed tokens, and slow, large or truncated responses."""
 
 import json
 
@@ -7,7 +7,6 @@ from importmonitor.rocketchat.exceptions import (
     NotRocketChat,
     Unreachable,
 )
-from tests.remote.asking import TOKEN
 from tests.remote.failing_responses import (
     ADVICE,
     DOWN,
@@ -16,12 +15,13 @@ from tests.remote.failing_responses import (
     PAGE,
     PATH,
     Case,
-    Place,
+    Serve,
     redirected_elsewhere,
     refused,
     served,
     unknown_name,
 )
+from tests.remote.helpers import TOKEN
 from tests.remote.servers import (
     MIB,
     Connection,
@@ -57,22 +57,22 @@ def echo_type(head: str) -> bytes:
 
 
 def echo_across_the_excerpt(head: str) -> bytes:
-    """Put the token where the excerpt is cut."""
+    """Return the token where the excerpt is cut."""
     return http("x" * 185 + TOKEN, content_type="text/plain")
 
 
 def echo_first(head: str) -> bytes:
-    """Say the request's headers where the status line should be."""
+    """Return the request's headers in place of the status line."""
     return "\r\n".join(reversed(head.split("\r\n"))).encode() + b"\r\n\r\n"
 
 
 def echo_size(head: str) -> bytes:
-    """Say the token where a chunk's size should be."""
+    """Return the token in place of a chunk's size."""
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + TOKEN.encode() + b"\r\n\r\n"
 
 
 def echo_headers(head: str) -> bytes:
-    """Say the request's headers among the answer's, after a line that ends them for a parser."""
+    """Return the request's headers among the response's, after a line that ends the parsing."""
     return (
         b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nnot a header\r\n"
         + head.partition("\r\n")[2].encode()
@@ -81,7 +81,7 @@ def echo_headers(head: str) -> bytes:
 
 
 def bad_request(connection: Connection) -> None:
-    """Answer as a plain web server does to whom it does not understand."""
+    """Respond as a plain web server does to what it does not understand."""
     connection.sock.recv(65_536)
     connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -89,14 +89,14 @@ def bad_request(connection: Connection) -> None:
 def resetting_within(connection: Connection) -> None:
     connection.read_head()
     connection.send(http("{", length=9))
-    # What was sent has to arrive before the reset, which would take it along.
+    # The response has to arrive before the reset, which would discard it.
     connection.pause(0.1)
     connection.reset()
 
 
 ECHOED = [
-    Case(f"the request in {name}", kind, told, served(echoing(answer)))
-    for name, answer, kind, told in (
+    Case(f"the request in {name}", kind, words, served(echoing(respond)))
+    for name, respond, kind, words in (
         ("JSON", echo_json, BadAnswer, ("400 application/json", "its log may say why")),
         ("a page", echo_page, NotRocketChat, ("200 text/html", "GET /api", "Set the URL")),
         ("an error page", echo_error_page, Unreachable, ("502 text/html", "GET /api", DOWN)),
@@ -104,43 +104,43 @@ ECHOED = [
         ("a type", echo_type, BadAnswer, ("200 text/", "hello", ADVICE)),
         ("a cut text", echo_across_the_excerpt, BadAnswer, ("200 text/plain", "xxxx", ADVICE)),
         ("the first line", echo_first, Unreachable, ("Is the URL right?",)),
-        ("a chunk", echo_size, Unreachable, ("Is there a proxy in front that cuts",)),
+        ("a chunk", echo_size, Unreachable, ("Does a proxy in front of it truncate or alter",)),
         ("the headers", echo_headers, NotRocketChat, ("404", "Set the URL")),
     )
 ]
 
-MUCH = flooding(http(length=64 * MIB), 64 * MIB)
+FLOOD = flooding(http(length=64 * MIB), 64 * MIB)
 BOMB = answering(http(gzip_bomb(), headers={"Content-Encoding": "gzip"}))
 REDIRECTING_BOMB = answering(
     http(gzip_bomb(), 302, headers={"Content-Encoding": "gzip", "Location": "/login"})
 )
 
 
-def still(name: str, place: Place) -> Case:
-    told = ("nothing came for 0.2 s", IS_IT_UP)
-    return Case(name, Unreachable, told, place, timeout=0.2, deadline=2)
+def silence(name: str, serve: Serve) -> Case:
+    words = ("no data for 0.2 s", IS_IT_UP)
+    return Case(name, Unreachable, words, serve, timeout=0.2)
 
 
-def late(name: str, place: Place) -> Case:
-    told = ("within the deadline of 0.3 s", "DEADLINE too short")
-    return Case(name, Unreachable, told, place, timeout=0.3, deadline=0.3)
+def slow(name: str, serve: Serve) -> Case:
+    words = ("within the deadline of 0.3 s", "DEADLINE too short")
+    return Case(name, Unreachable, words, serve, timeout=0.3, deadline=0.3)
 
 
 SERVED = [
     Case(
         "a truncated body",
         Unreachable,
-        ("Is there a proxy in front that cuts or mangles answers?",),
+        ("Does a proxy in front of it truncate or alter responses?",),
         served(answering(http('{"operation": {', length=1_000))),
     ),
     Case("a reset", Unreachable, ("reset", "Is the URL right?"), served(resetting)),
     Case(
         "a reset within the body",
         Unreachable,
-        ("reset", "Is there a proxy"),
+        ("reset", "Does a proxy"),
         served(resetting_within),
     ),
-    Case("no answer at all", Unreachable, ("without response", IS_IT_UP), served(answering(b""))),
+    Case("no response", Unreachable, ("without response", IS_IT_UP), served(answering(b""))),
     Case(
         "no HTTP", Unreachable, ("SSH-2.0", IS_IT_UP), served(answering(b"SSH-2.0-OpenSSH_9\r\n"))
     ),
@@ -153,13 +153,13 @@ SERVED = [
         redirected_elsewhere,
     ),
     Case(
-        "a redirect to nowhere",
+        "a redirect without a location",
         NotRocketChat,
-        ("302", "a redirect to nowhere"),
+        ("302", "names no location"),
         served(answering(http(status=302))),
     ),
     Case(
-        "a redirect to what is no URL",
+        "a redirect to an invalid URL",
         NotRocketChat,
         ("302", "http://[bad", "Redirects are not followed"),
         served(answering(http(status=302, headers={"Location": "http://[bad/"}))),
@@ -180,8 +180,8 @@ SERVED = [
         "64 MiB",
         BadAnswer,
         (JSON, "longer than 8 MiB", ADVICE),
-        served(MUCH),
-        not_told=("empty",),
+        served(FLOOD),
+        forbidden=("empty",),
     ),
     Case(
         "millions of empty objects",
@@ -196,10 +196,10 @@ SERVED = [
         served(answering(http(b"<p>" + b"x" * 9_000_000, status=502, content_type="text/html"))),
     ),
     Case(
-        "a page that is slow to strip of tags",
-        Unreachable,
-        ("503", "is down or starting"),
-        served(answering(http(b"<!--" * 20_000, status=503, content_type="text/html"))),
+        "a page whose tags are slow to remove",
+        NotRocketChat,
+        ("200 text/html", "Set the URL"),
+        served(answering(http(b"<!--" * 40_000, content_type="text/html"))),
         timeout=1,
         deadline=1,
     ),
@@ -208,28 +208,28 @@ SERVED = [
         BadAnswer,
         (JSON, "longer than 8 MiB", ADVICE),
         served(BOMB),
-        not_told=("empty",),
+        forbidden=("empty",),
     ),
     Case(
         "no gzip",
         BadAnswer,
-        ("cannot be decompressed", "Look at the proxy in front of Rocket.Chat."),
+        ("cannot be decompressed", "Check the proxy in front of Rocket.Chat."),
         served(answering(http("hello", headers={"Content-Encoding": "gzip"}))),
     ),
     Case(
-        "a type with control characters",
+        "a content type with control characters",
         BadAnswer,
         ("200 text/", "hello", ADVICE),
         served(answering(http("hello", content_type="text/\0\x1b[2J\x9bplain"))),
     ),
     Case(
-        "a type without end",
+        "an endless content type",
         BadAnswer,
         ("200 text/xxx", "hello", ADVICE),
         served(answering(http("hello", content_type="text/" + "x" * 60_000))),
     ),
     Case(
-        "a first line without end",
+        "an endless status line",
         Unreachable,
         (IS_IT_UP,),
         served(answering(b"x" * 60_000 + b"\r\n\r\n")),
@@ -237,7 +237,7 @@ SERVED = [
     Case(
         "a negative chunk",
         Unreachable,
-        ("Is there a proxy in front",),
+        ("Does a proxy in front",),
         served(
             answering(
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n"
@@ -247,7 +247,7 @@ SERVED = [
     Case(
         "two lengths",
         Unreachable,
-        ("Content-Length", "Is there a proxy in front"),
+        ("Content-Length", "Does a proxy in front"),
         served(answering(http("hello", headers={"content-length": "7"}))),
     ),
     Case(
@@ -262,9 +262,9 @@ SERVED = [
         ("TLS: ", "is it an http:// address"),
         served(bad_request, scheme="https"),
     ),
-    still("silence", served(silent)),
-    still("silence for https", served(silent, scheme="https")),
-    late("a body that drips", served(dripping(http("{", length=1_000), b" "))),
-    late("a status line that drips", served(dripping(b"HTTP/1.1 200 ", b"O"))),
-    late("headers that drip", served(dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"))),
+    silence("silence", served(silent)),
+    silence("silence for https", served(silent, scheme="https")),
+    slow("a body that drips", served(dripping(http("{", length=1_000), b" "))),
+    slow("a status line that drips", served(dripping(b"HTTP/1.1 200 ", b"O"))),
+    slow("headers that drip", served(dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"))),
 ]

@@ -1,4 +1,4 @@
-"""Servers on loopback for what a faked `requests` cannot show: time, sizes, and rudeness."""
+"""Loopback servers for what a mock of `requests` cannot show: time, size, broken connections."""
 
 import gzip
 import socket
@@ -16,7 +16,7 @@ MIB = 2**20
 
 
 class Connection:
-    """What a client opened; sending and reading raise OSError once it, or the server, is gone."""
+    """A client's connection; reading and sending raise OSError once either side has closed it."""
 
     def __init__(self, sock: socket.socket, server: "Server", number: int) -> None:
         self.sock = sock
@@ -25,7 +25,7 @@ class Connection:
         self._received = b""
 
     def read_head(self) -> str:
-        """Return the next request's head, or "" if the client has hung up."""
+        """Return the next request's head, or "" if the client has closed the connection."""
         while b"\r\n\r\n" not in self._received:
             data = self.sock.recv(65_536)
             if not data:
@@ -40,16 +40,16 @@ class Connection:
         self.sock.sendall(data)
 
     def pause(self, seconds: float) -> bool:
-        """Wait; tell whether the server still runs."""
+        """Wait; return whether the server still runs."""
         return not self._server.stopping.wait(seconds)
 
     def wait_for_the_end(self) -> None:
-        """Wait until the client hangs up."""
+        """Wait until the client closes the connection."""
         while self.sock.recv(65_536):
             pass
 
     def reset(self) -> None:
-        """Close so that the client gets a reset instead of an end."""
+        """Close the connection with a reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
@@ -58,9 +58,9 @@ Behaviour = Callable[[Connection], None]
 
 
 class Server:
-    """Listens on a free port of loopback and leaves each connection to `behaviour`.
+    """Listens on a free port of loopback and passes each connection to `behaviour`.
 
-    With `listening=False` the port is taken and refuses, until `listen` is called.
+    With `listening=False` the port is bound and refuses connections until `listen` is called.
     """
 
     def __init__(
@@ -113,22 +113,22 @@ class Server:
         if self._accepting is not None:
             # Closing a socket does not wake a thread that waits in its accept().
             with suppress(OSError):
-                socket.create_connection((self._host, self.port), timeout=1).close()
-            self._accepting.join(5)
+                socket.create_connection((self._host, self.port), timeout=30).close()
+            self._accepting.join(30)
         self._listener.close()
         for sock in self._sockets:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(30)
         assert not any(thread.is_alive() for thread in self._threads)
         if self._errors and error is None:
             raise self._errors[0]
 
     def wait_until_hung_up(self) -> None:
-        """Wait until all connections that were opened so far have been dealt with."""
+        """Wait until all connections that were opened so far are closed."""
         for thread in list(self._threads):
-            thread.join(5)
+            thread.join(30)
 
     def _accept(self) -> None:
         while True:
@@ -136,7 +136,7 @@ class Server:
             if self.stopping.is_set():
                 sock.close()
                 return
-            sock.settimeout(10)
+            sock.settimeout(60)
             thread = threading.Thread(target=self._serve, args=(sock, self.connections))
             self.connections += 1
             self._sockets.append(sock)
@@ -164,7 +164,7 @@ def http(
     headers: Mapping[str, str] | None = None,
     length: int | None = None,
 ) -> bytes:
-    """Return an answer as it goes over the wire; `length` is what it says of its body's length."""
+    """Return a response as it goes over the wire; `length` overrides its Content-Length."""
     content = body.encode() if isinstance(body, str) else body
     lines = {
         "Content-Type": content_type,
@@ -176,29 +176,29 @@ def http(
     return f"{first}{head}\r\n".encode("latin-1") + content
 
 
-def answering(*answers: bytes) -> Behaviour:
-    """Answer one request after another of a connection, then hang up."""
+def answering(*responses: bytes) -> Behaviour:
+    """Respond to one request after another of a connection, then close it."""
 
     def behave(connection: Connection) -> None:
-        for answer in answers:
+        for response in responses:
             if not connection.read_head():
                 return
-            connection.send(answer)
+            connection.send(response)
 
     return behave
 
 
-def echoing(answer: Callable[[str], bytes]) -> Behaviour:
-    """Answer a request with what `answer` makes of its head, then hang up."""
+def echoing(respond: Callable[[str], bytes]) -> Behaviour:
+    """Respond with what `respond` makes of the request's head, then close the connection."""
 
     def behave(connection: Connection) -> None:
-        connection.send(answer(connection.read_head()))
+        connection.send(respond(connection.read_head()))
 
     return behave
 
 
 def in_turn(*behaviours: Behaviour) -> Behaviour:
-    """Treat the first connection in the first way, and so on; the last way goes on."""
+    """Apply the first behaviour to the first connection, and so on; the last to all others."""
 
     def behave(connection: Connection) -> None:
         behaviours[min(connection.number, len(behaviours) - 1)](connection)
@@ -207,12 +207,12 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
 
 
 def dripping(start: bytes, drop: bytes) -> Behaviour:
-    """Send `start`, and then a drop now and then; for so long that no test should see the end."""
+    """Send `start`, and then a drop every 50 ms, for longer than any test should wait."""
 
     def behave(connection: Connection) -> None:
         connection.read_head()
         connection.send(start)
-        for _ in range(100):
+        for _ in range(1_200):
             if not connection.pause(0.05):
                 return
             connection.send(drop)
@@ -221,7 +221,7 @@ def dripping(start: bytes, drop: bytes) -> Behaviour:
 
 
 def flooding(start: bytes, size: int) -> Behaviour:
-    """Send `start` and then `size` bytes, without holding them."""
+    """Send `start` and then `size` bytes."""
 
     def behave(connection: Connection) -> None:
         connection.read_head()
@@ -234,18 +234,18 @@ def flooding(start: bytes, size: int) -> Behaviour:
 
 
 def silent(connection: Connection) -> None:
-    """Accept, and say nothing."""
+    """Accept, and send nothing."""
     connection.wait_for_the_end()
 
 
 def resetting(connection: Connection) -> None:
-    """Hear the request out, and reset the connection."""
+    """Read the request, and reset the connection."""
     connection.read_head()
     connection.reset()
 
 
 def has_ipv6() -> bool:
-    """Tell whether a server can listen on ::1 here."""
+    """Return whether a server can listen on ::1 here."""
     if not socket.has_ipv6:
         return False
     with socket.socket(socket.AF_INET6) as sock:
@@ -260,6 +260,6 @@ def has_ipv6() -> bool:
 def gzip_bomb() -> bytes:
     """Return half a megabyte that gunzips to 512 MiB.
 
-    A gzip file may have many members; so nobody needs to hold, or to compress, all of it.
+    A gzip file may have many members, so that only one of them has to be compressed.
     """
     return gzip.compress(b"x" * (16 * MIB)) * 32

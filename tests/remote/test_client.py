@@ -1,4 +1,4 @@
-"""What is asked of a workspace, and how good answers come in."""
+"""The requests that the client makes, and the good responses that it reads."""
 
 import json
 from pathlib import Path
@@ -13,25 +13,21 @@ from importmonitor.rocketchat.exceptions import (
     PermissionMissing,
     RocketChatError,
 )
-from tests.remote.asking import GOOD, OPERATION, TOKEN, USER_ID, asked, workspace
-from tests.remote.servers import (
-    Server,
-    answering,
-    http,
-)
+from tests.remote.helpers import GOOD, OPERATION, TOKEN, USER_ID, parse_head, workspace_config
+from tests.remote.servers import Server, answering, http
 
-# What is asked.
+# Requests.
 
 
-def test_current_operation_is_asked_for_plainly() -> None:
-    with Server(answering(GOOD)) as server, Client(workspace(server.url)) as client:
+def test_current_operation_request() -> None:
+    with Server(answering(GOOD)) as server, Client(workspace_config(server.url)) as client:
         operation = client.current_operation()
     assert operation is not None
     assert operation.remote_id == "7PbvsnKJD9ZAqw38C"
     assert operation.payload == OPERATION
     (head,) = server.heads
-    first, headers = asked(head)
-    # Without a query: Rocket.Chat answers 400 to any.
+    first, headers = parse_head(head)
+    # Without a query: Rocket.Chat returns 400 for any.
     assert first == "GET /api/v1/getCurrentImportOperation HTTP/1.1"
     assert headers["x-user-id"] == USER_ID
     assert headers["x-auth-token"] == TOKEN
@@ -40,39 +36,42 @@ def test_current_operation_is_asked_for_plainly() -> None:
     assert "content-type" not in headers
 
 
-def test_a_url_with_a_path() -> None:
-    with Server(answering(GOOD)) as server, Client(workspace(f"{server.url}/chat")) as client:
+def test_path_of_url_is_kept() -> None:
+    with (
+        Server(answering(GOOD)) as server,
+        Client(workspace_config(f"{server.url}/chat")) as client,
+    ):
         client.current_operation()
-    assert asked(server.heads[0])[0] == "GET /chat/api/v1/getCurrentImportOperation HTTP/1.1"
+    assert parse_head(server.heads[0])[0] == "GET /chat/api/v1/getCurrentImportOperation HTTP/1.1"
 
 
-def test_latest_operations_are_asked_for_plainly() -> None:
+def test_latest_operations_request() -> None:
     body = json.dumps([OPERATION, OPERATION | {"_id": "other"}])
-    with Server(answering(http(body))) as server, Client(workspace(server.url)) as client:
+    with Server(answering(http(body))) as server, Client(workspace_config(server.url)) as client:
         operations = client.latest_operations()
     assert [operation.remote_id for operation in operations] == ["7PbvsnKJD9ZAqw38C", "other"]
-    first, headers = asked(server.heads[0])
+    first, headers = parse_head(server.heads[0])
     assert first == "GET /api/v1/getLatestImportOperations HTTP/1.1"
     assert headers["x-user-id"] == USER_ID
     assert headers["x-auth-token"] == TOKEN
 
 
-def test_version_is_asked_for_without_credentials() -> None:
+def test_version_request_has_no_credentials() -> None:
     with (
         Server(answering(http('{"version": "8.0", "success": true}'))) as server,
-        Client(workspace(server.url)) as client,
+        Client(workspace_config(server.url)) as client,
     ):
         assert client.version() == "8.0"
-    first, headers = asked(server.heads[0])
+    first, headers = parse_head(server.heads[0])
     assert first == "GET /api/info HTTP/1.1"
     assert "x-user-id" not in headers
     assert "x-auth-token" not in headers
     assert TOKEN not in server.heads[0]
 
 
-def test_credentials_do_not_stay_on_the_session() -> None:
+def test_session_does_not_keep_credentials() -> None:
     info = http('{"version": "8.0", "success": true}')
-    with Server(answering(GOOD, info)) as server, Client(workspace(server.url)) as client:
+    with Server(answering(GOOD, info)) as server, Client(workspace_config(server.url)) as client:
         client.current_operation()
         client.version()
     assert TOKEN in server.heads[0]
@@ -85,13 +84,13 @@ def test_netrc_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     info = http('{"version": "8.0", "success": true}')
-    with Server(answering(GOOD, info)) as server, Client(workspace(server.url)) as client:
+    with Server(answering(GOOD, info)) as server, Client(workspace_config(server.url)) as client:
         client.current_operation()
         client.version()
-    assert all("authorization" not in asked(head)[1] for head in server.heads)
+    assert all("authorization" not in parse_head(head)[1] for head in server.heads)
 
 
-# Good answers.
+# Responses.
 
 
 @pytest.mark.parametrize(
@@ -103,35 +102,35 @@ def test_netrc_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         '\ufeff{"success": true}',
     ],
 )
-def test_nothing_was_ever_imported(body: str) -> None:
-    with Server(answering(http(body))) as server, Client(workspace(server.url)) as client:
+def test_no_operation_is_none(body: str) -> None:
+    with Server(answering(http(body))) as server, Client(workspace_config(server.url)) as client:
         assert client.current_operation() is None
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json", "application/json; charset=x", "", "?"]
 )
-def test_a_good_body_of_any_type(content_type: str) -> None:
-    answer = http(json.dumps({"operation": OPERATION}), content_type=content_type)
-    with Server(answering(answer)) as server, Client(workspace(server.url)) as client:
+def test_content_type_of_good_body_does_not_matter(content_type: str) -> None:
+    response = http(json.dumps({"operation": OPERATION}), content_type=content_type)
+    with Server(answering(response)) as server, Client(workspace_config(server.url)) as client:
         assert client.current_operation() is not None
 
 
-def test_chunks() -> None:
+def test_chunked_body_is_read() -> None:
     body = json.dumps({"operation": OPERATION}).encode()
-    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(
+    response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(
         b"1\r\n" + body[index : index + 1] + b"\r\n" for index in range(len(body))
     )
     with (
-        Server(answering(answer + b"0\r\n\r\n")) as server,
-        Client(workspace(server.url)) as client,
+        Server(answering(response + b"0\r\n\r\n")) as server,
+        Client(workspace_config(server.url)) as client,
     ):
         assert client.current_operation() is not None
 
 
-def test_operations_of_odd_shape_are_still_operations() -> None:
+def test_malformed_operations_are_returned() -> None:
     body = json.dumps([{}, {"_id": 7, "count": {"total": "0[object Promise]"}}])
-    with Server(answering(http(body))) as server, Client(workspace(server.url)) as client:
+    with Server(answering(http(body))) as server, Client(workspace_config(server.url)) as client:
         first, second = client.latest_operations()
     assert first.unreadable == ["_id"]
     assert second.unreadable == ["_id", "count.total"]
@@ -146,13 +145,13 @@ def test_operations_of_odd_shape_are_still_operations() -> None:
         ('{"version": 8, "info": [], "success": true}', None),
     ],
 )
-def test_version(body: str, version: str | None) -> None:
-    with Server(answering(http(body))) as server, Client(workspace(server.url)) as client:
+def test_version_is_read(body: str, version: str | None) -> None:
+    with Server(answering(http(body))) as server, Client(workspace_config(server.url)) as client:
         assert client.version() == version
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("response", "kind"),
     [
         (http("[]"), BadAnswer),
         (http('{"version": "8.0"}'), BadAnswer),
@@ -161,10 +160,12 @@ def test_version(body: str, version: str | None) -> None:
         (http("<html>", content_type="text/html"), NotRocketChat),
     ],
 )
-def test_no_version(answer: bytes, kind: type[RocketChatError]) -> None:
+def test_version_of_other_software_is_an_error(
+    response: bytes, kind: type[RocketChatError]
+) -> None:
     with (
-        Server(answering(answer)) as server,
-        Client(workspace(server.url)) as client,
+        Server(answering(response)) as server,
+        Client(workspace_config(server.url)) as client,
         pytest.raises(RocketChatError) as caught,
     ):
         client.version()
@@ -175,20 +176,20 @@ def test_no_version(answer: bytes, kind: type[RocketChatError]) -> None:
 @pytest.mark.parametrize(
     "body", ["{}", '{"operations": [], "success": true}', "null", "[1]", "[[]]"]
 )
-def test_no_list(body: str) -> None:
+def test_latest_operations_must_be_an_array(body: str) -> None:
     with (
         Server(answering(http(body))) as server,
-        Client(workspace(server.url)) as client,
-        pytest.raises(BadAnswer, match="getLatestImportOperations was answered 200"),
+        Client(workspace_config(server.url)) as client,
+        pytest.raises(BadAnswer, match="getLatestImportOperations returned 200"),
     ):
         client.latest_operations()
 
 
-def test_the_list_wants_another_permission() -> None:
-    refused = http('{"success": false, "error": "[error-unauthorized]"}', 403)
+def test_latest_operations_need_another_permission() -> None:
+    forbidden = http('{"success": false, "error": "[error-unauthorized]"}', 403)
     with (
-        Server(answering(refused)) as server,
-        Client(workspace(server.url)) as client,
+        Server(answering(forbidden)) as server,
+        Client(workspace_config(server.url)) as client,
         pytest.raises(PermissionMissing, match="view-import-operations") as caught,
     ):
         client.latest_operations()

@@ -4,7 +4,7 @@ import pytest
 
 from importmonitor.rocketchat.states import CANCELLED, DONE, ENDS, FAILED, STEPS, rank, state_of
 
-#: A step, less `importer_`, and its state while `valid` is true.
+#: A step without `importer_`, and its state while `valid` is true.
 TABLE = [
     ("new", "new"),
     ("uploading", "loading"),
@@ -30,19 +30,17 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("step", "state"), TABLE)
-def test_valid(step: str, state: str) -> None:
+def test_state_of_valid_step(step: str, state: str) -> None:
     assert state_of(f"importer_{step}", True) == state
 
 
 @pytest.mark.parametrize(("step", "state"), TABLE)
-def test_not_valid(step: str, state: str) -> None:
-    """Only what is done stays what it was."""
+def test_invalid_step_is_error_unless_done(step: str, state: str) -> None:
     assert state_of(f"importer_{step}", False) == ("done" if step == "done" else "error")
 
 
 @pytest.mark.parametrize(("step", "state"), TABLE)
-def test_valid_or_not_was_not_said(step: str, state: str) -> None:
-    """Rocket.Chat would take it for false; here nothing unread makes a failure."""
+def test_step_of_unknown_validity_is_no_error(step: str, state: str) -> None:
     assert state_of(f"importer_{step}", None) == state
 
 
@@ -62,22 +60,22 @@ def test_valid_or_not_was_not_said(step: str, state: str) -> None:
     ],
 )
 @pytest.mark.parametrize("valid", [True, None])
-def test_unknown_steps(status: str, state: str, valid: bool | None) -> None:
+def test_unknown_step_has_state_of_its_prefix(status: str, state: str, valid: bool | None) -> None:
     assert state_of(status, valid) == state
     assert state_of(status, False) == "error"
 
 
-def test_rank_is_the_place_in_an_import() -> None:
+def test_rank_is_position_in_import() -> None:
     assert [f"importer_{step}" for step, _ in TABLE] == list(STEPS)
     assert [rank(step) for step in STEPS] == list(range(20))
 
 
 @pytest.mark.parametrize("status", ["", "importer_importing_emoji", "done", "importer_DONE"])
-def test_unknown_steps_have_no_rank(status: str) -> None:
+def test_unknown_step_has_no_rank(status: str) -> None:
     assert rank(status) is None
 
 
-def test_ends() -> None:
+def test_final_steps_come_last() -> None:
     assert {DONE, FAILED, CANCELLED} == ENDS
     assert min(rank(step) or 0 for step in ENDS) > max(
         rank(step) or 0 for step in STEPS if step not in ENDS

@@ -1,3 +1,5 @@
+"""A clock, workspaces, and requests to them."""
+
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -6,11 +8,12 @@ from typing import Any
 import pytest
 
 from simulator.clock import Clock
-from simulator.wire import Answer, answer
+from simulator.responses import Response, respond
 from simulator.workspace import Workspace
 
-Ask = Callable[..., Answer]
-Get = Callable[..., Any]
+MakeWorkspace = Callable[..., Workspace]
+Request = Callable[..., Response]
+GetJson = Callable[..., Any]
 
 USER = "adminadminadmin01"
 TOKEN = "the-token"
@@ -23,36 +26,36 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(clock: Clock) -> Callable[..., Workspace]:
-    def make(**options: Any) -> Workspace:
+def make_workspace(clock: Clock) -> MakeWorkspace:
+    def make_workspace(**options: Any) -> Workspace:
         workspace = Workspace(clock, **{"rate_limit": None, "limiter_clock": clock, **options})
         workspace.add_user(USER, TOKEN)
         return workspace
 
-    return make
+    return make_workspace
 
 
 @pytest.fixture
-def workspace(make: Callable[..., Workspace]) -> Workspace:
-    return make()
+def workspace(make_workspace: MakeWorkspace) -> Workspace:
+    return make_workspace()
 
 
 @pytest.fixture
-def ask() -> Ask:
-    """Ask a workspace for one of its endpoints, as its administrator unless told otherwise."""
+def request_endpoint() -> Request:
+    """Request one of a workspace's endpoints, by default with its administrator's credentials."""
 
-    def ask(workspace: Workspace, name: str, **how: Any) -> Answer:
-        how = {"method": "GET", "headers": HEADERS, **how}
-        return answer(workspace, path=f"/api/v1/{name}", **how)
+    def request_endpoint(workspace: Workspace, name: str, **options: Any) -> Response:
+        options = {"method": "GET", "headers": HEADERS, **options}
+        return respond(workspace, path=f"/api/v1/{name}", **options)
 
-    return ask
+    return request_endpoint
 
 
 @pytest.fixture
-def get(ask: Ask) -> Get:
-    """The same, and the JSON of the answer."""
+def get_json(request_endpoint: Request) -> GetJson:
+    """Request an endpoint and decode the response."""
 
-    def get(workspace: Workspace, name: str, **how: Any) -> Any:
-        return json.loads(ask(workspace, name, **how).body)
+    def get_json(workspace: Workspace, name: str, **options: Any) -> Any:
+        return json.loads(request_endpoint(workspace, name, **options).body)
 
-    return get
+    return get_json

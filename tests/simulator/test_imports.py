@@ -1,3 +1,5 @@
+"""The plan of an import: steps, counters and times, by kind, ending and pace."""
+
 import math
 import random
 from itertools import pairwise
@@ -6,31 +8,31 @@ from typing import Any
 import pytest
 
 from simulator import kinds
-from simulator.imports import Course, Event, draw_up
+from simulator.imports import Event, ImportPlan, plan_import
 from simulator.kinds import KINDS
 from simulator.writes import ENDINGS, PACES, Ending, Pace
 
 WAITING = ("cancelled", "waiting")
 
 
-def whole(course: Course) -> list[Event]:
-    """All events of a course, as if the selection had come when the opening was over."""
-    after = course.selected_after or course.opening[-1].offset
-    return [*course.opening, *(Event(after + e.offset, e.status, e.count) for e in course.rest)]
+def all_events(plan: ImportPlan) -> list[Event]:
+    """Return all events of a plan, with the selection right after the opening if it has none."""
+    after = plan.selected_after or plan.opening[-1].offset
+    return [*plan.opening, *(Event(after + e.offset, e.status, e.count) for e in plan.rest)]
 
 
-def final(course: Course) -> dict[str, int]:
+def final_count(plan: ImportPlan) -> dict[str, int]:
     count: dict[str, int] = {}
-    for event in whole(course):
+    for event in all_events(plan):
         count |= event.count
     return count
 
 
-def steps(course: Course) -> list[str]:
-    return list(dict.fromkeys(event.status.removeprefix("importer_") for event in whole(course)))
+def steps(plan: ImportPlan) -> list[str]:
+    return list(dict.fromkeys(event.status.removeprefix("importer_") for event in all_events(plan)))
 
 
-def courses() -> list[tuple[str, Ending, Pace]]:
+def combinations() -> list[tuple[str, Ending, Pace]]:
     return [
         (kind, ending, pace)
         for kind in KINDS
@@ -40,43 +42,43 @@ def courses() -> list[tuple[str, Ending, Pace]]:
     ]
 
 
-@pytest.mark.parametrize(("kind", "ending", "pace"), courses())
-def test_time_and_counters_only_go_forward(kind: str, ending: Ending, pace: Pace) -> None:
+@pytest.mark.parametrize(("kind", "ending", "pace"), combinations())
+def test_times_and_counters_never_decrease(kind: str, ending: Ending, pace: Pace) -> None:
     for records in (None, 1, 7):
-        assert_forward(kind, ending, pace, records)
+        assert_monotone(kind, ending, pace, records)
 
 
-def assert_forward(kind: str, ending: Ending, pace: Pace, records: int | None) -> None:
-    course = draw_up(
+def assert_monotone(kind: str, ending: Ending, pace: Pace, records: int | None) -> None:
+    plan = plan_import(
         KINDS[kind], random.Random(1), ending=ending, pace=pace, records=records, seconds=300
     )
-    for part in (course.opening, course.rest):
+    for part in (plan.opening, plan.rest):
         assert all(a.offset <= b.offset for a, b in pairwise(part))
         assert all(round(event.offset, 3) == event.offset >= 0 for event in part)
-    assert course.opening[0] == Event(0, kinds.NEW)
+    assert plan.opening[0] == Event(0, kinds.NEW)
     count: dict[str, int] = {}
-    for event in whole(course):
+    for event in all_events(plan):
         assert all(number >= count.get(key, 0) for key, number in event.count.items())
         count |= event.count
 
 
-def test_the_same_chance_gives_the_same_course() -> None:
-    drawn = [draw_up(KINDS["slack"], random.Random("x"), ending="failed") for _ in range(2)]
-    assert drawn[0] == drawn[1]
-    assert drawn[0] != draw_up(KINDS["slack"], random.Random("y"), ending="failed")
+def test_same_seed_gives_same_plan() -> None:
+    plans = [plan_import(KINDS["slack"], random.Random("x"), ending="failed") for _ in range(2)]
+    assert plans[0] == plans[1]
+    assert plans[0] != plan_import(KINDS["slack"], random.Random("y"), ending="failed")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ending", ["done", "done-with-errors", "done-short", "failed"])
-def test_an_import_takes_as_long_as_it_is_told(kind: str, ending: Ending) -> None:
-    course = draw_up(KINDS[kind], random.Random(1), ending=ending, seconds=32_400)
-    assert whole(course)[-1].offset == pytest.approx(32_400, abs=0.002)
-    assert whole(course)[-1].status == (kinds.FAILED if ending == "failed" else kinds.DONE)
+def test_import_takes_its_seconds(kind: str, ending: Ending) -> None:
+    plan = plan_import(KINDS[kind], random.Random(1), ending=ending, seconds=32_400)
+    assert all_events(plan)[-1].offset == pytest.approx(32_400, abs=0.002)
+    assert all_events(plan)[-1].status == (kinds.FAILED if ending == "failed" else kinds.DONE)
 
 
-def test_each_kind_goes_through_its_own_steps() -> None:
+def test_steps_of_each_kind() -> None:
     def of(kind: str, *, contacts: bool = True) -> list[str]:
-        return steps(draw_up(KINDS[kind], random.Random(1), contacts=contacts))
+        return steps(plan_import(KINDS[kind], random.Random(1), contacts=contacts))
 
     tail = ["importing_started", "importing_users", "importing_contacts", "importing_channels"]
     tail += ["importing_messages", "finishing", "done"]
@@ -90,8 +92,8 @@ def test_each_kind_goes_through_its_own_steps() -> None:
         assert of(kind) == ["new", "preparing_started", "importing_files", "done"]
 
 
-def test_counters_are_written_every_50_records_and_every_500_messages() -> None:
-    events = whole(draw_up(KINDS["csv"], random.Random(1), records=10_000))
+def test_counters_are_written_every_50_records_or_500_messages() -> None:
+    events = all_events(plan_import(KINDS["csv"], random.Random(1), records=10_000))
     for part, stride, size in (("users", 50, 1000), ("channels", 50, 200), ("messages", 500, 8800)):
         status = f"importer_importing_{part}"
         done = [e.count["completed"] for e in events if e.status == status and e.count]
@@ -102,7 +104,9 @@ def test_counters_are_written_every_50_records_and_every_500_messages() -> None:
 
 def test_counters_of_each_ending() -> None:
     def of(ending: Ending, records: int = 135, kind: str = "csv") -> dict[str, int]:
-        return final(draw_up(KINDS[kind], random.Random(1), ending=ending, records=records))
+        return final_count(
+            plan_import(KINDS[kind], random.Random(1), ending=ending, records=records)
+        )
 
     assert of("done") == {
         "channels": 2,
@@ -124,47 +128,51 @@ def test_counters_of_each_ending() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_instant_import_is_over_within_15_ms(kind: str) -> None:
-    events = whole(draw_up(KINDS[kind], random.Random(1), ending="instant"))
+def test_instant_import_takes_at_most_15_ms(kind: str) -> None:
+    events = all_events(plan_import(KINDS[kind], random.Random(1), ending="instant"))
     assert 0 < events[-1].offset <= 0.015
     assert events[-1].status == kinds.DONE
 
 
-def test_a_waiting_import_goes_no_further_and_a_cancelled_one_ends() -> None:
-    waiting = draw_up(KINDS["csv"], random.Random(1), ending="waiting")
+def test_waiting_import_stops_and_cancelled_one_ends() -> None:
+    waiting = plan_import(KINDS["csv"], random.Random(1), ending="waiting")
     assert waiting.opening[-1].status == kinds.USER_SELECTION
     assert waiting.selected_after is None
     assert waiting.rest[-1].status == kinds.DONE
-    cancelled = draw_up(KINDS["csv"], random.Random(1), ending="cancelled")
+    cancelled = plan_import(KINDS["csv"], random.Random(1), ending="cancelled")
     assert [e.status for e in cancelled.opening[-2:]] == [kinds.USER_SELECTION, kinds.CANCELLED]
     assert cancelled.opening[-1].offset == 600
 
 
 @pytest.mark.parametrize("step", ["importer_preparing_users", "importer_importing_messages"])
-def test_a_failed_import_fails_at_its_step(step: str) -> None:
-    events = whole(draw_up(KINDS["csv"], random.Random(1), ending="failed", step=step))
+def test_failed_import_fails_at_its_step(step: str) -> None:
+    events = all_events(plan_import(KINDS["csv"], random.Random(1), ending="failed", step=step))
     assert [event.status for event in events[-2:]] == [step, kinds.FAILED]
 
 
-def test_a_stuck_import_stands_still_in_the_middle_and_then_goes_on() -> None:
-    free = whole(draw_up(KINDS["csv"], random.Random(1)))
-    stuck = whole(draw_up(KINDS["csv"], random.Random(1), ending="stuck", stuck_for=5000))
+def test_stuck_import_stops_in_the_middle_and_continues() -> None:
+    free = all_events(plan_import(KINDS["csv"], random.Random(1)))
+    stuck = all_events(plan_import(KINDS["csv"], random.Random(1), ending="stuck", stuck_for=5000))
     assert stuck[-1].offset == pytest.approx(free[-1].offset + 5000)
     at, gap = max(enumerate(b.offset - a.offset for a, b in pairwise(stuck)), key=lambda g: g[1])
     assert gap >= 5000
-    assert 0 < stuck[at].count["completed"] < final(Course(tuple(stuck)))["total"]
+    assert 0 < stuck[at].count["completed"] < final_count(ImportPlan(tuple(stuck)))["total"]
 
 
-def test_a_stuck_import_can_stay_so_for_ever_at_a_step() -> None:
+def test_stuck_import_can_stop_for_ever_at_a_step() -> None:
     step = "importer_importing_users"
-    course = draw_up(KINDS["csv"], random.Random(1), ending="stuck", step=step, stuck_for=math.inf)
-    assert whole(course)[-1].status == step
+    plan = plan_import(
+        KINDS["csv"], random.Random(1), ending="stuck", step=step, stuck_for=math.inf
+    )
+    assert all_events(plan)[-1].status == step
 
 
-def test_paces_spread_the_same_records_differently() -> None:
+def test_paces_distribute_records_differently() -> None:
     def half_way(pace: Pace) -> float:
-        """The share of the working time after which half of the records are done."""
-        events = whole(draw_up(KINDS["slack-users"], random.Random(1), pace=pace, records=5000))
+        """Return the share of the working time after which half of the records are done."""
+        events = all_events(
+            plan_import(KINDS["slack-users"], random.Random(1), pace=pace, records=5000)
+        )
         work = [e for e in events if e.status == "importer_importing_users"]
         half = next(e for e in work if e.count.get("completed", 0) >= 2500)
         return (half.offset - work[0].offset) / (work[-1].offset - work[0].offset)
@@ -176,12 +184,14 @@ def test_paces_spread_the_same_records_differently() -> None:
 
 
 def bursty_work() -> list[Event]:
-    events = whole(draw_up(KINDS["slack-users"], random.Random(1), pace="bursty", records=5000))
+    events = all_events(
+        plan_import(KINDS["slack-users"], random.Random(1), pace="bursty", records=5000)
+    )
     return [e for e in events if "completed" in e.count]
 
 
-def test_a_growing_total_is_never_passed() -> None:
-    events = whole(draw_up(KINDS["csv"], random.Random(1), pace="growing", records=5000))
+def test_growing_total_is_never_exceeded() -> None:
+    events = all_events(plan_import(KINDS["csv"], random.Random(1), pace="growing", records=5000))
     totals = [event.count["total"] for event in events if "total" in event.count]
     assert totals[0] == 3000
     assert totals[-1] == 5000
@@ -203,6 +213,6 @@ def test_a_growing_total_is_never_passed() -> None:
         ("pending-avatars", {"ending": "cancelled"}),
     ],
 )
-def test_what_makes_no_sense_is_refused(kind: str, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"no such|more than 0|does not|never waits"):
-        draw_up(KINDS[kind], random.Random(1), **options)
+def test_invalid_options_are_rejected(kind: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"unknown|greater than 0|does not|never waits"):
+        plan_import(KINDS[kind], random.Random(1), **options)

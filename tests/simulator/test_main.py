@@ -1,9 +1,12 @@
+"""The command `python -m simulator`."""
+
 import http.client
 import json
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit
@@ -34,14 +37,14 @@ def run() -> Iterator[Run]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_is_serves_and_ends_cleanly(run: Run, number: int) -> None:
+def test_prints_its_settings_serves_and_stops_on_signal(run: Run, number: int) -> None:
     process = run("--era", "7", "--integer-ts", "--import", "slack", "--rate-limit", "none")
     assert process.stdout is not None
     lines = [process.stdout.readline().rstrip("\n") for _ in range(4)]
     assert lines[0].startswith("Rocket.Chat 7.13.2, simulated, at http://127.0.0.1:")
     exported = dict(line.removeprefix("export ").split("=", 1) for line in lines[1:])
     assert list(exported) == ["ROCKETCHAT_URL", "ROCKETCHAT_USER_ID", "ROCKETCHAT_AUTH_TOKEN"]
-    connection = http.client.HTTPConnection(urlsplit(exported["ROCKETCHAT_URL"]).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(exported["ROCKETCHAT_URL"]).netloc, timeout=60)
     headers = {
         "X-User-Id": exported["ROCKETCHAT_USER_ID"],
         "X-Auth-Token": exported["ROCKETCHAT_AUTH_TOKEN"],
@@ -52,7 +55,7 @@ def test_it_says_where_it_is_serves_and_ends_cleanly(run: Run, number: int) -> N
     assert operation["importerKey"] == "slack"
     assert isinstance(operation["ts"], int)
     process.send_signal(number)
-    assert process.communicate(timeout=5) == ("", "")
+    assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
 
 
@@ -62,15 +65,16 @@ def test_another_import_follows(run: Run) -> None:
     url = process.stdout.readline().split()[4]
     environment = [process.stdout.readline().rstrip().partition("=")[2] for _ in range(3)]
     headers = {"X-User-Id": environment[1], "X-Auth-Token": environment[2]}
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
-    seen = 0
-    while seen < 2:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+    operations: list[object] = []
+    while len(operations) < 2:
+        time.sleep(0.02)
         connection.request("GET", "/api/v1/getLatestImportOperations", headers=headers)
-        seen = len(json.loads(connection.getresponse().read()))
+        operations = json.loads(connection.getresponse().read())
     connection.close()
 
 
-def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["--port", str(port)]) == 2
@@ -87,7 +91,7 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
         ["--import", "pending-files", "--ending", "waiting"],
     ],
 )
-def test_what_makes_no_sense_is_one_line(
+def test_contradicting_options_are_one_line(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
@@ -97,7 +101,7 @@ def test_what_makes_no_sense_is_one_line(
 @pytest.mark.parametrize(
     "arguments", [["--speed", "0"], ["--rate-limit", "0"], ["--seconds", "x"], ["--era", "4"]]
 )
-def test_bad_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_option_is_named(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2

@@ -1,3 +1,5 @@
+"""The story of the demo: it has every ending, and ends in time."""
+
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -14,8 +16,8 @@ END = START + timedelta(days=90)
 
 
 @cache
-def told(seed: int) -> Workspace:
-    """A workspace in which the whole story has happened."""
+def workspace_after_story(seed: int) -> Workspace:
+    """Return a workspace after all steps of the story."""
     clock = Clock(START)
     workspace = Workspace(clock, seed=seed)
     for step in story(seed, start=START, end=END):
@@ -26,8 +28,8 @@ def told(seed: int) -> Workspace:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_quarter_has_some_of_everything(seed: int) -> None:
-    workspace = told(seed)
+def test_quarter_has_every_ending(seed: int) -> None:
+    workspace = workspace_after_story(seed)
     log = workspace.log
     events = Counter(entry.event for entry in log)
     assert 60 <= events["started"] <= 80
@@ -45,29 +47,31 @@ def test_a_quarter_has_some_of_everything(seed: int) -> None:
     assert len({entry.operation_id for entry in last.values()}) == events["started"]
 
 
-def test_lengths_go_from_moments_to_most_of_a_night() -> None:
-    log = told(0).log
-    begun = {entry.operation_id: entry.at for entry in log if entry.event == "started"}
-    lengths = [
-        e.at - begun[e.operation_id] for e in log if e.event == "moved" and e.status == kinds.DONE
+def test_durations_range_from_moments_to_hours() -> None:
+    log = workspace_after_story(0).log
+    started_at = {entry.operation_id: entry.at for entry in log if entry.event == "started"}
+    durations = [
+        e.at - started_at[e.operation_id]
+        for e in log
+        if e.event == "moved" and e.status == kinds.DONE
     ]
-    assert min(lengths) < timedelta(seconds=1)
-    assert timedelta(hours=4) < max(lengths) < timedelta(hours=10)
+    assert min(durations) < timedelta(seconds=1)
+    assert timedelta(hours=4) < max(durations) < timedelta(hours=10)
 
 
-def test_everything_is_over_by_the_end() -> None:
-    log = told(0).log
+def test_all_imports_end_in_time() -> None:
+    log = workspace_after_story(0).log
     steps = story(0, start=START, end=END)
     assert [step.at for step in steps] == sorted(step.at for step in steps)
     assert steps[0].at >= START
     assert log[-1].at <= END
-    running = log[-1].status not in kinds.FINISHED and log[-1].event == "moved"
-    assert not running
+    is_running = log[-1].status not in kinds.FINISHED and log[-1].event == "moved"
+    assert not is_running
 
 
-def test_a_story_is_the_same_under_the_same_seed() -> None:
-    def told_as(seed: int) -> list[tuple[datetime, str]]:
+def test_same_seed_gives_same_story() -> None:
+    def labels(seed: int) -> list[tuple[datetime, str]]:
         return [(step.at, step.label) for step in story(seed, start=START, end=END)]
 
-    assert told_as(5) == told_as(5)
-    assert told_as(5) != told_as(6)
+    assert labels(5) == labels(5)
+    assert labels(5) != labels(6)

@@ -1,18 +1,18 @@
-// Asks a server as one of Rocket.Chat's own clients does, and tells what the client gave its caller.
+// Requests endpoints with one of Rocket.Chat's own clients, and prints what the client returned.
 //
-//   BASE_URL=… USER_ID=… AUTH_TOKEN=… node ask.mjs CLIENT ENDPOINT…
+//   BASE_URL=… USER_ID=… AUTH_TOKEN=… node request.mjs CLIENT ENDPOINT…
 //
 // CLIENT is api-client, sdk or rocketchat-api. Prints a line of JSON for each endpoint, in order:
-// {"resolved": value}, or {"rejected": {…}} with as much as that client shows of a refusal.
+// {"resolved": value}, or {"rejected": {…}} with what the client returns of an error response.
 
 import { createRequire } from "node:module";
 
-// As a caller writes it; all three are CommonJS.
+// The usual way to load them: all three are CommonJS.
 const require = createRequire(import.meta.url);
 const { BASE_URL, USER_ID, AUTH_TOKEN } = process.env;
 const HEADERS = { "X-User-Id": USER_ID, "X-Auth-Token": AUTH_TOKEN };
 
-// Each makes a client and returns what asks an endpoint with it, as a promise.
+// Functions that create a client and return a function that requests an endpoint with it.
 const CLIENTS = {
     "api-client": () => {
         const { RestClient } = require("@rocket.chat/api-client");
@@ -22,7 +22,7 @@ const CLIENTS = {
     sdk: () => {
         const { Rocketchat } = require("@rocket.chat/sdk");
         const client = new Rocketchat({ host: BASE_URL, logger: null });
-        // What its login() does with the answer; a token has no login.
+        // What its login() does with the response; a token has no login.
         client.client.headers = HEADERS;
         client.currentLogin = { userId: USER_ID, authToken: AUTH_TOKEN };
         return (endpoint) => client.get(endpoint, {});
@@ -38,13 +38,13 @@ const CLIENTS = {
         });
         client.setUserId(USER_ID);
         client.setAuthToken(AUTH_TOKEN);
-        // Its default is one second, which a busy machine can take for an answer.
-        client.restClient.options.timeout = 30_000;
+        // Its default is one second, which is too short on a busy machine.
+        client.restClient.options.timeout = 120_000;
         return (endpoint) => client.restClient.request("GET", endpoint, null);
     },
 };
 
-async function shown(reason) {
+async function describe(reason) {
     if (reason instanceof Response) {
         const headers = Object.fromEntries(reason.headers);
         return { status: reason.status, headers, body: await reason.text() };
@@ -56,13 +56,13 @@ async function shown(reason) {
 }
 
 const [name, ...endpoints] = process.argv.slice(2);
-const ask = CLIENTS[name]();
+const request = CLIENTS[name]();
 for (const endpoint of endpoints) {
-    const outcome = await ask(endpoint).then(
+    const outcome = await request(endpoint).then(
         (resolved) => ({ resolved }),
-        async (reason) => ({ rejected: await shown(reason) }),
+        async (reason) => ({ rejected: await describe(reason) }),
     );
     process.stdout.write(`${JSON.stringify(outcome)}\n`);
 }
-// rocketchat-api opens a web socket of its own accord, and again whenever that fails.
+// rocketchat-api opens a web socket, and reopens it whenever that fails.
 process.exit();

@@ -1,4 +1,4 @@
-"""The parser, given whatever JSON can say."""
+"""The parser against any JSON value."""
 
 import json
 import math
@@ -13,11 +13,7 @@ from hypothesis import strategies as st
 
 from importmonitor.models import ImportOperation
 from importmonitor.rocketchat.exceptions import BadAnswer
-from importmonitor.rocketchat.operation import (
-    COUNTS,
-    Operation,
-    parse_operation,
-)
+from importmonitor.rocketchat.operation import COUNTS, Operation, parse_operation
 from importmonitor.rocketchat.states import ImportState
 from tests.remote.test_operation import COUNT_FIELDS, FIELDS
 
@@ -52,7 +48,7 @@ times = (
     | st.from_regex(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9](Z|[+-][0-9:]{2,6})?")
 )
 numbers = integers | integers.map(str) | st.floats()
-near_operations = st.builds(
+operation_like = st.builds(
     lambda document, count, others: {**others, **document, **count},
     st.fixed_dictionaries(
         {},
@@ -73,7 +69,7 @@ near_operations = st.builds(
     st.dictionaries(texts, values, max_size=3),
 )
 
-thorough = settings(deadline=None)
+no_deadline = settings(deadline=None)
 
 
 def strings(value: object) -> Iterator[str]:
@@ -97,10 +93,10 @@ def depth(value: object) -> int:
 
 
 def assert_fits(operation: Operation) -> None:
-    """Assert that every column of every database takes what was read."""
-    for name in (each.name for each in fields(Operation)):
-        value = getattr(operation, name)
-        column = ImportOperation._meta.get_field(name)
+    """Assert that every database can store the operation."""
+    for field in fields(Operation):
+        value = getattr(operation, field.name)
+        column = ImportOperation._meta.get_field(field.name)
         if isinstance(column, models.CharField):
             assert isinstance(value, str)
             assert column.max_length is not None
@@ -120,7 +116,7 @@ def assert_fits(operation: Operation) -> None:
         assert "\0" not in text
         text.encode()  # raises where a surrogate is alone
     assert json.loads(json.dumps(operation.payload, allow_nan=False)) == operation.payload
-    # MariaDB gives up at 32 levels.
+    # MariaDB accepts at most 32 levels.
     assert depth(operation.payload) <= 24
     assert "fileData" not in operation.payload
     assert all(type(name) is str for name in operation.unreadable)
@@ -128,9 +124,9 @@ def assert_fits(operation: Operation) -> None:
     assert isinstance(operation.state, ImportState)
 
 
-@thorough
+@no_deadline
 @given(values)
-def test_no_json_raises_anything_else(value: object) -> None:
+def test_json_raises_only_bad_answer(value: object) -> None:
     try:
         operation = parse_operation(value)
     except BadAnswer:
@@ -139,35 +135,35 @@ def test_no_json_raises_anything_else(value: object) -> None:
         assert_fits(operation)
 
 
-@thorough
-@given(near_operations)
+@no_deadline
+@given(operation_like)
 @example({"fileData": 1, "_id": "x" * 64, "user": "y" * 65})
 @example({"ts": "2021-10-27\ud80012:20", "_updatedAt": "20211027"})
 @example({"count": {"total": -(2**63), "completed": 2**63}})
 @example({f"{number}": number for number in range(1_000)})
 @example({f"{number}": "📦" * 9_000 for number in range(40)})
 @example({"\ud800" * 300: 1, "\0" * 300: 2})
-def test_what_was_read_fits(document: dict[str, Any]) -> None:
+def test_parsed_operation_fits_columns(document: dict[str, Any]) -> None:
     operation = parse_operation(document)
     assert_fits(operation)
     assert parse_operation(document) == operation
 
 
-@thorough
-@given(near_operations)
+@no_deadline
+@given(operation_like)
 @example({"count": {"total": 1, "more": math.inf}})
 @example({"count": {"total": -(2**63)}})
 @example({"count": {"total": 1, **{f"{number}": "x" * 5_000 for number in range(20)}}})
-def test_the_payload_says_the_same(document: dict[str, Any]) -> None:
-    """What was stored can be read again, by a later version say, with nothing lost."""
+def test_payload_parses_to_same_operation(document: dict[str, Any]) -> None:
+    """A later version can parse stored payloads again without loss."""
     operation = parse_operation(document)
     again = parse_operation(operation.payload)
     same: dict[str, Any] = {"unreadable": []}
     if "_id" in operation.unreadable:
-        # A substitute is made of what was sent, which need not be what could be stored.
+        # A substitute id is made of the document, the payload of what could be stored.
         same["remote_id"] = ""
     if "count" not in operation.payload:
-        # With too much in it besides the counters, it is left out.
+        # Left out: it holds too much besides the counters.
         same |= {f"count_{name}": None for name in COUNTS}
     assert replace(again, **same) == replace(operation, **same)
 
@@ -182,8 +178,8 @@ wrong_times = st.sampled_from(
 wrong_ids = wrong_types | st.sampled_from(
     ["", " ", "x" * 65, " 7PbvsnKJD9ZAqw38C", "7Pb\0C", "7Pb\ud800C", "7PbvsnKJD9ZAqw38C\n"]
 )
-#: For each key, values that are really unreadable. Text that is too long, or holds what no
-#: database takes, is no such value: most of it is kept.
+#: Unreadable values of each key. Text that is too long, or has characters that no database can
+#: store, is not unreadable: most of it is kept.
 WRONG: dict[str, st.SearchStrategy[Any]] = {
     "_id": wrong_ids,
     "user": wrong_ids,
@@ -213,9 +209,9 @@ plausible = st.fixed_dictionaries(
 )
 
 
-@thorough
+@no_deadline
 @given(plausible, st.data())
-def test_one_bad_field_spoils_no_other(document: dict[str, Any], data: st.DataObject) -> None:
+def test_bad_field_does_not_affect_others(document: dict[str, Any], data: st.DataObject) -> None:
     good = parse_operation(document)
     assert good.unreadable == []
 
@@ -230,16 +226,16 @@ def test_one_bad_field_spoils_no_other(document: dict[str, Any], data: st.DataOb
     lost = (
         {f"count_{counter}"} if counter else set(COUNT_FIELDS) if key == "count" else {FIELDS[key]}
     )
-    for each in fields(Operation):
-        if each.name in {"payload", "unreadable"}:
+    for field in fields(Operation):
+        if field.name in {"payload", "unreadable"}:
             continue
-        got = getattr(bad, each.name)
-        if each.name not in lost:
-            assert got == getattr(good, each.name)
-        elif each.name == "remote_id":
-            assert got.startswith("unidentified-")
+        parsed = getattr(bad, field.name)
+        if field.name not in lost:
+            assert parsed == getattr(good, field.name)
+        elif field.name == "remote_id":
+            assert parsed.startswith("unidentified-")
         else:
-            assert got == each.default
+            assert parsed == field.default
     assert {k: v for k, v in bad.payload.items() if k != key} == {
         k: v for k, v in good.payload.items() if k != key
     }

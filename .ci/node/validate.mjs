@@ -1,11 +1,11 @@
-// Judges bodies by the JSON schemas that Rocket.Chat itself ships.
+// Validates bodies against the JSON schemas that Rocket.Chat itself ships.
 //
-//   node judge.mjs < lines of JSON, each {"kind": …, "body": …}
+//   node validate.mjs < lines of JSON, each {"kind": …, "body": …}
 //
-// A kind is the name of one of core-typings' schemas (IImport, ProgressStep), or the status of an
-// error, for rest-typings' validator of such: 400, 401, 403, 404, 500. Prints for each line a list
-// of what is wrong with it, in JSON. Exit status: 0 if nothing is, 1 if anything is, 2 if a line
-// cannot be read or its kind is not known.
+// A kind is the name of a schema of core-typings (IImport, ProgressStep), or the status of an error
+// that rest-typings has a validator for: 400, 401, 403, 404, 500. Prints for each line a JSON list
+// of its errors. Exit status: 0 if there are none, 1 if there are any, 2 if a line cannot be read
+// or its kind is unknown.
 
 import { createRequire, register } from "node:module";
 import { createInterface } from "node:readline";
@@ -25,7 +25,7 @@ const ERRORS = {
     500: validators.validateInternalErrorResponse,
 };
 
-// Not strict: what holds the schemas is an OpenAPI document, with more keys than a schema's.
+// Not strict: the schemas are in an OpenAPI document, which has more keys than a schema.
 const ajv = new Ajv({ allErrors: true, strict: false });
 addFormats(ajv);
 ajv.addSchema(schemas, "core-typings");
@@ -34,32 +34,32 @@ function validatorOf(kind) {
     return ERRORS[kind] ?? ajv.getSchema(`core-typings#/components/schemas/${kind}`);
 }
 
-function judge(validate, body) {
+function validationErrors(validate, body) {
     const sent = structuredClone(body);
     const errors = validate(body) ? [] : validate.errors;
-    const found = errors.map(({ instancePath, message }) => `${instancePath} ${message}`.trim());
-    // rest-typings' validators make one type of another where they can; over the wire that is none.
-    return isDeepStrictEqual(body, sent) ? found : [...found, "has a type that had to be changed"];
+    const messages = errors.map(({ instancePath, message }) => `${instancePath} ${message}`.trim());
+    // rest-typings' validators convert types where they can; over the wire the type is wrong.
+    return isDeepStrictEqual(body, sent) ? messages : [...messages, "has a type that had to be changed"];
 }
 
-function read(line) {
+function parse(line) {
     const { kind, body } = JSON.parse(line);
     const validate = validatorOf(kind);
     if (!validate) {
-        throw new Error(`no such kind: ${kind}`);
+        throw new Error(`unknown kind: ${kind}`);
     }
     return [validate, body];
 }
 
-let wrong = false;
+let hasErrors = false;
 for await (const line of createInterface({ input: process.stdin })) {
     try {
-        const found = judge(...read(line));
-        wrong ||= found.length > 0;
-        console.log(JSON.stringify(found));
+        const errors = validationErrors(...parse(line));
+        hasErrors ||= errors.length > 0;
+        console.log(JSON.stringify(errors));
     } catch (error) {
-        console.error(`judge: ${error.message}`);
+        console.error(`validate: ${error.message}`);
         process.exit(2);
     }
 }
-process.exitCode = wrong ? 1 : 0;
+process.exitCode = hasErrors ? 1 : 0;

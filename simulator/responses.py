@@ -1,4 +1,4 @@
-"""How Rocket.Chat answers over HTTP, from 5.x to 8.x."""
+"""Rocket.Chat's HTTP responses, from 5.x to 8.x."""
 
 import json
 import re
@@ -31,50 +31,50 @@ _PAGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer, less the headers that depend on the connection."""
+class Response:
+    """An HTTP response without the headers that depend on the connection."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
 
-def answer(
+def respond(
     workspace: Workspace,
     method: str,
     path: str,
     query: str = "",
     headers: Mapping[str, str] | None = None,
     client_ip: str = "127.0.0.1",
-) -> Answer:
-    """Answer one request as the workspace's Rocket.Chat would.
+) -> Response:
+    """Return the response of the workspace's Rocket.Chat to one request.
 
     Args:
-        workspace: who is asked.
-        method: `GET`, or something else.
-        path: from the workspace's root on, beginning with a slash.
-        query: what follows the question mark, undecoded.
-        headers: the request's, in any case.
-        client_ip: what the rate limit goes by.
+        workspace: the workspace.
+        method: `GET`, or another one.
+        path: the path from the workspace's root, beginning with a slash.
+        query: the query string, undecoded.
+        headers: the request's headers, in any case.
+        client_ip: the address that the rate limit counts by.
     """
-    given = {name.lower(): value for name, value in (headers or {}).items()}
-    answered = _answer(workspace, method, path, query, given, client_ip)
-    workspace.count_request(path, answered.status)
-    return answered
+    lower_headers = {name.lower(): value for name, value in (headers or {}).items()}
+    response = _respond(workspace, method, path, query, lower_headers, client_ip)
+    workspace.count_request(path, response.status)
+    return response
 
 
-def _answer(
+def _respond(
     workspace: Workspace,
     method: str,
     path: str,
     query: str,
     headers: Mapping[str, str],
     client_ip: str,
-) -> Answer:
+) -> Response:
     if workspace.outage is not None:
         return _page(workspace.outage, "The server is temporarily unavailable")
     if not path.startswith("/api/"):
-        # Every other path is Rocket.Chat's own web page, which finds its way in the browser.
+        # Any other path is Rocket.Chat's web page, whose routing is done in the browser.
         return _page(200, "Rocket.Chat")
     if path == "/api/info" and method == "GET":
         return _json(200, {"version": workspace.version, "success": True})
@@ -83,20 +83,20 @@ def _answer(
         return _not_found(workspace, wrong_method=method != "GET")
     user = _user(workspace, headers)
     limits: Mapping[str, str] = {}
-    if workspace.limiter is not None and not _may(user, BYPASS_RATE_LIMIT):
+    if workspace.limiter is not None and not _has_permission(user, BYPASS_RATE_LIMIT):
         verdict = workspace.limiter.take(client_ip, path)
         limits = verdict.headers
         if not verdict.allowed:
             return _json(429, _failure(_TOO_MANY.format(verdict.wait)), limits)
-    refused = _refusal(workspace, endpoint, user, query)
-    status, body = refused if refused is not None else endpoint.body(workspace)
+    error = _error(workspace, endpoint, user, query)
+    status, body = error if error is not None else endpoint.body(workspace)
     return _json(status, body, limits)
 
 
-def _refusal(
+def _error(
     workspace: Workspace, endpoint: "_Endpoint", user: User | None, query: str
 ) -> tuple[int, Any] | None:
-    """What is wrong with the request, in the order in which Rocket.Chat looks."""
+    """Return the error for a request, if any, in the order of Rocket.Chat's checks."""
     era = workspace.era
     if user is None:
         logged_out = {"status": "error", "message": _LOGGED_OUT}
@@ -105,7 +105,7 @@ def _refusal(
         kind = "error-invalid-params" if era >= 8 else "invalid-params"
         error = "must NOT have additional properties"
         return 400, {"success": False, "errorType": kind, "error": error}
-    if not _may(user, endpoint.permission):
+    if not _has_permission(user, endpoint.permission):
         if era >= 6:
             return 403, _failure(_FORBIDDEN)
         return 400, _failure("[not_authorized]", errorType="not_authorized")
@@ -123,15 +123,15 @@ def _user(workspace: Workspace, headers: Mapping[str, str]) -> User | None:
     return user
 
 
-def _may(user: User | None, permission: str) -> bool:
+def _has_permission(user: User | None, permission: str) -> bool:
     return user is not None and permission in user.permissions
 
 
 def _current(workspace: Workspace) -> tuple[int, Any]:
     operation = workspace.current()
-    # The key is absent, and never null, when nothing was ever imported.
-    found = {} if operation is None else {"operation": operation}
-    return 200, {**found, "success": True}
+    # The key is absent, never null, when nothing was ever imported.
+    fields = {} if operation is None else {"operation": operation}
+    return 200, {**fields, "success": True}
 
 
 def _latest(workspace: Workspace) -> tuple[int, Any]:
@@ -158,13 +158,13 @@ def _status(workspace: Workspace) -> tuple[int, Any]:
     if operation is None:
         return 200, {"state": "none", "success": True}
     state = coarse_state(operation.get("status"), operation.get("valid"))
-    # JavaScript leaves out what is undefined, as the state of a step that it does not know.
-    known = {} if state is None else {"state": state}
-    return 200, {**known, "operation": operation, "success": True}
+    # JSON.stringify omits what is undefined, as the state of an unknown step is.
+    fields = {} if state is None else {"state": state}
+    return 200, {**fields, "operation": operation, "success": True}
 
 
 def _file_data(workspace: Workspace) -> tuple[int, Any]:
-    """The GET that writes: whoever calls it opens the prepare page."""
+    """The GET that writes: it opens the prepare page."""
     operation = workspace.current()
     if operation is None:
         return _operation_not_found()
@@ -207,21 +207,21 @@ def _failure(error: str, **more: object) -> dict[str, object]:
     return {"success": False, "error": error, **more}
 
 
-def _not_found(workspace: Workspace, wrong_method: bool) -> Answer:
+def _not_found(workspace: Workspace, wrong_method: bool) -> Response:
     if workspace.era >= 8:
-        return Answer(404, {"Content-Type": "text/plain;charset=UTF-8"}, b"404 Not Found")
+        return Response(404, {"Content-Type": "text/plain;charset=UTF-8"}, b"404 Not Found")
     return _page(405, "Method Not Allowed") if wrong_method else _page(404, "Not Found")
 
 
-def _page(status: int, title: str) -> Answer:
+def _page(status: int, title: str) -> Response:
     body = _PAGE.format(title=title).encode()
-    return Answer(status, {"Content-Type": "text/html; charset=utf-8"}, body)
+    return Response(status, {"Content-Type": "text/html; charset=utf-8"}, body)
 
 
-def _json(status: int, body: object, limits: Mapping[str, str] | None = None) -> Answer:
+def _json(status: int, body: object, limits: Mapping[str, str] | None = None) -> Response:
     # As JavaScript does it: no spaces, UTF-8, and lone surrogates, which UTF-8 lacks, escaped.
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    text = re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
-    # The content type has no charset: Rocket.Chat sends none with what its API answers.
+    text = re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+    # Rocket.Chat sends no charset with the responses of its API.
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **(limits or {})}
-    return Answer(status, headers, text.encode())
+    return Response(status, headers, text.encode())
