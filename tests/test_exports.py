@@ -164,7 +164,7 @@ def various_rows() -> list[ImportOperation]:
 
 def test_json_equals_the_rest_api_without_sync() -> None:
     rows = various_rows()
-    context = {"now": NOON, "looks": {}}
+    context = {"now": NOON, "health": {}}
     rest = json.loads(json.dumps(OperationSerializer(rows, many=True, context=context).data))
     for row in rest:
         del row["sync"]

@@ -1,1 +1,1 @@
-"""The HTTP faces: they read the store, and never ask Rocket.Chat."""
+"""The HTTP interfaces: they read the store and make no request to Rocket.Chat."""

@@ -1,4 +1,4 @@
-"""Credentials: an API token in Rocket.Chat's two headers, or as a bearer's."""
+"""Credentials: an API token in Rocket.Chat's two headers, or as a bearer token."""
 
 import re
 from typing import TYPE_CHECKING, ClassVar
@@ -16,8 +16,8 @@ from importmonitor.models import ApiToken
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-#: A token of ours by its form. What else a bearer may carry is for the host's own authenticators.
-_OURS = re.compile(r"Bearer +([0-9a-f]{12}[\w-]{43})", re.ASCII | re.IGNORECASE)
+# An API token by its form. Any other bearer token is left to the host's own authenticators.
+_BEARER_TOKEN = re.compile(r"Bearer +([0-9a-f]{12}[\w-]{43})", re.ASCII | re.IGNORECASE)
 
 
 class RocketChatTokenAuthentication(BaseAuthentication):
@@ -25,41 +25,41 @@ class RocketChatTokenAuthentication(BaseAuthentication):
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> "tuple[User, ApiToken] | None":
-        """Return the user and the token, or None if the request holds neither header.
+        """Return the user and the token, or None if the request has neither header.
 
-        Raises AuthenticationFailed if they are not, or no longer, good, and Throttled after too
-        many such.
+        Raises AuthenticationFailed if they are invalid or expired, and Throttled after too many
+        such requests.
         """
         user_id = request.headers.get("X-User-Id")
         text = request.headers.get("X-Auth-Token")
         if user_id is None and text is None:
             return None
-        return _user_of(request, ApiToken.objects.authenticate(text or "", user_id or ""))
+        return _user_and_token(request, ApiToken.objects.authenticate(text or "", user_id or ""))
 
     def authenticate_header(self, request: Request) -> str:
-        # With one DRF answers 401, and no browser knows this one and asks for a password.
+        # Required for DRF to send 401; no browser knows this scheme and asks for a password.
         return "X-Auth-Token"
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer` and an API token, for what can send no headers of its own."""
+    """`Authorization: Bearer` and an API token, for clients without custom headers."""
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> "tuple[User, ApiToken] | None":
-        """Return the user and the token, or None if the request holds none of ours.
+        """Return the user and the token, or None if the request has no token of this form.
 
         Raises what RocketChatTokenAuthentication raises.
         """
-        found = _OURS.fullmatch(request.headers.get("Authorization", ""))
-        if found is None:
+        match = _BEARER_TOKEN.fullmatch(request.headers.get("Authorization", ""))
+        if match is None:
             return None
-        return _user_of(request, ApiToken.objects.authenticate(found[1]))
+        return _user_and_token(request, ApiToken.objects.authenticate(match[1]))
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
 
 
-def _user_of(request: Request, token: ApiToken | None) -> "tuple[User, ApiToken]":
+def _user_and_token(request: Request, token: ApiToken | None) -> "tuple[User, ApiToken]":
     if token is None:
         WrongTokenThrottle().refuse(request)
         raise AssertionError("refuse() has raised")
@@ -67,23 +67,25 @@ def _user_of(request: Request, token: ApiToken | None) -> "tuple[User, ApiToken]
     return token.user, token
 
 
-class TokenView(APIView):
-    """Takes API tokens, or whatever else the host lets in to its own API."""
+class TokenAPIView(APIView):
+    """A view that accepts API tokens and the authenticators of the host's own API."""
 
-    tokens: ClassVar[tuple[type[BaseAuthentication], ...]] = (
+    token_authenticators: ClassVar[tuple[type[BaseAuthentication], ...]] = (
         RocketChatTokenAuthentication,
         BearerAuthentication,
     )
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         others = [
-            each for each in super().get_authenticators() if not isinstance(each, self.tokens)
+            authenticator
+            for authenticator in super().get_authenticators()
+            if not isinstance(authenticator, self.token_authenticators)
         ]
-        return [*(each() for each in self.tokens), *others]
+        return [*(authenticator() for authenticator in self.token_authenticators), *others]
 
     def perform_authentication(self, request: Request) -> None:
         try:
             super().perform_authentication(request)
         except DataError:
-            # A name that no database can look for, as in Basic credentials with a NUL in them.
+            # The database rejects the name, as PostgreSQL rejects a NUL in Basic credentials.
             raise AuthenticationFailed from None

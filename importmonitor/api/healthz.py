@@ -1,4 +1,4 @@
-"""`/healthz`: whether this process answers, and its database."""
+"""`/healthz`: whether this process and its database respond."""
 
 from http import HTTPStatus
 
@@ -9,15 +9,15 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 
-@transaction.non_atomic_requests  # where each request has one, it would fail before this is asked
-@csrf_exempt  # so that a wrong method is told as such, and not as a forged form
+@transaction.non_atomic_requests  # with ATOMIC_REQUESTS, Django would fail before this runs
+@csrf_exempt  # so that a wrong method gets 405, not 403
 @never_cache
 @require_safe
 def healthz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 if the database answers, else 503; to everybody, and with nothing else in it.
+    """Return 200 if the database responds, else 503; public, and without any other data.
 
-    Whether the workspaces can be looked at is no matter of this process's health, and told by
-    `/api/workspaces/` and `/metrics`.
+    The state of the workspaces is not part of this process's health: `/api/workspaces/` and
+    `/metrics` have it.
     """
     try:
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Who may see imports, as DRF asks it."""
+"""The permission to view imports, for DRF."""
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -8,9 +8,9 @@ from importmonitor.permissions import can_view_imports
 
 
 class CanViewImports(BasePermission):
-    """Lets in who may see imports, whatever the method.
+    """Allows every method to users who can view imports.
 
-    DRF's own model permissions let everybody who is logged in read everything.
+    DRF's own model permissions let every authenticated user read everything.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:

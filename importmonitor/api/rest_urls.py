@@ -1,4 +1,4 @@
-"""The REST face; include it where you like, as `path("api/", include(…))`. Needs `[rest]`."""
+"""The URLs of the REST API; include them as `path("api/", include(…))`. Needs `[rest]`."""
 
 from django.urls import path
 
@@ -14,7 +14,7 @@ urlpatterns = [
         name="transition-list",
     ),
     path("import-operations/<int:pk>/samples/", views.SampleList.as_view(), name="sample-list"),
-    # Else a program would get the site's own page.
+    # Otherwise a program would get the site's HTML page.
     path("import-operations/<path:rest>/", exceptions.not_found),
     path("workspaces/", views.WorkspaceList.as_view(), name="workspace-list"),
     path("workspaces/<path:rest>/", exceptions.not_found),

@@ -1,8 +1,8 @@
-"""How often one may ask: DRF's throttles and its settings, counted as Rocket.Chat counts.
+"""Rate limits: DRF's throttles and settings, counted in windows as Rocket.Chat counts.
 
-Rocket.Chat counts in windows that begin anew, and says in headers how much is left of one. The
-counts are in Django's default cache: with one for each process (`LocMemCache`), each process
-allows as much.
+Rocket.Chat counts in fixed windows, and sends in headers how much of a window is left. The counts
+are in Django's default cache: with one for each process (`LocMemCache`), the limits apply to each
+process.
 
 A host sets the rates in DRF's own way, by scope; None is no limit:
 
@@ -24,12 +24,12 @@ from rest_framework.views import APIView
 
 CALLS = "importmonitor"
 WRONG_TOKENS = "importmonitor_wrong_tokens"
-#: Twenty calls a second of each endpoint and user, where Rocket.Chat allows ten a minute.
-RATES = {CALLS: "1200/min", WRONG_TOKENS: "100/min"}
+#: 20 calls per second for each endpoint and user, where Rocket.Chat allows ten per minute.
+DEFAULT_RATES = {CALLS: "1200/min", WRONG_TOKENS: "100/min"}
 
 
 class Window(NamedTuple):
-    """What a limit allows: `limit` calls up to `resets_at` (seconds since 1970), `used` so far."""
+    """A window of a limit: `limit` calls up to `resets_at` (seconds since 1970), `used` so far."""
 
     limit: int
     used: int
@@ -45,12 +45,12 @@ class Window(NamedTuple):
 
     @property
     def wait(self) -> float:
-        """In how many seconds one may ask again."""
+        """The seconds until the next window."""
         return max(0.0, self.resets_at - time.time())
 
 
 class WindowThrottle(SimpleRateThrottle):
-    """Counts what is asked for in windows of the clock."""
+    """Counts requests in fixed windows of the clock."""
 
     num_requests: int | None
     duration: int | None
@@ -58,30 +58,30 @@ class WindowThrottle(SimpleRateThrottle):
     def get_rate(self) -> str | None:
         rates = api_settings.DEFAULT_THROTTLE_RATES or {}
         scope = self.scope or ""
-        return cast("str | None", rates.get(scope, RATES[scope]))
+        return cast("str | None", rates.get(scope, DEFAULT_RATES[scope]))
 
     def count(self, ident: str) -> Window | None:
-        """Count a call; return how the window stands with it, or None without a limit."""
-        # DRF's own parse_rate has None for both where there is no rate.
+        """Count a call and return its window, or None if there is no limit."""
+        # DRF's parse_rate sets both to None if there is no rate.
         if not self.duration or self.num_requests is None:
             return None
         number, limit = int(time.time() // self.duration), self.num_requests
-        # Hashed: what came in a URL can be longer than a cache's keys, and have spaces.
-        who = hashlib.blake2s(ident.encode(), digest_size=16).hexdigest()
-        key = f"importmonitor:{self.scope}:{number}:{who}"
+        # Hashed: text from a URL can contain spaces and be longer than a cache key.
+        digest = hashlib.blake2s(ident.encode(), digest_size=16).hexdigest()
+        key = f"importmonitor:{self.scope}:{number}:{digest}"
         try:
             used = cache.incr(key)
         except ValueError:
             used = 1
             if not cache.add(key, used, timeout=self.duration + 1):
-                # Somebody else was first; or the cache keeps nothing.
+                # Another request was first; or the cache stores nothing.
                 with suppress(ValueError):
                     used = cache.incr(key)
         return Window(limit, used, (number + 1) * self.duration)
 
 
-def caller(request: Request, view: APIView) -> str:
-    """Return by what a user's calls of an endpoint are counted."""
+def caller_key(request: Request, view: APIView) -> str:
+    """Return the key that a user's calls to an endpoint are counted under."""
     return f"{request.user.pk}:{view.kwargs.get('alias', '')}:{type(view).__name__}"
 
 
@@ -92,10 +92,10 @@ class CallThrottle(WindowThrottle):
     window: Window | None = None
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        return self.allow(caller(request, view))
+        return self.allow(caller_key(request, view))
 
     def allow(self, ident: str) -> bool:
-        """Count a call of a caller; tell if it is allowed."""
+        """Count a call and return whether it is allowed."""
         self.window = self.count(ident)
         return self.window is None or not self.window.is_over_limit
 
@@ -106,21 +106,21 @@ class CallThrottle(WindowThrottle):
 class WrongTokenThrottle(WindowThrottle):
     """Limits the wrong tokens from one address.
 
-    Good ones are let in all the same: nobody guesses 256 bits, but behind one proxy one tool with
-    an old token would lock out everybody.
+    Valid tokens are accepted regardless: 256 bits cannot be guessed, and a single client with an
+    old token would otherwise lock out all others behind the same proxy.
     """
 
     scope = WRONG_TOKENS
 
     def refuse(self, request: Request) -> None:
-        """Raise AuthenticationFailed, or Throttled where there have been too many."""
+        """Raise AuthenticationFailed, or Throttled after too many wrong tokens."""
         window = self.count(self._address(request))
         if window is not None and window.is_over_limit:
             raise Throttled(wait=math.ceil(window.wait))
         raise AuthenticationFailed
 
     def _address(self, request: Request) -> str:
-        # Unless it is told how many proxies there are, DRF takes an address from anybody's header.
+        # Without NUM_PROXIES, DRF trusts any client's X-Forwarded-For.
         if api_settings.NUM_PROXIES is None:
             return request.META.get("REMOTE_ADDR") or ""
         return self.get_ident(request) or ""

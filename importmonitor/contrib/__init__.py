@@ -1,1 +1,1 @@
-"""Optional extras, each importable only where its extra is installed."""
+"""Optional extras; each module needs the extra of its name."""

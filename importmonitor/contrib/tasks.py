@@ -1,9 +1,9 @@
-"""Polls on Django's own task framework (Django 6.0 and later), by whatever backend runs it.
+"""Polls on Django's own task framework (Django 6.0 and later), with any backend.
 
     from importmonitor.contrib.tasks import sync_workspaces
     sync_workspaces.enqueue()
 
-Django schedules nothing by itself: cron, or the backend's own timer, enqueues `sync_workspaces`.
+Django does not schedule tasks: enqueue `sync_workspaces` from cron or the backend's scheduler.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from importmonitor.sync import poll as sync
 
 @task
 def sync_workspaces() -> int:
-    """Enqueue a poll of every workspace; return how many."""
+    """Enqueue a poll of every workspace and return their number."""
     aliases = conf.aliases()
     for alias in aliases:
         sync_workspace.enqueue(alias)
@@ -25,7 +25,7 @@ def sync_workspaces() -> int:
 
 @task
 def sync_workspace(alias: str) -> dict[str, Any]:
-    """Poll a workspace; return how that went. Two at once do no harm: one finds the lease taken."""
+    """Poll a workspace and return the result. Of concurrent polls, all but one are skipped."""
     result = sync.sync_workspace(alias)
     return {
         "workspace": alias,

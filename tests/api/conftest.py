@@ -1,4 +1,4 @@
-"""What the tests of the API start from: somebody who may ask."""
+"""Fixtures of the API tests: a user with a permission, and credentials."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.api.helpers import credentials, make_user
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_clients() -> Iterator[None]:
-    """Spare each test's client the list of all static files that WhiteNoise begins with."""
+    """Spare the test clients WhiteNoise's scan of all static files."""
     with override_settings(WHITENOISE_AUTOREFRESH=True):
         yield
 

@@ -1,4 +1,4 @@
-"""What the tests of the API and of the admin share: workspaces that answer, users and tokens."""
+"""Helpers for the tests of the API and the admin: polls, users and tokens."""
 
 import json
 from collections.abc import Mapping
@@ -45,11 +45,11 @@ def poll(
     alias: str = "default",
     at: datetime | None = None,
 ) -> SyncResult:
-    """Sync a workspace that answers so: bytes as they are, anything else as JSON.
+    """Sync a workspace that sends this body: bytes as they are, anything else as JSON.
 
-    `at` is the time on the monitor's clock; the real one unless given.
+    `at` is the time of the poll; now by default.
     """
-    # Lone surrogates and NULs leave as escapes, which is how they come over the wire.
+    # Lone surrogates and NULs are escaped, as in real responses.
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     with responses.RequestsMock() as remote:
         url = settings.IMPORTMONITOR["WORKSPACES"][alias]["URL"]
@@ -58,7 +58,7 @@ def poll(
 
 
 def sync(document: Mapping[str, Any], **how: Any) -> SyncResult:
-    """Sync a workspace whose current operation is this document."""
+    """Sync a workspace with this current operation."""
     result = poll({"operation": document, "success": True}, **how)
     assert result.ok, result.error
     return result
@@ -72,7 +72,7 @@ def sync_nothing(**how: Any) -> SyncResult:
 
 
 def sync_refused(**how: Any) -> SyncResult:
-    """Sync a workspace that no longer takes the token."""
+    """Sync a workspace that rejects the token."""
     result = poll(
         {"status": "error", "message": "You must be logged in to do this."}, status=401, **how
     )
@@ -81,7 +81,7 @@ def sync_refused(**how: Any) -> SyncResult:
 
 
 def make_user(name: str, *codenames: str, **fields: Any) -> User:
-    """Make a user who cannot log in by a password, with permissions of importmonitor's."""
+    """Create a user without a usable password, with permissions of importmonitor."""
     user = User.objects.create(username=name, password="!", **fields)
     user.user_permissions.set(permissions(*codenames))
     return user
@@ -89,11 +89,11 @@ def make_user(name: str, *codenames: str, **fields: Any) -> User:
 
 def permissions(*codenames: str) -> list[Permission]:
     """Return importmonitor's permissions of these codenames."""
-    found = Permission.objects.filter(
+    rows = Permission.objects.filter(
         content_type__app_label="importmonitor", codename__in=codenames
     )
-    assert len(found) == len(codenames)
-    return list(found)
+    assert len(rows) == len(codenames)
+    return list(rows)
 
 
 def credentials(user: User, *, expires_at: datetime | None = None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Scraping `/metrics`, and reading what came."""
+"""Helpers that scrape and parse the metrics."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,14 +10,11 @@ from prometheus_client.samples import Sample
 
 from importmonitor.contrib.prometheus.collector import StoreCollector
 from importmonitor.models import Alert
-from tests.api.helpers import (
-    NOON,
-    RUNNING,
-)
+from tests.api.helpers import NOON, RUNNING
 
 MINUTE = timedelta(minutes=1)
-#: Everything that can be told of an import is told of this one.
-WHOLE: dict[str, Any] = {
+#: A document with every counter.
+COMPLETE: dict[str, Any] = {
     **RUNNING,
     "count": {
         "total": 400,
@@ -42,8 +39,8 @@ def samples(now: Any = NOON) -> Iterator[Sample]:
         yield from family.samples
 
 
-def told(name: str, now: Any = NOON) -> dict[tuple[str, ...], float]:
-    """Return a metric's values by those of its labels, which are in the order of their names."""
+def metric_values(name: str, now: Any = NOON) -> dict[tuple[str, ...], float]:
+    """Return a metric's values by the values of its labels, in the order of their names."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): sample.value
         for sample in samples(now)
@@ -51,13 +48,13 @@ def told(name: str, now: Any = NOON) -> dict[tuple[str, ...], float]:
     }
 
 
-def value(name: str, now: Any = NOON) -> float | None:
+def metric_value(name: str, now: Any = NOON) -> float | None:
     """Return a metric's value for `default`, None if it is absent."""
-    return told(name, now).get(("default",))
+    return metric_values(name, now).get(("default",))
 
 
 def add_alert(channel: str = "ops", **fields: Any) -> None:
-    """Put down an alert that waits to be delivered."""
+    """Create an alert that is due."""
     values = {"event": "import.failed", "workspace": "default", "body": {}, "created_at": NOON}
     key = str(Alert.objects.count())
     Alert.objects.create(**(values | {"channel": channel, "key": key} | fields))

@@ -21,7 +21,7 @@ Run = Callable[..., tuple[str, str]]
 
 @pytest.fixture
 def run(tool: User) -> Run:
-    """Run the command; return what it said on stdout and on stderr."""
+    """Return a function that runs the command and returns its stdout and stderr."""
 
     def run(*arguments: str) -> tuple[str, str]:
         out, err = StringIO(), StringIO()
@@ -31,7 +31,7 @@ def run(tool: User) -> Run:
     return run
 
 
-def test_text(run: Run, tool: User, client: Client) -> None:
+def test_text_output_has_the_headers(run: Run, tool: User, client: Client) -> None:
     out, err = run("tool")
     headers = dict(line.split(": ") for line in out.splitlines())
     assert headers.keys() == {"X-User-Id", "X-Auth-Token"}
@@ -42,28 +42,28 @@ def test_text(run: Run, tool: User, client: Client) -> None:
     assert client.get(PATH, headers=headers).status_code == 200
 
 
-def test_json(run: Run, tool: User, client: Client) -> None:
+def test_json_output_has_the_token(run: Run, tool: User, client: Client) -> None:
     out, err = run("tool", "--format", "json")
-    told = json.loads(out)
+    output = json.loads(out)
     assert out.count("\n") == 1
-    assert told == {
+    assert output == {
         "user_id": str(tool.pk),
-        "token": told["token"],
+        "token": output["token"],
         "name": "",
         "expires_at": None,
     }
     assert err == ""
-    headers = {"X-User-Id": told["user_id"], "X-Auth-Token": told["token"]}
+    headers = {"X-User-Id": output["user_id"], "X-Auth-Token": output["token"]}
     sync(RUNNING)
     assert client.get(PATH, headers=headers).status_code == 200
 
 
-def test_name_and_days(run: Run) -> None:
+def test_name_and_expiry_are_stored(run: Run) -> None:
     with time_machine.travel(NOON, tick=False):
         out, _ = run("tool", "--name", "Grafana 🎉", "--days", "30", "--format", "json")
-    told = json.loads(out)
-    assert told["name"] == "Grafana 🎉"
-    assert datetime.fromisoformat(told["expires_at"]) == NOON + timedelta(days=30)
+    output = json.loads(out)
+    assert output["name"] == "Grafana 🎉"
+    assert datetime.fromisoformat(output["expires_at"]) == NOON + timedelta(days=30)
     token = ApiToken.objects.get()
     assert (token.name, token.expires_at) == ("Grafana 🎉", NOON + timedelta(days=30))
     with time_machine.travel(NOON, tick=False):
@@ -71,7 +71,7 @@ def test_name_and_days(run: Run) -> None:
     assert "until 2026-03-26" in err
 
 
-def test_every_run_makes_another(run: Run) -> None:
+def test_every_run_creates_a_token(run: Run) -> None:
     tokens = {json.loads(run("tool", "--format", "json")[0])["token"] for _ in range(3)}
     assert len(tokens) == ApiToken.objects.count() == 3
 
@@ -89,7 +89,7 @@ def test_only_a_digest_is_stored(run: Run) -> None:
 
 
 @pytest.mark.parametrize("username", ["nobody", "", "toolbox", "ü", "\udcff"])
-def test_an_unknown_user(run: Run, username: str) -> None:
+def test_unknown_user_is_an_error(run: Run, username: str) -> None:
     with pytest.raises(CommandError, match="There is no user") as caught:
         run(username)
     assert caught.value.returncode == 1
@@ -107,7 +107,7 @@ def test_an_unknown_user(run: Run, username: str) -> None:
     ],
     ids=lambda days: days[:20],
 )
-def test_bad_days(capsys: pytest.CaptureFixture[str], days: str) -> None:
+def test_invalid_days_are_a_usage_error(capsys: pytest.CaptureFixture[str], days: str) -> None:
     with pytest.raises(SystemExit) as caught:
         Command().run_from_argv(["manage.py", "create_api_token", "tool", f"--days={days}"])
     assert caught.value.code == 2
@@ -115,18 +115,18 @@ def test_bad_days(capsys: pytest.CaptureFixture[str], days: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["tool", "--format", "xml"], ["tool", "--frob"]])
-def test_bad_usage(arguments: list[str]) -> None:
+def test_invalid_arguments_are_a_usage_error(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         Command().run_from_argv(["manage.py", "create_api_token", *arguments])
     assert caught.value.code == 2
 
 
-def test_the_longest_days(run: Run) -> None:
+def test_maximum_days_are_accepted(run: Run) -> None:
     run("tool", "--days", "36525")
     assert ApiToken.objects.get().expires_at is not None
 
 
-def test_too_long_a_name(run: Run) -> None:
+def test_too_long_name_is_an_error(run: Run) -> None:
     run("tool", "--name", "n" * 100)
     with pytest.raises(CommandError, match="at most 100 characters") as caught:
         run("tool", "--name", "n" * 101)
@@ -135,7 +135,7 @@ def test_too_long_a_name(run: Run) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_user_who_may_not_see_imports_is_pointed_out(run: Run, form: str) -> None:
+def test_user_without_permission_is_a_warning(run: Run, form: str) -> None:
     make_user("stranger", "change_importoperation")
     out, err = run("stranger", "--format", form)
     assert "may not see imports" in err
@@ -155,7 +155,7 @@ def test_a_user_who_may_not_see_imports_is_pointed_out(run: Run, form: str) -> N
         ),
     ],
 )
-def test_what_another_permission_opens_is_no_trouble(run: Run, codename: str, opens: str) -> None:
+def test_other_permissions_are_explained(run: Run, codename: str, opens: str) -> None:
     make_user("reader", codename)
     _, err = run("reader")
     assert "may not" not in err
@@ -165,6 +165,6 @@ def test_what_another_permission_opens_is_no_trouble(run: Run, codename: str, op
     assert "would need" not in run("tool")[1]
 
 
-def test_an_inactive_user_is_pointed_out(run: Run) -> None:
+def test_inactive_user_is_a_warning(run: Run) -> None:
     make_user("gone", "run-import", is_active=False)
     assert "inactive" in run("gone", "--format", "json")[1]

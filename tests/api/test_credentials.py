@@ -1,4 +1,4 @@
-"""Who is let in: Rocket.Chat's two headers or the host's own authenticators, and `run-import`."""
+"""Accepted credentials: Rocket.Chat's headers or the host's authenticators, and `run-import`."""
 
 import base64
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from tests.api.helpers import (
     permissions,
     sync,
 )
-from tests.api.test_answers import FORBIDDEN, LOGGED_OUT, assert_rocketchat
+from tests.api.test_responses import FORBIDDEN, LOGGED_OUT, assert_rocketchat
 
 pytestmark = pytest.mark.django_db
 
@@ -39,12 +39,12 @@ def status(headers: Mapping[str, str]) -> int:
     return Client().get(PATH, headers=headers).status_code
 
 
-def test_the_two_headers(headers: dict[str, str]) -> None:
+def test_both_headers_are_accepted(headers: dict[str, str]) -> None:
     assert status(headers) == 200
     assert status({name.lower(): value for name, value in headers.items()}) == 200
 
 
-def test_each_of_several_tokens(tool: User) -> None:
+def test_several_tokens_are_accepted(tool: User) -> None:
     assert [status(credentials(tool)) for _ in range(3)] == [200, 200, 200]
 
 
@@ -71,35 +71,37 @@ def test_each_of_several_tokens(tool: User) -> None:
     ],
     ids=lambda wrong: ",".join(f"{name}={value[:12]!r}" for name, value in wrong.items()),
 )
-def test_wrong_credentials(client: Client, headers: dict[str, str], wrong: dict[str, str]) -> None:
+def test_wrong_credentials_are_401(
+    client: Client, headers: dict[str, str], wrong: dict[str, str]
+) -> None:
     assert_rocketchat(client.get(PATH, headers=headers | wrong), 401, LOGGED_OUT)
 
 
 @pytest.mark.parametrize("only", ["X-User-Id", "X-Auth-Token"])
-def test_one_of_the_headers_is_not_enough(headers: dict[str, str], only: str) -> None:
+def test_single_header_is_401(headers: dict[str, str], only: str) -> None:
     assert status({only: headers[only]}) == 401
 
 
-def test_a_token_is_good_as_a_whole_only(headers: dict[str, str]) -> None:
+def test_partial_token_is_401(headers: dict[str, str]) -> None:
     text = headers["X-Auth-Token"]
     prefix = text[: ApiToken.PREFIX_LENGTH]
     for wrong in (prefix, text[:-1], text + "x", f" {text}", text.swapcase(), prefix + "x" * 43):
         assert status(headers | {"X-Auth-Token": wrong}) == 401
 
 
-def test_what_the_database_holds_is_no_token(headers: dict[str, str]) -> None:
+def test_stored_digest_is_not_a_token(headers: dict[str, str]) -> None:
     token = ApiToken.objects.get()
     for stored in (token.digest, token.prefix + token.digest):
         assert status(headers | {"X-Auth-Token": stored}) == 401
 
 
-def test_a_token_is_one_users_only(tool: User, headers: dict[str, str]) -> None:
+def test_token_of_another_user_is_401(tool: User, headers: dict[str, str]) -> None:
     other = make_user("other", "run-import")
     assert status(headers | {"X-User-Id": str(other.pk)}) == 401
     assert status(credentials(other) | {"X-User-Id": str(tool.pk)}) == 401
 
 
-def test_a_token_ends(tool: User) -> None:
+def test_expired_token_is_401(tool: User) -> None:
     ending = credentials(tool, expires_at=NOON)
     with time_machine.travel(NOON - timedelta(seconds=1), tick=False):
         assert status(ending) == 200
@@ -107,18 +109,18 @@ def test_a_token_ends(tool: User) -> None:
         assert status(ending) == 401
 
 
-def test_an_inactive_user(tool: User, headers: dict[str, str]) -> None:
+def test_inactive_user_is_401(tool: User, headers: dict[str, str]) -> None:
     tool.is_active = False
     tool.save()
     assert status(headers) == 401
 
 
-def test_a_deleted_token(headers: dict[str, str]) -> None:
+def test_deleted_token_is_401(headers: dict[str, str]) -> None:
     ApiToken.objects.all().delete()
     assert status(headers) == 401
 
 
-def test_the_permission_by_a_group() -> None:
+def test_group_permission_is_accepted() -> None:
     user = make_user("member")
     group = Group.objects.create(name="importers")
     group.permissions.set(permissions("run-import"))
@@ -127,7 +129,7 @@ def test_the_permission_by_a_group() -> None:
     assert status(credentials(user)) == 200
 
 
-def test_a_superuser_has_it() -> None:
+def test_superuser_is_accepted() -> None:
     assert status(credentials(make_user("root", is_superuser=True))) == 200
 
 
@@ -141,23 +143,23 @@ def test_a_superuser_has_it() -> None:
         ["view_importoperation", "change_importoperation", "view-import-operations"],
     ],
 )
-def test_no_other_permission_will_do(client: Client, others: list[str]) -> None:
+def test_other_permissions_are_403(client: Client, others: list[str]) -> None:
     headers = credentials(make_user("other", *others, is_staff=True))
     assert_rocketchat(client.get(PATH, headers=headers), 403, FORBIDDEN)
 
 
-def test_a_session(client: Client, tool: User) -> None:
+def test_session_is_accepted(client: Client, tool: User) -> None:
     client.force_login(tool)
     assert_rocketchat(client.get(PATH), 200)
 
 
-def test_a_session_without_the_permission(client: Client) -> None:
+def test_session_without_permission_is_403(client: Client) -> None:
     client.force_login(make_user("stranger"))
     assert_rocketchat(client.get(PATH), 403, FORBIDDEN)
 
 
-def test_wrong_headers_beside_a_session(client: Client, tool: User) -> None:
-    """Who shows a token is who the token says, and nobody else."""
+def test_wrong_headers_are_401_despite_session(client: Client, tool: User) -> None:
+    """A request with a token is authenticated by the token only."""
     client.force_login(tool)
     by_id, by_token = {"X-User-Id": str(tool.pk)}, {"X-Auth-Token": "wrong"}
     for headers in (by_id, by_token, by_id | by_token):
@@ -165,20 +167,22 @@ def test_wrong_headers_beside_a_session(client: Client, tool: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("credentials_text", "expected"),
     [("tool:secret", 200), ("tool:wrong", 401), ("nobody:secret", 401), ("tool", 401), ("", 401)],
 )
-def test_basic(client: Client, tool: User, settings: Any, given: str, expected: int) -> None:
+def test_basic_credentials(
+    client: Client, tool: User, settings: Any, credentials_text: str, expected: int
+) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     tool.set_password("secret")
     tool.save()
-    basic = {"Authorization": "Basic " + base64.b64encode(given.encode()).decode()}
+    basic = {"Authorization": "Basic " + base64.b64encode(credentials_text.encode()).decode()}
     body = LOGGED_OUT if expected == 401 else None
     assert_rocketchat(client.get(PATH, headers=basic), expected, body)
 
 
-class Admitting(BaseAuthentication):
-    """A host's own authenticator, which knows one word."""
+class WordAuthentication(BaseAuthentication):
+    """An authenticator of the host that accepts one word."""
 
     def authenticate(self, request: Request) -> tuple[User, None] | None:
         if request.headers.get("Authorization") != "Word mellon":
@@ -186,7 +190,7 @@ class Admitting(BaseAuthentication):
         return User.objects.get(username="tool"), None
 
 
-class Failing(BaseAuthentication):
+class FailingAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> None:
         raise AuthenticationFailed("Your badge is no longer good.")
 
@@ -194,34 +198,39 @@ class Failing(BaseAuthentication):
         return "Badge"
 
 
-class Forbidding(BaseAuthentication):
-    """DRF takes Django's own exception for a 403, as its documentation says."""
+class ForbiddingAuthentication(BaseAuthentication):
+    """DRF turns Django's exception into a 403, as documented."""
 
     def authenticate(self, request: Request) -> None:
         raise PermissionDenied
 
 
-class Throttling(BaseAuthentication):
+class ThrottlingAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> None:
         raise Throttled
 
 
-def test_a_hosts_own_authenticator(
+def test_host_authenticator_is_accepted(
     client: Client, tool: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(GetCurrentImportOperation, "authentication_classes", [Admitting])
+    monkeypatch.setattr(GetCurrentImportOperation, "authentication_classes", [WordAuthentication])
     assert_rocketchat(client.get(PATH, headers={"Authorization": "Word mellon"}), 200)
     assert_rocketchat(client.get(PATH), 401, LOGGED_OUT)
     assert_rocketchat(client.get(PATH, headers=credentials(tool)), 200)
 
 
-def test_a_hosts_own_authenticator_fails(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(GetCurrentImportOperation, "authentication_classes", [Failing])
+def test_host_authenticator_can_fail(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        GetCurrentImportOperation, "authentication_classes", [FailingAuthentication]
+    )
     assert_rocketchat(client.get(PATH), 401, LOGGED_OUT)
 
 
-@pytest.mark.parametrize(("authenticator", "expected"), [(Forbidding, 403), (Throttling, 429)])
-def test_a_hosts_own_authenticator_refuses_otherwise(
+@pytest.mark.parametrize(
+    ("authenticator", "expected"),
+    [(ForbiddingAuthentication, 403), (ThrottlingAuthentication, 429)],
+)
+def test_host_authenticator_can_forbid_and_throttle(
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
     authenticator: type[BaseAuthentication],

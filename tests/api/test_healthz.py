@@ -10,14 +10,14 @@ PATH = "/healthz"
 
 
 @pytest.mark.django_db
-def test_well() -> None:
+def test_healthy_database_is_200() -> None:
     response = Client().get(PATH)
     assert (response.status_code, response.json()) == (200, {"status": "ok", "database": "ok"})
     assert "no-store" in response["Cache-Control"]
 
 
 @pytest.mark.django_db
-def test_without_a_database() -> None:
+def test_failing_database_is_503() -> None:
     def refuse(*_args: Any) -> Any:
         raise OperationalError("connection to 10.0.0.5, user importmonitor, password hunter2")
 
@@ -28,7 +28,7 @@ def test_without_a_database() -> None:
     assert b"hunter2" not in response.content
 
 
-def test_a_database_that_cannot_even_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_database_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise OperationalError
 
@@ -36,7 +36,7 @@ def test_a_database_that_cannot_even_be_opened(monkeypatch: pytest.MonkeyPatch) 
     assert Client().get(PATH).status_code == 503
 
 
-def test_where_each_request_has_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Django begins it before the view, and what that raises nobody could tell."""
+def test_unreachable_database_is_503_with_atomic_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ATOMIC_REQUESTS, Django would open a transaction before the view and fail there."""
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    test_a_database_that_cannot_even_be_opened(monkeypatch)
+    test_unreachable_database_is_503(monkeypatch)

@@ -1,4 +1,4 @@
-"""`/metrics`: what it tells of the store, at which price."""
+"""The metrics: their values, and the number of queries."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,52 +20,53 @@ from tests.api.helpers import (
     sync_refused,
     workspace_at,
 )
-from tests.api.metrics import MINUTE, WHOLE, add_alert, samples, told, value
+from tests.api.metrics import COMPLETE, MINUTE, add_alert, metric_value, metric_values, samples
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("importmonitor.contrib.prometheus.urls")]
 
 
-# What is told of an import.
+# Operations.
 
 
-def test_a_running_import() -> None:
+def test_running_import_has_all_metrics() -> None:
     for minute, completed in enumerate((0, 40, 70, 100)):
         sync(
-            WHOLE | {"count": WHOLE["count"] | {"completed": completed}}, at=NOON + minute * MINUTE
+            COMPLETE | {"count": COMPLETE["count"] | {"completed": completed}},
+            at=NOON + minute * MINUTE,
         )
     now = NOON + 4 * MINUTE
-    assert told("operation_info", now) == {
+    assert metric_values("operation_info", now) == {
         ("csv", "", "importer_importing_users", "default"): 1,
     }
-    assert value("operation_active", now) == 1
-    assert value("operation_stalled", now) == value("operation_waiting", now) == 0
-    assert value("operation_records", now) == 400
-    assert value("operation_records_completed", now) == 100
-    assert value("operation_records_failed", now) == 4
-    assert value("operation_progress_ratio", now) == 0.25
-    assert value("operation_records_per_second", now) == 0.5
-    assert value("operation_time_left_seconds", now) == (400 - 100 - 4) / 0.5 - 60
-    assert value("operation_started_timestamp_seconds", now) == NOON.timestamp() - 3600
-    assert value("operation_last_progress_timestamp_seconds", now) == now.timestamp() - 60
-    assert value("operation_finished_timestamp_seconds", now) is None
-    assert told("operation_contents", now) == {
+    assert metric_value("operation_active", now) == 1
+    assert metric_value("operation_stalled", now) == metric_value("operation_waiting", now) == 0
+    assert metric_value("operation_records", now) == 400
+    assert metric_value("operation_records_completed", now) == 100
+    assert metric_value("operation_records_failed", now) == 4
+    assert metric_value("operation_progress_ratio", now) == 0.25
+    assert metric_value("operation_records_per_second", now) == 0.5
+    assert metric_value("operation_time_left_seconds", now) == (400 - 100 - 4) / 0.5 - 60
+    assert metric_value("operation_started_timestamp_seconds", now) == NOON.timestamp() - 3600
+    assert metric_value("operation_last_progress_timestamp_seconds", now) == now.timestamp() - 60
+    assert metric_value("operation_finished_timestamp_seconds", now) is None
+    assert metric_values("operation_contents", now) == {
         ("users", "default"): 50,
         ("channels", "default"): 20,
         ("messages", "default"): 330,
         ("contacts", "default"): 0,
     }
-    states = told("operation_state", now)
+    states = metric_values("operation_state", now)
     assert states.pop(("importing", "default")) == 1
     assert len(states) == 8
     assert set(states.values()) == {0}
 
 
-def test_what_was_not_told_is_absent() -> None:
+def test_unknown_values_are_absent() -> None:
     sync({"_id": RUNNING["_id"]}, at=NOON)
-    assert told("operation_info") == {("", "", "", "default"): 1}
-    assert told("operation_state")["unknown", "default"] == 1
-    assert value("operation_active") == 1
-    assert told("operation_contents") == {}
+    assert metric_values("operation_info") == {("", "", "", "default"): 1}
+    assert metric_values("operation_state")["unknown", "default"] == 1
+    assert metric_value("operation_active") == 1
+    assert metric_values("operation_contents") == {}
     for name in (
         "records",
         "records_completed",
@@ -75,23 +76,23 @@ def test_what_was_not_told_is_absent() -> None:
         "time_left_seconds",
         "finished_timestamp_seconds",
     ):
-        assert value(f"operation_{name}") is None, name
+        assert metric_value(f"operation_{name}") is None, name
 
 
 @pytest.mark.parametrize(
     ("completed", "total", "ratio"),
     [(179, 135, 1), (-5, 10, 0), (3, 0, None), (999_999, 1_000_000, 0.999999)],
 )
-def test_a_ratio_is_one(completed: int, total: int, ratio: float | None) -> None:
+def test_ratio_is_between_0_and_1(completed: int, total: int, ratio: float | None) -> None:
     sync({**RUNNING, "count": {"total": total, "completed": completed}}, at=NOON)
-    assert value("operation_progress_ratio") == ratio
-    assert value("operation_records_completed") == completed
+    assert metric_value("operation_progress_ratio") == ratio
+    assert metric_value("operation_records_completed") == completed
 
 
-def test_numbers_of_any_size() -> None:
+def test_64_bit_counters_are_exported() -> None:
     sync({**RUNNING, "count": {"total": 2**63 - 1, "completed": -(2**63)}}, at=NOON)
-    assert value("operation_records") == 2**63
-    assert value("operation_records_completed") == -(2**63)
+    assert metric_value("operation_records") == 2**63
+    assert metric_value("operation_records_completed") == -(2**63)
 
 
 @pytest.mark.parametrize(
@@ -105,90 +106,92 @@ def test_numbers_of_any_size() -> None:
         ({"status": "importer_import_cancelled"}, "canceled"),
     ],
 )
-def test_how_an_import_ended(document: dict[str, Any], outcome: str) -> None:
+def test_outcome_of_ended_import(document: dict[str, Any], outcome: str) -> None:
     sync(RUNNING, at=NOON)
     sync({**RUNNING, **document, "_updatedAt": "2026-03-25T12:00:30Z"}, at=NOON + MINUTE)
-    ((_, ended, _, _),) = told("operation_info")
+    ((_, ended, _, _),) = metric_values("operation_info")
     assert ended == outcome
-    assert value("operation_active") == 0
-    assert value("operation_finished_timestamp_seconds") == NOON.timestamp() + 30
+    assert metric_value("operation_active") == 0
+    assert metric_value("operation_finished_timestamp_seconds") == NOON.timestamp() + 30
 
 
-def test_while_an_import_is_run_again_it_has_no_outcome() -> None:
+def test_restarted_import_has_no_outcome() -> None:
     sync(RUNNING, at=NOON)
     sync({**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T12:00:30Z"}, at=NOON)
     sync({**RUNNING, "_updatedAt": "2026-03-25T12:05:30Z"}, at=NOON + 6 * MINUTE)
-    assert told("operation_info") == {("csv", "", "importer_importing_users", "default"): 1}
-    assert value("operation_active") == 1
+    assert metric_values("operation_info") == {
+        ("csv", "", "importer_importing_users", "default"): 1
+    }
+    assert metric_value("operation_active") == 1
 
 
-def test_stalled_and_waiting() -> None:
+def test_stalled_and_waiting_imports() -> None:
     for minute in range(0, 20, 4):
         sync(RUNNING, at=NOON + minute * MINUTE)
-    assert value("operation_stalled") == 1
+    assert metric_value("operation_stalled") == 1
     waiting = {**RUNNING, "_id": "another", "ts": "2026-03-25T12:20:00Z"}
     waiting["status"] = "importer_user_selection"
     for minute in range(20, 90, 4):
         sync(waiting, at=NOON + minute * MINUTE)
-    assert value("operation_stalled") == 0
-    assert value("operation_waiting") == 1
-    assert told("operation_state")["ready", "default"] == 1
+    assert metric_value("operation_stalled") == 0
+    assert metric_value("operation_waiting") == 1
+    assert metric_values("operation_state")["ready", "default"] == 1
 
 
-def test_words_that_are_not_known_make_no_series_of_their_own() -> None:
+def test_unknown_texts_are_other() -> None:
     hostile = 'x"} 1\nimportmonitor_operation_active{workspace="default"} 7 \\ \0'
     sync({**RUNNING, "importerKey": hostile, "status": hostile, "type": hostile}, at=NOON)
-    assert told("operation_info") == {("other", "", "other", "default"): 1}
-    assert value("operation_active") == 1
+    assert metric_values("operation_info") == {("other", "", "other", "default"): 1}
+    assert metric_value("operation_active") == 1
     ImportOperation.objects.update(state="of tomorrow")
-    assert told("operation_state")["unknown", "default"] == 1
+    assert metric_values("operation_state")["unknown", "default"] == 1
     SyncPeriod.objects.update(outcome="of yesterday")
-    assert told("polls_total")["other", "default"] == 1
+    assert metric_values("polls_total")["other", "default"] == 1
 
 
-# What is told of a workspace.
+# Workspaces.
 
 
-def test_never_looked_at() -> None:
+def test_unpolled_workspace_is_down() -> None:
     names = {sample.name for sample in samples()}
-    assert value("workspace_up") == 0
-    assert value("workspace_last_good_look_age_seconds") is None
-    assert told("polls_total") == {(outcome, "default"): 0 for outcome in POLL_OUTCOMES}
+    assert metric_value("workspace_up") == 0
+    assert metric_value("workspace_last_good_look_age_seconds") is None
+    assert metric_values("polls_total") == {(outcome, "default"): 0 for outcome in POLL_OUTCOMES}
     assert not any(name.startswith("importmonitor_operation") for name in names)
 
 
-def test_nothing_to_be_seen() -> None:
+def test_workspace_without_imports_has_state_none() -> None:
     sync(RUNNING, at=NOON - MINUTE)
     sync_nothing(at=NOON)
-    assert value("workspace_up") == 1
-    assert told("operation_state")["none", "default"] == 1
-    assert sum(told("operation_state").values()) == 1
-    assert told("operation_info") == {}
+    assert metric_value("workspace_up") == 1
+    assert metric_values("operation_state")["none", "default"] == 1
+    assert sum(metric_values("operation_state").values()) == 1
+    assert metric_values("operation_info") == {}
 
 
-def test_failing() -> None:
+def test_failing_workspace_is_down_and_keeps_its_operation() -> None:
     sync(RUNNING, at=NOON - 3 * MINUTE)
     sync_refused(at=NOON - MINUTE)
-    assert value("workspace_up") == 0
-    assert value("workspace_last_good_look_age_seconds") == 180
-    # What was last known of it.
-    assert value("operation_active") == 1
+    assert metric_value("workspace_up") == 0
+    assert metric_value("workspace_last_good_look_age_seconds") == 180
+    # As of the last successful poll.
+    assert metric_value("operation_active") == 1
 
 
-def test_not_looked_at_of_late() -> None:
+def test_workspace_not_polled_recently_is_down() -> None:
     sync(RUNNING, at=NOON)
-    assert value("workspace_up", NOON + 9 * MINUTE) == 1
-    assert value("workspace_up", NOON + 11 * MINUTE) == 0
-    assert value("workspace_last_good_look_age_seconds", NOON + 11 * MINUTE) == 660
-    # A clock that was set back makes nothing younger than new.
-    assert value("workspace_last_good_look_age_seconds", NOON - MINUTE) == 0
+    assert metric_value("workspace_up", NOON + 9 * MINUTE) == 1
+    assert metric_value("workspace_up", NOON + 11 * MINUTE) == 0
+    assert metric_value("workspace_last_good_look_age_seconds", NOON + 11 * MINUTE) == 660
+    # No negative age if the clock was set back.
+    assert metric_value("workspace_last_good_look_age_seconds", NOON - MINUTE) == 0
 
 
-def test_polls_begin_again_when_they_end_otherwise() -> None:
+def test_polls_reset_when_the_outcome_changes() -> None:
     def polls() -> dict[str, float]:
-        found = told("polls_total")
-        assert len(found) == len(POLL_OUTCOMES)
-        return {outcome: polls for (outcome, _), polls in found.items() if polls}
+        values = metric_values("polls_total")
+        assert len(values) == len(POLL_OUTCOMES)
+        return {outcome: polls for (outcome, _), polls in values.items() if polls}
 
     assert polls() == {}
     sync(RUNNING, at=NOON)
@@ -202,21 +205,21 @@ def test_polls_begin_again_when_they_end_otherwise() -> None:
     assert polls() == {"ok": 1}
 
 
-def test_every_way_in_which_a_poll_can_end_is_known() -> None:
+def test_poll_outcomes_are_complete() -> None:
     kinds = {kind.__name__ for kind in exceptions.RocketChatError.__subclasses__()}
     assert set(POLL_OUTCOMES) == {*SyncPeriod.GOOD, *kinds, "other"}
 
 
-def test_only_what_is_configured(settings: Any) -> None:
+def test_only_configured_workspaces_are_exported(settings: Any) -> None:
     sync(RUNNING, at=NOON)
     settings.IMPORTMONITOR = {"WORKSPACES": {"acme": workspace_at("http://127.0.0.1:9")}}
     assert {sample.labels.get("workspace") for sample in samples()} == {None, "acme"}
 
 
-# What is told of alerts.
+# Alerts.
 
 
-def test_alerts(settings: Any) -> None:
+def test_undelivered_alerts_by_channel(settings: Any) -> None:
     backend = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
         "CHANNELS": {"ops": backend, "idle": backend}
@@ -230,7 +233,7 @@ def test_alerts(settings: Any) -> None:
     add_alert(given_up_at=NOON - 25 * hour, attempts=9)
     add_alert(given_up_at=NOON, attempts=1, event=TEST)
     add_alert("gone", given_up_at=NOON, attempts=9)
-    assert told("alerts_undelivered") == {
+    assert metric_values("alerts_undelivered") == {
         ("ops", "due"): 1,
         ("ops", "retrying"): 2,
         ("ops", "given_up"): 1,
@@ -241,14 +244,14 @@ def test_alerts(settings: Any) -> None:
         ("gone", "retrying"): 0,
         ("gone", "given_up"): 1,
     }
-    assert told("alerts_oldest_undelivered_age_seconds") == {("ops",): 300}
+    assert metric_values("alerts_oldest_undelivered_age_seconds") == {("ops",): 300}
 
 
-# What it costs.
+# Queries.
 
 
 @pytest.mark.parametrize("number", [3, 300])
-def test_queries(
+def test_scrape_takes_five_queries(
     number: int,
     client: Client,
     headers: dict[str, str],
@@ -288,9 +291,9 @@ def test_queries(
         )
         for alias in aliases
     )
-    # Of the workspaces three, of the alerts two; before them the token and two of permissions.
+    # Three for workspaces, two for alerts; the view adds the token and two for permissions.
     with django_assert_num_queries(5):
-        assert len(told("workspace_up", now)) == number
+        assert len(metric_values("workspace_up", now)) == number
     client.get("/metrics", headers=headers)
     with django_assert_num_queries(8):
         body = client.get("/metrics", headers=headers).content.decode()

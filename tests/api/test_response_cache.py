@@ -1,4 +1,4 @@
-"""What is remembered for a moment: that it is cheap, that it is the same, and how soon it ends."""
+"""The response cache: its cost, its content and its lifetime."""
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ COUNTED = ("X-RateLimit-Remaining",)
 
 
 class Clock:
-    """A clock in place of the memory's own, that stands until it is moved."""
+    """A clock for the cache that stands still until it is moved."""
 
     now = 1000.0
 
@@ -46,8 +46,8 @@ class Clock:
 
 
 @contextmanager
-def remembering(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """Let answers be remembered for a second, of the clock that is given."""
+def caching(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    """Cache responses for a second, by the returned clock."""
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"REMEMBER_FOR": timedelta(seconds=1)}
     cache.clear()
     clock = Clock()
@@ -59,13 +59,13 @@ def remembering(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloc
 
 @pytest.fixture
 def clock(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    with remembering(settings, monkeypatch) as clock:
+    with caching(settings, monkeypatch) as clock:
         yield clock
 
 
 @pytest.fixture
 def member(db: None) -> User:
-    """Somebody who may see imports as a member of a group."""
+    """A user with the permissions of a group."""
     group = Group.objects.create(name="importers")
     group.permissions.set(permissions("run-import", "view-import-operations"))
     user = make_user("member")
@@ -80,60 +80,60 @@ def headers(member: User) -> dict[str, str]:
 
 
 @pytest.fixture
-def ask(client: Client, headers: dict[str, str]) -> Any:
-    def ask(path: str = PATH, method: str = "GET", **more: str) -> "Response":
-        asking = headers | {name.replace("_", "-"): value for name, value in more.items()}
-        return client.generic(method, path, headers=asking)
+def fetch(client: Client, headers: dict[str, str]) -> Any:
+    def fetch(path: str = PATH, method: str = "GET", **more: str) -> "Response":
+        request_headers = headers | {name.replace("_", "-"): value for name, value in more.items()}
+        return client.generic(method, path, headers=request_headers)
 
-    return ask
+    return fetch
 
 
-def told(response: "Response") -> dict[str, str]:
-    """Return the headers, but for what is counted."""
+def uncounted_headers(response: "Response") -> dict[str, str]:
+    """Return the headers except the rate limit's count."""
     return {name: value for name, value in response.headers.items() if name not in COUNTED}
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_second_call_costs_no_query(
-    clock: Clock, ask: Any, path: str, django_assert_num_queries: DjangoAssertNumQueries
+def test_second_request_costs_no_query(
+    clock: Clock, fetch: Any, path: str, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     sync(RUNNING)
-    first = ask(path)
+    first = fetch(path)
     with django_assert_num_queries(0):
-        again = ask(path)
-        head = ask(path, "HEAD")
-        unchanged = ask(path, If_None_Match=first["ETag"])
+        again = fetch(path)
+        head = fetch(path, "HEAD")
+        unchanged = fetch(path, If_None_Match=first["ETag"])
     assert (first.status_code, again.status_code, head.status_code) == (200, 200, 200)
     assert again.content == first.content
-    assert told(again) == told(first) == told(head)
+    assert uncounted_headers(again) == uncounted_headers(first) == uncounted_headers(head)
     assert head.content == b""
     assert (unchanged.status_code, unchanged.content) == (304, b"")
     alike = {"ETag", "Last-Modified", "Cache-Control", "Vary", "X-Import-Sync"}
     assert {name: unchanged[name] for name in alike} == {name: first[name] for name in alike}
 
 
-def test_it_lasts_a_second(clock: Clock, ask: Any) -> None:
+def test_response_expires_after_a_second(clock: Clock, fetch: Any) -> None:
     sync(RUNNING)
-    before = ask().content
+    before = fetch().content
     ImportOperation.objects.update(payload={**RUNNING, "type": "Slack"})
     clock.now += 0.999
-    assert ask().content == before
+    assert fetch().content == before
     clock.now += 0.001
-    assert ask().json()["operation"]["type"] == "Slack"
+    assert fetch().json()["operation"]["type"] == "Slack"
 
 
-def test_calls_do_not_prolong_it(clock: Clock, ask: Any) -> None:
+def test_requests_do_not_extend_the_lifetime(clock: Clock, fetch: Any) -> None:
     sync(RUNNING)
-    ask()
+    fetch()
     ImportOperation.objects.update(payload={**RUNNING, "type": "Slack"})
     for _ in range(10):
         clock.now += 0.1
-        found = ask()
-    assert found.json()["operation"]["type"] == "Slack"
+        response = fetch()
+    assert response.json()["operation"]["type"] == "Slack"
 
 
-def _gone(*models: type[Model]) -> None:
-    """Delete all rows without regard to others that refer to them."""
+def _delete_all(*models: type[Model]) -> None:
+    """Delete all rows without cascading."""
     for model in models:
         model._default_manager.all()._raw_delete(DEFAULT_DB_ALIAS)
 
@@ -142,43 +142,43 @@ _MEMBERSHIPS, _GRANTS = User.groups.through, Group.permissions.through
 
 #: A change, and the status that follows it.
 CHANGES: Mapping[str, tuple[Callable[[], object], int]] = {
-    "the token is revoked": (lambda: _gone(ApiToken), 401),
+    "the token is revoked": (lambda: _delete_all(ApiToken), 401),
     "the token has expired": (lambda: ApiToken.objects.update(expires_at=timezone.now()), 401),
     "the user is deactivated": (lambda: User.objects.update(is_active=False), 401),
-    "the user is deleted": (lambda: _gone(ApiToken, _MEMBERSHIPS, User), 401),
-    "the user leaves the group": (lambda: _gone(_MEMBERSHIPS), 403),
-    "the group loses the permission": (lambda: _gone(_GRANTS), 403),
-    "the group is deleted": (lambda: _gone(_MEMBERSHIPS, _GRANTS, Group), 403),
-    "nothing was ever synced": (lambda: _gone(SyncPeriod), 503),
+    "the user is deleted": (lambda: _delete_all(ApiToken, _MEMBERSHIPS, User), 401),
+    "the user leaves the group": (lambda: _delete_all(_MEMBERSHIPS), 403),
+    "the group loses the permission": (lambda: _delete_all(_GRANTS), 403),
+    "the group is deleted": (lambda: _delete_all(_MEMBERSHIPS, _GRANTS, Group), 403),
+    "nothing was ever synced": (lambda: _delete_all(SyncPeriod), 503),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_takes_effect_within_a_second(clock: Clock, ask: Any, change: str) -> None:
+def test_a_change_takes_effect_within_a_second(clock: Clock, fetch: Any, change: str) -> None:
     do, status = CHANGES[change]
     sync(RUNNING)
-    assert [ask(path).status_code for path in PATHS] == [200] * 4
+    assert [fetch(path).status_code for path in PATHS] == [200] * 4
     do()
     clock.now += 1
-    assert [ask(path).status_code for path in PATHS] == [status] * 4
+    assert [fetch(path).status_code for path in PATHS] == [status] * 4
 
 
-def test_a_failed_poll_shows_within_a_second(clock: Clock, ask: Any) -> None:
+def test_a_failed_poll_shows_within_a_second(clock: Clock, fetch: Any) -> None:
     sync(RUNNING)
     now = timezone.now()
-    before = ask()["X-Import-Synced-At"]
+    before = fetch()["X-Import-Synced-At"]
     SyncPeriod.objects.update(last_at=now - timedelta(days=1))
     SyncPeriod.objects.bulk_create(
         [SyncPeriod(workspace="default", outcome="unreachable", first_at=now, last_at=now)]
     )
-    assert (ask()["X-Import-Sync"], ask()["X-Import-Synced-At"]) == ("ok", before)
+    assert (fetch()["X-Import-Sync"], fetch()["X-Import-Synced-At"]) == ("ok", before)
     clock.now += 1
-    assert ask()["X-Import-Sync"] == "failing"
-    assert ask()["X-Import-Synced-At"] < before
+    assert fetch()["X-Import-Sync"] == "failing"
+    assert fetch()["X-Import-Synced-At"] < before
 
 
 def test_a_slow_response_expires_a_second_after_it_was_started(
-    clock: Clock, ask: Any, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, fetch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The token is revoked while the response is made; it is served for a second in all."""
     sync(RUNNING)
@@ -190,48 +190,48 @@ def test_a_slow_response_expires_a_second_after_it_was_started(
         return encode(body)
 
     monkeypatch.setattr(responses, "encode", slow_encode)
-    assert ask().status_code == 200
+    assert fetch().status_code == 200
     monkeypatch.setattr(responses, "encode", encode)
-    assert ask().status_code == 200
+    assert fetch().status_code == 200
     clock.now += 0.1
-    assert ask().status_code == 401
+    assert fetch().status_code == 401
 
 
-def test_zero_turns_it_off(clock: Clock, ask: Any, settings: Any) -> None:
+def test_zero_disables_the_cache(clock: Clock, fetch: Any, settings: Any) -> None:
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"REMEMBER_FOR": timedelta(0)}
     sync(RUNNING)
-    assert ask().status_code == 200
+    assert fetch().status_code == 200
     assert not cache._responses
-    _gone(ApiToken)
-    assert ask().status_code == 401
+    _delete_all(ApiToken)
+    assert fetch().status_code == 401
 
 
-def test_refusals_are_not_remembered(clock: Clock, ask: Any, settings: Any, member: User) -> None:
-    assert ask().status_code == 503
+def test_errors_are_not_cached(clock: Clock, fetch: Any, settings: Any, member: User) -> None:
+    assert fetch().status_code == 503
     sync_nothing()
-    assert ask(API + "getImportProgress").status_code == 400
-    assert ask(PATH + "?a=1").status_code == 400
-    assert ask("/workspaces/nowhere" + PATH).status_code == 404
-    assert ask(X_Auth_Token="wrong").status_code == 401
-    assert ask(PATH, "POST").status_code == 404
+    assert fetch(API + "getImportProgress").status_code == 400
+    assert fetch(PATH + "?a=1").status_code == 400
+    assert fetch("/workspaces/nowhere" + PATH).status_code == 404
+    assert fetch(X_Auth_Token="wrong").status_code == 401
+    assert fetch(PATH, "POST").status_code == 404
     settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"importmonitor": "0/min"}}
-    assert ask().status_code == 429
+    assert fetch().status_code == 429
     settings.REST_FRAMEWORK = {}
     member.groups.clear()
-    assert ask().status_code == 403
+    assert fetch().status_code == 403
     assert not cache._responses
     membership = User.groups.through._default_manager
     membership.create(user=member, group=Group.objects.get())
-    assert ask().status_code == 200
+    assert fetch().status_code == 200
 
 
-def test_what_comes_with_parameters_is_not_remembered(clock: Clock, ask: Any) -> None:
+def test_requests_with_parameters_are_not_cached(clock: Clock, fetch: Any) -> None:
     sync(RUNNING)
-    assert ask(API + "import.status?a=1").status_code == 200
+    assert fetch(API + "import.status?a=1").status_code == 200
     assert not cache._responses
 
 
-def test_other_credentials_are_not_remembered(clock: Clock, client: Client, member: User) -> None:
+def test_other_credentials_are_not_cached(clock: Clock, client: Client, member: User) -> None:
     sync(RUNNING)
     member.set_password("secret")
     member.save()
@@ -243,13 +243,13 @@ def test_other_credentials_are_not_remembered(clock: Clock, client: Client, memb
     assert client.get(PATH, headers={"X-User-Id": str(member.pk)}).status_code == 401
 
 
-def test_one_answer_is_nobody_elses(
-    clock: Clock, client: Client, ask: Any, headers: dict[str, str], settings: Any
+def test_cached_responses_are_separate(
+    clock: Clock, client: Client, fetch: Any, headers: dict[str, str], settings: Any
 ) -> None:
     settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"importmonitor_wrong_tokens": None}}
     at = "http://127.0.0.1:9"
-    both = {"default": workspace_at(at), "acme": workspace_at(at + "/acme")}
-    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"WORKSPACES": both}
+    workspaces = {"default": workspace_at(at), "acme": workspace_at(at + "/acme")}
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"WORKSPACES": workspaces}
     sync(RUNNING)
     sync({**RUNNING, "type": "Slack"}, alias="acme")
     viewer = credentials(make_user("viewer", "view-import-operations"))
@@ -257,14 +257,14 @@ def test_one_answer_is_nobody_elses(
     bodies = {}
     for _ in range(2):
         for path in [f"{prefix}{path}" for prefix in ("", "/workspaces/acme") for path in PATHS]:
-            bodies[path] = ask(path).content
+            bodies[path] = fetch(path).content
             may = 200 if path.endswith(LATEST) else 403
             assert client.get(path, headers=viewer).status_code == may
             assert client.get(path, headers=stranger).status_code == 403
-            for each in (viewer, stranger):
-                mixed = {**headers, "X-User-Id": each["X-User-Id"]}
+            for other in (viewer, stranger):
+                mixed = {**headers, "X-User-Id": other["X-User-Id"]}
                 assert client.get(path, headers=mixed).status_code == 401
-                mixed = {**headers, "X-Auth-Token": each["X-Auth-Token"]}
+                mixed = {**headers, "X-Auth-Token": other["X-Auth-Token"]}
                 assert client.get(path, headers=mixed).status_code == 401
             assert client.get(path).status_code == 401
             for user_id in (f"0{headers['X-User-Id']}", f"+{headers['X-User-Id']}", ""):
@@ -274,27 +274,27 @@ def test_one_answer_is_nobody_elses(
     assert len(set(bodies.values())) == len(bodies) == 8
 
 
-def test_head_first(
-    clock: Clock, ask: Any, django_assert_num_queries: DjangoAssertNumQueries
+def test_get_after_head_is_cached(
+    clock: Clock, fetch: Any, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     sync(RUNNING)
-    assert ask(PATH, "HEAD").content == b""
+    assert fetch(PATH, "HEAD").content == b""
     with django_assert_num_queries(0):
-        assert ask().json()["operation"] == RUNNING
+        assert fetch().json()["operation"] == RUNNING
 
 
 @pytest.mark.parametrize("condition", [{"If_None_Match": "*"}, {"If_Match": '"other"'}])
-def test_a_condition_first(
+def test_get_after_conditional_request(
     clock: Clock,
-    ask: Any,
+    fetch: Any,
     condition: dict[str, str],
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     sync(RUNNING)
-    status = ask(**condition).status_code
+    status = fetch(**condition).status_code
     assert status in (304, 412)
     with django_assert_num_queries(0):
-        assert ask(**condition).status_code == status
-    assert ask().json()["operation"] == RUNNING
+        assert fetch(**condition).status_code == status
+    assert fetch().json()["operation"] == RUNNING
     with django_assert_num_queries(0):
-        assert ask().json()["operation"] == RUNNING
+        assert fetch().json()["operation"] == RUNNING

@@ -1,4 +1,4 @@
-"""The vendor's own page of the endpoint: its example goes in, and comes out as its schema says."""
+"""Rocket.Chat's documentation of the endpoint: its example is returned by its schema."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from django.test import Client
 from importmonitor.models import ImportOperation
 from tests.api.helpers import PATH, poll
 
-# Both are copied as they stand on the page: the example contradicts the schema.
+# Copied from the page unchanged: the example contradicts the schema.
 SCHEMA: dict[str, Any] = json.loads("""
 {
   "type": "object",
@@ -53,16 +53,18 @@ def check(value: Any, schema: dict[str, Any]) -> None:
     assert type(value) is TYPES[schema["type"]]
     if isinstance(value, dict):
         assert set(value) == set(schema["properties"])
-        for key, each in schema["properties"].items():
-            check(value[key], each)
+        for key, property_schema in schema["properties"].items():
+            check(value[key], property_schema)
 
 
-def test_the_example_contradicts_the_schema() -> None:
+def test_documented_example_contradicts_the_schema() -> None:
     with pytest.raises(AssertionError):
         check(EXAMPLE, SCHEMA)
 
 
-def test_the_example_comes_out_as_the_schema_says(client: Client, headers: dict[str, str]) -> None:
+def test_documented_example_is_repaired_by_the_schema(
+    client: Client, headers: dict[str, str]
+) -> None:
     result = poll(EXAMPLE)
     assert result.ok
     assert ImportOperation.objects.get().unreadable == []

@@ -1,4 +1,4 @@
-"""A host that has put the app's URLs under a path of its own."""
+"""The URLs of a host that includes the app under a prefix."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""The Celery tasks, run in place of being sent."""
+"""The Celery tasks, run eagerly."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,61 +21,59 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the aliases of the workspaces that are looked at, as they are."""
-    found: list[str] = []
+def polled_aliases(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that collects the aliases of polled workspaces."""
+    aliases: list[str] = []
     real = sync.sync_workspace
 
-    def look(alias: str) -> sync.SyncResult:
-        found.append(alias)
+    def poll_and_record(alias: str) -> sync.SyncResult:
+        aliases.append(alias)
         return real(alias)
 
-    monkeypatch.setattr(sync, "sync_workspace", look)
-    return found
+    monkeypatch.setattr(sync, "sync_workspace", poll_and_record)
+    return aliases
 
 
 def run(alias: str = "default") -> Any:
     return tasks.sync_workspace.apply(args=(alias,))
 
 
-def test_a_poll(rocketchat: Workspace, looks: list[str]) -> None:
+def test_poll_stores_the_operation(rocketchat: Workspace, polled_aliases: list[str]) -> None:
     rocketchat.start_import("slack")
     assert run().successful()
-    assert looks == ["default"]
+    assert polled_aliases == ["default"]
     assert ImportOperation.objects.count() == 1
 
 
-def test_what_does_not_answer_is_tried_again_within_the_round(
-    rocketchat: Workspace, looks: list[str]
-) -> None:
+def test_transient_error_is_retried(rocketchat: Workspace, polled_aliases: list[str]) -> None:
     rocketchat.outage = 502
-    # It is stored, and told by alerts: no reason to fill a log with tracebacks.
+    # The failure is stored and raises an alert; the task does not fail.
     assert run().successful()
-    assert len(looks) == 1 + tasks.RETRIES
+    assert len(polled_aliases) == 1 + tasks.MAX_RETRIES
     period = SyncPeriod.objects.get()
-    assert (period.outcome, period.polls) == ("Unreachable", 1 + tasks.RETRIES)
+    assert (period.outcome, period.polls) == ("Unreachable", 1 + tasks.MAX_RETRIES)
 
 
-def test_what_asking_again_cannot_help(rocketchat: Workspace, looks: list[str]) -> None:
+def test_permanent_error_is_not_retried(rocketchat: Workspace, polled_aliases: list[str]) -> None:
     rocketchat.users.clear()
     assert run().successful()
-    assert len(looks) == 1
+    assert len(polled_aliases) == 1
     assert SyncPeriod.objects.get().outcome == "Unauthenticated"
 
 
-def test_who_wants_to_be_left_alone_is(rocketchat: Workspace, looks: list[str]) -> None:
+def test_rate_limit_is_not_retried(rocketchat: Workspace, polled_aliases: list[str]) -> None:
     rocketchat.limiter = Limiter(0, rocketchat.clock)
     assert run().successful()
-    assert len(looks) == 1
+    assert len(polled_aliases) == 1
     assert SyncPeriod.objects.get().outcome == "RateLimited"
 
 
-def test_a_workspace_that_is_gone(looks: list[str]) -> None:
+def test_removed_workspace_is_ignored(polled_aliases: list[str]) -> None:
     assert run("gone").successful()
     assert SyncPeriod.objects.count() == 0
 
 
-def test_a_database_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_error_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
     def fail(alias: str) -> sync.SyncResult:
@@ -84,11 +82,11 @@ def test_a_database_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(sync, "sync_workspace", fail)
     result = run()
-    assert len(tries) == 1 + tasks.RETRIES
+    assert len(tries) == 1 + tasks.MAX_RETRIES
     assert isinstance(result.result, OperationalError)
 
 
-def test_a_poll_that_takes_too_long_gives_its_lease_back(
+def test_time_limit_releases_the_lease(
     rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hang(_self: Client) -> None:
@@ -99,7 +97,7 @@ def test_a_poll_that_takes_too_long_gives_its_lease_back(
     assert SyncLease.objects.get().expires_at is None
 
 
-def test_a_poll_of_what_is_being_polled(rocketchat: Workspace) -> None:
+def test_leased_workspace_is_skipped(rocketchat: Workspace) -> None:
     SyncLease.objects.create(
         workspace="default", holder="another", expires_at=timezone.now() + timedelta(minutes=1)
     )
@@ -108,7 +106,9 @@ def test_a_poll_of_what_is_being_polled(rocketchat: Workspace) -> None:
     assert rocketchat.requests.total() == 0
 
 
-def test_all_are_sent_out(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_workspace_gets_a_task_with_limits(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent: list[tuple[tuple[str], dict[str, float]]] = []
     monkeypatch.setattr(
         tasks.sync_workspace, "apply_async", lambda args, **options: sent.append((args, options))
@@ -126,21 +126,21 @@ def test_all_are_sent_out(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     ]
 
 
-def test_history_is_pruned(settings: Any, rocketchat: Workspace) -> None:
+def test_prune_task_succeeds(settings: Any, rocketchat: Workspace) -> None:
     settings.IMPORTMONITOR = {**settings.IMPORTMONITOR, "KEEP_DAYS": 1}
     assert tasks.prune_import_history.apply().successful()
 
 
-def test_the_schedule_is_of_tasks_that_there_are() -> None:
+def test_schedule_uses_registered_tasks() -> None:
     entries = schedule.beat_schedule(timedelta(seconds=30))
     known = current_app.tasks
-    assert {each["task"] for each in entries.values()} <= set(known)
+    assert {entry["task"] for entry in entries.values()} <= set(known)
     assert entries["importmonitor-sync"]["schedule"] == timedelta(seconds=30)
     assert entries["importmonitor-sync"]["kwargs"] == {"every": 30.0}
     assert entries["importmonitor-sync"]["options"] == {"expires": 30.0}
 
 
-def test_the_host_project_has_it() -> None:
+def test_project_registers_tasks_and_schedule() -> None:
     from project.celery import app
 
     app.loader.import_default_modules()

@@ -1,4 +1,4 @@
-"""The tasks on Django's own framework."""
+"""The tasks on Django's task framework."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ pytestmark = [
 ]
 
 
-def test_a_poll(rocketchat: Workspace) -> None:
+def test_poll_stores_the_operation(rocketchat: Workspace) -> None:
     from importmonitor.contrib.tasks import sync_workspace
 
     rocketchat.start_import("slack")
@@ -24,14 +24,14 @@ def test_a_poll(rocketchat: Workspace) -> None:
     assert ImportOperation.objects.count() == 1
 
 
-def test_one_that_fails(rocketchat: Workspace) -> None:
+def test_failed_poll_returns_the_error(rocketchat: Workspace) -> None:
     from importmonitor.contrib.tasks import sync_workspace
 
     rocketchat.outage = 502
     assert sync_workspace.enqueue("default").return_value["error"] == "Unreachable"
 
 
-def test_all(settings: Any, rocketchat: Workspace) -> None:
+def test_every_workspace_is_enqueued(settings: Any, rocketchat: Workspace) -> None:
     from importmonitor.contrib.tasks import sync_workspaces
 
     good = dict(settings.IMPORTMONITOR["WORKSPACES"]["default"])

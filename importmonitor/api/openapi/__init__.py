@@ -1,1 +1,1 @@
-"""The description of both HTTP faces in OpenAPI 3.1, and a page. Needs `[openapi]`."""
+"""The description of both interfaces in OpenAPI 3.1, and its page. Needs `[openapi]`."""

@@ -1,6 +1,17 @@
-"""What the REST face answers, for the document to show."""
+"""Example bodies, built by the serializers of the REST API from one document."""
 
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from rest_framework.renderers import JSONRenderer
+from rest_framework.serializers import Serializer
+
+from importmonitor.api.rest import serializers
+from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
+from importmonitor.models.health import Freshness, SyncHealth, WorkspaceHealth
+from importmonitor.rocketchat.operation import parse_operation
 
 DOCUMENT: dict[str, Any] = {
     "_id": "65f8a1c2e4b0d9a7c3f1e205",
@@ -12,78 +23,60 @@ DOCUMENT: dict[str, Any] = {
     "user": "d26x6zSkaPSe5gCyy",
     "_updatedAt": "2026-03-25T11:30:00.000Z",
     "file": "20260225110000_d26x6zSkaPSe5gCyy_people.csv",
+    "contentType": "text/csv",
     "count": {"total": 1200, "completed": 600, "users": 1200},
 }
-SYNC: dict[str, Any] = {"state": "ok", "synced_at": "2026-03-25T11:30:30Z", "age_seconds": 12}
-OPERATION: dict[str, Any] = {
-    "id": 1,
-    "workspace": "default",
-    "remote_id": "65f8a1c2e4b0d9a7c3f1e205",
-    "type": "CSV",
-    "importer_key": "csv",
-    "status": "importer_importing_users",
-    "state": "importing",
-    "valid": True,
-    "outcome": None,
-    "stalled": False,
-    "remote_user_id": "d26x6zSkaPSe5gCyy",
-    "file": "20260225110000_d26x6zSkaPSe5gCyy_people.csv",
-    "file_name": "people.csv",
-    "content_type": "text/csv",
-    "counters": {
-        "total": 1200,
-        "completed": 600,
-        "error": None,
-        "users": 1200,
-        "channels": None,
-        "messages": None,
-        "contacts": None,
-    },
-    "percent": 50,
-    "rate": 2.5,
-    "seconds_left": 228,
-    "duration_seconds": 1842,
-    "remote_started_at": "2026-03-25T11:00:00Z",
-    "remote_updated_at": "2026-03-25T11:30:00Z",
-    "started_at": "2026-03-25T11:00:00Z",
-    "first_seen_at": "2026-03-25T11:00:30Z",
-    "last_seen_at": "2026-03-25T11:30:30Z",
-    "last_progress_at": "2026-03-25T11:30:30Z",
-    "stalled_since": None,
-    "waiting_since": None,
-    "finished_at": None,
-    "modified_at": "2026-03-25T11:30:30Z",
-    "unreadable": [],
-    "note": "",
-    "sync": SYNC,
-}
-DETAIL: dict[str, Any] = OPERATION | {"payload": DOCUMENT}
-TRANSITION: dict[str, Any] = {
-    "id": 1,
-    "observed_at": "2026-03-25T11:20:30Z",
-    "reason": "remote",
-    "from_status": "importer_preparing_users",
-    "to_status": "importer_importing_users",
-    "from_state": "loading",
-    "to_state": "importing",
-    "valid": True,
-    "count_total": 1200,
-    "count_completed": 0,
-    "count_error": None,
-}
-SAMPLE: dict[str, Any] = {
-    "observed_at": "2026-03-25T11:30:30Z",
-    "completed": 600,
-    "error": None,
-    "total": 1200,
-}
-WORKSPACE: dict[str, Any] = {
-    "workspace": "default",
-    "sync": SYNC,
-    "outcome": "ok",
-    "message": "",
-    "since": "2026-03-01T08:00:00Z",
-    "synced_at": "2026-03-25T11:30:30Z",
-    "polls": 69_000,
-    "operation": OPERATION,
-}
+
+_STARTED_AT = datetime(2026, 3, 25, 11, tzinfo=UTC)
+_POLLED_AT = datetime(2026, 3, 25, 11, 30, 30, tzinfo=UTC)
+_document = parse_operation(DOCUMENT)
+_operation = ImportOperation(
+    pk=1,
+    workspace="default",
+    **asdict(_document),
+    state=_document.state.value,
+    started_at=_STARTED_AT,
+    first_seen_at=_STARTED_AT,
+    last_seen_at=_POLLED_AT,
+    last_progress_at=_POLLED_AT,
+    modified_at=_POLLED_AT,
+    rate=2.5,
+)
+_period = SyncPeriod(
+    workspace="default",
+    outcome=SyncPeriod.OK,
+    first_at=datetime(2026, 3, 1, 8, tzinfo=UTC),
+    last_at=_POLLED_AT,
+    polls=69_000,
+)
+_health = SyncHealth(_period, _period, Freshness.OK)
+_context = {"now": _POLLED_AT + timedelta(seconds=12), "health": {"default": _health}}
+
+
+def _body(serializer: type[Serializer[Any]], instance: object) -> Any:
+    """Return the JSON of an instance."""
+    return json.loads(JSONRenderer().render(serializer(instance, context=_context).data))
+
+
+OPERATION = _body(serializers.OperationSerializer, _operation)
+DETAIL = _body(serializers.OperationDetailSerializer, _operation)
+WORKSPACE = _body(serializers.WorkspaceSerializer, WorkspaceHealth("default", _health, _operation))
+TRANSITION = _body(
+    serializers.TransitionSerializer,
+    StatusTransition(
+        pk=1,
+        observed_at=_POLLED_AT - timedelta(minutes=10),
+        reason=StatusTransition.Reason.REMOTE,
+        from_status="importer_preparing_users",
+        to_status=_document.status,
+        from_state="loading",
+        to_state=_document.state.value,
+        valid=True,
+        count_total=1200,
+        count_completed=0,
+    ),
+)
+SAMPLE = _body(
+    serializers.SampleSerializer,
+    ProgressSample(observed_at=_POLLED_AT, completed=600, total=1200),
+)

@@ -1,29 +1,67 @@
-"""What drf-spectacular is told of a view without the view's knowing."""
+"""What the descriptions of both interfaces share: the schema class and the hooks."""
 
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.plumbing import get_doc
+from drf_spectacular.utils import OpenApiParameter
+
+from importmonitor.models import Outcome, StatusTransition
+from importmonitor.rocketchat.states import STEPS, ImportState
+
+#: The known values of fields to which Rocket.Chat or a later release may add others.
+KNOWN_VALUES = {
+    "status": STEPS,
+    "state": [state.value for state in ImportState if state != ImportState.NONE],
+    "outcome": Outcome.values,
+    "reason": StatusTransition.Reason.values,
+}
 
 
-class NamedSchema(AutoSchema):
-    """A schema whose operation has a name of its own, and not one made of the path."""
+class ViewSchema(AutoSchema):
+    """Describes a view by its docstring."""
 
-    def get_operation_id(self) -> str:
-        # The same endpoint is mounted for `default` and for every other workspace.
-        name: str = getattr(self.view, "operation_id")  # noqa: B009 - as_described gives it one
-        return name + ("OfWorkspace" if "{alias}" in self.path else "")
+    view: Any
+
+    def get_description(self) -> str:  # type: ignore[override] # as drf-spectacular does
+        return str(get_doc(type(self.view)))
 
     def get_auth(self) -> list[dict[str, Any]]:
-        # Without what stands for nobody: Rocket.Chat's endpoints ask for permission by themselves.
-        return [each for each in super().get_auth() if each]
+        # Without the empty entry for anonymous users: the views check permissions themselves.
+        return [requirement for requirement in super().get_auth() if requirement]
 
 
-def as_described(view: Any, *, name: str, **told: Any) -> Any:
-    """Return a view's class with what is told of it; for OpenApiViewExtension.view_replacement."""
+def described(view: type[Any], schema: type[ViewSchema]) -> type[Any]:
+    """Return a view with this schema; for OpenApiViewExtension.view_replacement."""
+    return type(view.__name__, (view,), {"schema": schema(), "__doc__": view.__doc__})
 
-    class Described(view):  # type: ignore[misc] # drf-spectacular's own way
-        operation_id = name
-        schema = NamedSchema()
 
-    return extend_schema(**told)(Described)
+def header(name: str, description: str, *codes: int, of: Any = str) -> OpenApiParameter:
+    """Return a header of the responses with these codes, or of the request if there are none."""
+    return OpenApiParameter(
+        name, of, OpenApiParameter.HEADER, description=description, response=list(codes)
+    )
+
+
+def exclude_other_apps(endpoints: list[Any], **_kwargs: Any) -> list[Any]:
+    """Exclude the host's own endpoints."""
+    modules = {"importmonitor.api.rocketchat.views", "importmonitor.api.rest.views"}
+    return [endpoint for endpoint in endpoints if endpoint[3].cls.__module__ in modules]
+
+
+def refine(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """Add what drf-spectacular cannot express, and remove what OpenAPI 3.1 does not have."""
+    for name, component in result["components"]["schemas"].items():
+        for field, schema in component.get("properties", {}).items():
+            # drf-spectacular reads the example of a page from there; JSON Schema has `examples`.
+            schema.pop("example", None)
+            values = KNOWN_VALUES.get(field.removeprefix("from_").removeprefix("to_"))
+            if values and name in {"Operation", "OperationDetail", "Transition"}:
+                schema["x-extensible-enum"] = list(values)
+    for path in result["paths"].values():
+        for parameter in path["get"]["parameters"]:
+            parameter["description"] = parameter["description"].strip()
+            # The views reject empty values, and the database NUL.
+            if parameter["in"] == "query" and parameter["schema"] == {"type": "string"}:
+                parameter["schema"] |= {"minLength": 1, "pattern": "^[^\\u0000]+$"}
+    return result

@@ -1,4 +1,4 @@
-"""The description and its page; include it beside the REST face. Needs `[openapi]`."""
+"""The URLs of the description and its page; include them beside the REST API. Needs `[openapi]`."""
 
 from django.urls import path
 

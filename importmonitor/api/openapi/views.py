@@ -1,4 +1,4 @@
-"""The document, and the page that shows it. Both are for everybody: they hold no data."""
+"""The OpenAPI document, and the page that shows it. Both are public: they have no data."""
 
 from threading import Lock
 from typing import Any, cast
@@ -14,17 +14,16 @@ from rest_framework.response import Response
 
 import importmonitor
 
-# Registers what describes the views and the credentials.
-from importmonitor.api.openapi import credentials, operations, rocketchat  # noqa: F401
+# They register the descriptions of the credentials and the views.
+from importmonitor.api.openapi import credentials, rest, rocketchat  # noqa: F401
 
-HOOKS = "importmonitor.api.openapi.hooks"
-#: drf-spectacular's settings of this document; the host's own are for the host's own.
+#: drf-spectacular's settings for this document, in place of the host's.
 SETTINGS: dict[str, Any] = {
     "TITLE": "importmonitor",
     "DESCRIPTION": (
-        "Rocket.Chat's imports, as they were last seen. Two faces: Rocket.Chat's own endpoints, "
-        "answered in its words to its clients, and a REST API. Both only read. Lists of values "
-        "that Rocket.Chat may add to (`x-extensible-enum`) are not closed."
+        "Rocket.Chat's imports, as of the last successful poll. There are two read-only "
+        "interfaces: Rocket.Chat's own endpoints, for its existing clients, and a REST API. Lists "
+        "of values in responses (`x-extensible-enum`) are open: Rocket.Chat can add others."
     ),
     "VERSION": importmonitor.__version__,
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
@@ -33,33 +32,27 @@ SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "PREPROCESSING_HOOKS": [f"{HOOKS}.ours_only"],
-    "POSTPROCESSING_HOOKS": [
-        f"{HOOKS}.open_lists",
-        f"{HOOKS}.known_values",
-        f"{HOOKS}.plain_words",
-        f"{HOOKS}.own_parameters",
-        f"{HOOKS}.no_empty_text",
-    ],
-    "APPEND_COMPONENTS": {"schemas": operations.COMPONENTS | rocketchat.COMPONENTS},
+    "PREPROCESSING_HOOKS": ["importmonitor.api.openapi.schema.exclude_other_apps"],
+    "POSTPROCESSING_HOOKS": ["importmonitor.api.openapi.schema.refine"],
+    "APPEND_COMPONENTS": {"schemas": rest.COMPONENTS | rocketchat.COMPONENTS},
     "TAGS": [
         {"name": "Rocket.Chat", "description": "Rocket.Chat 8's endpoints."},
-        {"name": "REST", "description": "History, progress and sync health."},
+        {"name": "REST", "description": "History, progress and sync status."},
     ],
 }
 
-_one_at_a_time = Lock()
+_settings_lock = Lock()
 
 
 class SchemaView(SpectacularAPIView):
-    """The document, as YAML or JSON."""
+    """The OpenAPI document, as YAML or JSON."""
 
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]
     throttle_classes: list[Any] = []
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        # One document for all: in English, whatever language the site speaks to whom.
+        # In English, whatever the language of the site or the request is.
         with translation.override("en"):
             response = super().dispatch(request, *args, **kwargs)
             assert isinstance(response, Response)
@@ -67,20 +60,19 @@ class SchemaView(SpectacularAPIView):
             return cast("Response", response.render())
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Answer with the document."""
-        # drf-spectacular puts SETTINGS in the place of the host's for a moment, for all threads.
-        with _one_at_a_time, patched_settings(SETTINGS):
-            answer: Response = self._get_schema_response(request)  # type: ignore[no-untyped-call] # it has no types
-        return answer
+        # drf-spectacular replaces its settings for the whole process meanwhile.
+        with _settings_lock, patched_settings(SETTINGS):
+            response: Response = self._get_schema_response(request)  # type: ignore[no-untyped-call] # it has no types
+        return response
 
     def _get_version_parameter(self, request: Request) -> None:
-        """Take no version from the address: it would go into a header as it is."""
+        """Ignore `?version=`: it would be copied into a header."""
 
 
 class DocsView(SpectacularSwaggerSplitView):
-    """Swagger's page, with its scripts from this site and no other."""
+    """Swagger UI, with its scripts from this site only."""
 
-    # Of OPTIONS, DRF would answer with a body for which there is no template.
+    # DRF's response to OPTIONS has a body without a template.
     http_method_names = ["get", "head"]
     authentication_classes: list[Any] = []
     permission_classes = [AllowAny]

@@ -1,6 +1,6 @@
-"""Errors of the REST face: problem details (RFC 9457) that hold to DRF's convention.
+"""Errors of the REST API: problem details (RFC 9457) that keep DRF's `detail`.
 
-Both say in `detail` what was wrong. What was wrong with which parameter is in `errors`.
+`errors` lists what is wrong with each parameter.
 """
 
 from http import HTTPStatus
@@ -17,16 +17,16 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
-    """Answer an exception as DRF does, told as a problem; None for what is none of the caller's."""
+    """Return DRF's response as a problem, or None if the error is not the client's."""
     if isinstance(exc, SuspiciousOperation):
-        # Such as more parameters than Django reads.
+        # For example, more parameters than Django reads.
         exc = ParseError()
     response = drf_exception_handler(exc, context)
     if response is None:
         return None
     data = response.data
-    told = data.pop("detail", None) if isinstance(data, dict) else None
-    response.data = problem(response.status_code, str(told or _summary(data)))
+    detail = data.pop("detail", None) if isinstance(data, dict) else None
+    response.data = problem(response.status_code, str(detail or _summary(data)))
     if data:
         response.data["errors"] = data
     response.content_type = MEDIA_TYPE
@@ -41,13 +41,13 @@ def problem(status: int, detail: str) -> dict[str, Any]:
 
 @csrf_exempt
 def not_found(_request: HttpRequest, **_kwargs: Any) -> JsonResponse:
-    """Answer an address of the REST face that there is not."""
+    """Return a 404 for an unknown URL of the REST API."""
     body = problem(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
     return JsonResponse(body, status=HTTPStatus.NOT_FOUND, content_type=MEDIA_TYPE)
 
 
 def _summary(data: Any) -> str:
-    """Put into one sentence which parameters were wrong, and how."""
+    """Return in one sentence what is wrong with which parameters."""
     if not isinstance(data, dict):
         return " ".join(map(str, data)) if isinstance(data, list) else str(data)
-    return " ".join(f"{name}: {' '.join(map(str, told))}" for name, told in data.items())
+    return " ".join(f"{name}: {' '.join(map(str, errors))}" for name, errors in data.items())

@@ -1,4 +1,4 @@
-"""What operations of the REST face can be asked for: what an index answers."""
+"""The filters of the list of operations; an index supports each of them."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,12 +10,12 @@ from django.db.models import QuerySet
 from importmonitor.models import ImportOperation, Outcome
 from importmonitor.rocketchat.states import ImportState
 
-#: Beside the ways to end: not ended yet.
+#: The value of `outcome` for operations that have not ended.
 OPEN = "open"
 
 
 class TimeField(forms.CharField):
-    """A time with its zone: without one, it would be another in another server's settings."""
+    """A time with its zone: without one, its meaning would depend on the server's settings."""
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
@@ -36,31 +36,34 @@ class TimeFilter(filters.IsoDateTimeFilter):
     field_class: type[forms.Field] = TimeField  # type: ignore[assignment] # it takes any field
 
 
-class YesNoFilter(filters.TypedChoiceFilter):
-    """True or false; django-filter's own takes anything else for nothing."""
+class TrueFalseFilter(filters.TypedChoiceFilter):
+    """True or false; django-filter's BooleanFilter ignores anything else."""
 
     def __init__(self, **kwargs: Any) -> None:
-        # With a capital, as Python's clients write them.
+        # Capitalized too, as Python clients write them.
         choices = [(word, word) for word in ("true", "false", "True", "False")]
         super().__init__(choices=choices, coerce=lambda word: word.lower() == "true", **kwargs)
 
 
 class OperationFilter(filters.FilterSet):
-    """Filters of the list of operations; all that are given have to hold."""
+    """The filters of the list of operations; several are combined with AND.
+
+    The help texts are in the public description of the API.
+    """
 
     workspace = filters.CharFilter(strip=False, help_text="The workspace's alias.")
     remote_id = filters.CharFilter(strip=False, help_text="The operation's id in Rocket.Chat.")
     state = filters.ChoiceFilter(
-        choices=[(each.value, each.value) for each in ImportState if each != ImportState.NONE],
+        choices=[(state.value, state.value) for state in ImportState if state != ImportState.NONE],
         help_text="Rocket.Chat's coarse state.",
     )
     status = filters.CharFilter(
-        strip=False, help_text="Rocket.Chat's raw step, such as `importer_done`."
+        strip=False, help_text="Rocket.Chat's status, such as `importer_done`."
     )
     outcome = filters.ChoiceFilter(
-        choices=[(OPEN, OPEN), *((each.value, each.value) for each in Outcome)],
-        method="by_outcome",
-        help_text="How it ended; `open` for what has not.",
+        choices=[(OPEN, OPEN), *((outcome.value, outcome.value) for outcome in Outcome)],
+        method="filter_outcome",
+        help_text="How it ended; `open` if it has not ended.",
     )
     importer_key = filters.CharFilter(
         strip=False, help_text="The importer, such as `csv` or `slack`."
@@ -68,36 +71,38 @@ class OperationFilter(filters.FilterSet):
     remote_user_id = filters.CharFilter(
         strip=False, help_text="The id in Rocket.Chat of the user who started it."
     )
-    has_errors = YesNoFilter(method="by_errors", help_text="Whether it counts any errors.")
-    stalled = YesNoFilter(
+    has_errors = TrueFalseFilter(
+        method="filter_has_errors", help_text="Whether its error counter is above 0."
+    )
+    stalled = TrueFalseFilter(
         field_name="stalled_since",
         lookup_expr="isnull",
         exclude=True,
-        help_text="Whether it should be moving and is not.",
+        help_text="Whether it should make progress and does not.",
     )
     started_after = TimeFilter(
-        field_name="started_at", lookup_expr="gte", help_text="Started then or later."
+        field_name="started_at", lookup_expr="gte", help_text="Started at this time or later."
     )
     started_before = TimeFilter(
-        field_name="started_at", lookup_expr="lt", help_text="Started before then."
+        field_name="started_at", lookup_expr="lt", help_text="Started before this time."
     )
     finished_after = TimeFilter(
-        field_name="finished_at", lookup_expr="gte", help_text="Ended then or later."
+        field_name="finished_at", lookup_expr="gte", help_text="Ended at this time or later."
     )
     finished_before = TimeFilter(
-        field_name="finished_at", lookup_expr="lt", help_text="Ended before then."
+        field_name="finished_at", lookup_expr="lt", help_text="Ended before this time."
     )
 
     class Meta:
         model = ImportOperation
         fields: list[str] = []
 
-    def by_outcome(
+    def filter_outcome(
         self, rows: QuerySet[ImportOperation], _name: str, value: str
     ) -> QuerySet[ImportOperation]:
         return rows.filter(finished_at=None) if value == OPEN else rows.filter(outcome=value)
 
-    def by_errors(
+    def filter_has_errors(
         self, rows: QuerySet[ImportOperation], _name: str, value: bool
     ) -> QuerySet[ImportOperation]:
         return rows.filter(has_errors=int(value))

@@ -1,4 +1,4 @@
-"""Pages of the REST face; what is asked for wrongly is an error and never a default."""
+"""Pagination of the REST API; an invalid parameter is an error and never a default."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,23 +13,23 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-MOST = 500
-#: Which way to go on, and the time and the key of the row to go on from.
+MAX_PAGE_SIZE = 500
+# The direction, and the time and the key of the row to continue from.
 _CURSOR = re.compile(r"(next|previous) (\S{1,32}) ([0-9]{1,18})", re.ASCII)
 
 
-def page_size(request: Request, default: int) -> int:
-    """Return how many rows a page is to have; raises ValidationError."""
-    asked = request.query_params.get("page_size")
-    if asked is None:
+def requested_page_size(request: Request, default: int) -> int:
+    """Return the number of rows of a page; raises ValidationError."""
+    text = request.query_params.get("page_size")
+    if text is None:
         return default
-    if asked.isascii() and asked.isdigit() and len(asked) < 9 and 0 < int(asked) <= MOST:
-        return int(asked)
-    raise ValidationError({"page_size": [f"Give a whole number from 1 to {MOST}."]})
+    if text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= MAX_PAGE_SIZE:
+        return int(text)
+    raise ValidationError({"page_size": [f"Give a whole number from 1 to {MAX_PAGE_SIZE}."]})
 
 
 class Cursor(NamedTuple):
-    """The place of a row, and whether the rows before it are wanted or those after it."""
+    """The position of a row, and whether the rows before it or after it are requested."""
 
     backwards: bool
     at: datetime
@@ -37,17 +37,18 @@ class Cursor(NamedTuple):
 
     @property
     def text(self) -> str:
-        way = "previous" if self.backwards else "next"
-        return urlsafe_b64encode(f"{way} {self.at.isoformat()} {self.key}".encode()).decode()
+        direction = "previous" if self.backwards else "next"
+        text = f"{direction} {self.at.isoformat()} {self.key}"
+        return urlsafe_b64encode(text.encode()).decode()
 
     @classmethod
-    def read(cls, text: str) -> "Cursor":
-        """Read what `text` wrote, and nothing else; raises NotFound."""
+    def parse(cls, text: str) -> "Cursor":
+        """Parse what `text` returned, and nothing else; raises NotFound."""
         try:
-            found = _CURSOR.fullmatch(urlsafe_b64decode(text.encode()).decode())
-            if found is not None:
-                at = datetime.fromisoformat(found[2]).astimezone(UTC)
-                cursor = cls(found[1] == "previous", at, int(found[3]))
+            match = _CURSOR.fullmatch(urlsafe_b64decode(text.encode()).decode())
+            if match is not None:
+                at = datetime.fromisoformat(match[2]).astimezone(UTC)
+                cursor = cls(match[1] == "previous", at, int(match[3]))
                 if cursor.text == text:
                     return cursor
         except (ValueError, OverflowError):
@@ -55,110 +56,111 @@ class Cursor(NamedTuple):
         raise NotFound("Invalid cursor")
 
 
-class CursorPages(BasePagination):
-    """Pages that stay the same while new rows come, and cost the same however deep they are.
+class KeysetPagination(BasePagination):
+    """Pages that stay the same while rows are added, and cost the same at any depth.
 
-    A row's place is its time and its key. DRF's own cursors know the time alone, and count the
-    rows that share it: they repeat and skip some of them.
+    A row's position is its time and its key. DRF's CursorPagination uses the time alone and counts
+    the rows that share it: it repeats and skips some of them.
     """
 
     page_size = 50
-    #: The field of the time; what comes first is the oldest, unless there is a minus before it.
+    #: The field of the time, oldest first; newest first with a minus before it.
     ordering = ""
 
     def get_ordering(self, request: Request) -> str:
-        """Return the field that is asked for."""
+        """Return the requested field."""
         return self.ordering
 
     def paginate_queryset(
         self, queryset: Any, request: Request, view: APIView | None = None
     ) -> list[Any]:
-        """Return one page of rows, and remember which there are around it."""
-        size = page_size(request, self.page_size)
+        """Return the rows of one page, and set the links to the pages around it."""
+        size = requested_page_size(request, self.page_size)
         ordering = self.get_ordering(request)
         field, newest_first = ordering.removeprefix("-"), ordering.startswith("-")
-        asked = request.query_params.get("cursor")
-        cursor = None if asked is None else Cursor.read(asked)
+        text = request.query_params.get("cursor")
+        cursor = None if text is None else Cursor.parse(text)
         backwards = cursor is not None and cursor.backwards
-        down = newest_first != backwards
+        descending = newest_first != backwards
         if cursor is not None:
-            than = "lt" if down else "gt"
-            # The first condition says nothing new, and lets the index be entered at the place.
+            than = "lt" if descending else "gt"
+            # The first condition is redundant, and lets the database enter the index there.
             queryset = queryset.filter(
                 Q(**{f"{field}__{than}e": cursor.at}),
                 Q(**{f"{field}__{than}": cursor.at}) | Q(**{f"pk__{than}": cursor.key}),
             )
-        rows = list(queryset.order_by(*(f"-{field}", "-pk") if down else (field, "pk"))[: size + 1])
-        more = len(rows) > size
+        order = (f"-{field}", "-pk") if descending else (field, "pk")
+        rows = list(queryset.order_by(*order)[: size + 1])
+        has_more = len(rows) > size
         rows = rows[:size]
         if backwards:
             rows.reverse()
-        after, before = (True, more) if backwards else (more, cursor is not None)
+        has_next, has_previous = (True, has_more) if backwards else (has_more, cursor is not None)
         url = request.build_absolute_uri()
 
         def link(row: Any, *, backwards: bool) -> str:
             at = getattr(row, field).astimezone(UTC)
             return replace_query_param(url, "cursor", Cursor(backwards, at, row.pk).text)
 
-        self.next = link(rows[-1], backwards=False) if rows and after else None
-        self.previous = link(rows[0], backwards=True) if rows and before else None
+        self.next = link(rows[-1], backwards=False) if rows and has_next else None
+        self.previous = link(rows[0], backwards=True) if rows and has_previous else None
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"next": self.next, "previous": self.previous, "results": data})
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        """Return what drf-spectacular is to tell of the cursor."""
-        told = "Where to go on, out of an answer's `next` or `previous`."
+        """Return the `cursor` parameter for drf-spectacular."""
+        description = "The position of the page, from `next` or `previous` of another page."
         schema = {"type": "string"}
-        return [{"name": "cursor", "in": "query", "description": told, "schema": schema}]
+        return [{"name": "cursor", "in": "query", "description": description, "schema": schema}]
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return what drf-spectacular is to tell of a page."""
-        return _page(schema)
+        """Return the schema of a page for drf-spectacular."""
+        return _page_schema(schema)
 
 
-class NewestFirst(CursorPages):
-    """The newest first, or the oldest if asked for `ordering=started_at`."""
+class NewestFirstPagination(KeysetPagination):
+    """Newest first, or oldest first with `ordering=started_at`."""
 
     orderings = ("-started_at", "started_at")
 
     def get_ordering(self, request: Request) -> str:
-        asked = request.query_params.get("ordering", self.orderings[0])
-        if asked not in self.orderings:
+        ordering = request.query_params.get("ordering", self.orderings[0])
+        if ordering not in self.orderings:
             raise ValidationError({"ordering": [f"Give {' or '.join(self.orderings)}."]})
-        return asked
+        return ordering
 
 
-class OldestFirst(CursorPages):
-    """Of what was observed, the oldest first."""
+class OldestFirstPagination(KeysetPagination):
+    """Oldest first, by the time of observation."""
 
     ordering = "observed_at"
 
 
-class WorkspacePages(PageNumberPagination):
-    """Pages of a list that the settings hold."""
+class WorkspacePagination(PageNumberPagination):
+    """Numbered pages of the workspaces in the settings."""
 
     page_size = 100
     page_size_query_param = "page_size"
-    max_page_size = MOST
+    max_page_size = MAX_PAGE_SIZE
     last_page_strings = ()
 
     def get_page_size(self, request: Request) -> int:
-        return page_size(request, self.page_size)
+        return requested_page_size(request, self.page_size)
 
     def get_page_number(self, request: Request, paginator: Any) -> str:
-        asked = request.query_params.get(self.page_query_param, "1")
-        # What Python takes for a number besides (" 1", "1_0", "١") is none here.
-        return asked if asked.isascii() and asked.isdigit() else ""
+        text = request.query_params.get(self.page_query_param, "1")
+        # Python reads more texts as numbers (" 1", "1_0", "١").
+        return text if text.isascii() and text.isdigit() else ""
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return what drf-spectacular is to tell of a page."""
-        return _page(schema, count={"type": "integer", "example": 1})
+        """Return the schema of a page for drf-spectacular."""
+        return _page_schema(schema, count={"type": "integer", "example": 1})
 
 
-def _page(rows: Any, **more: Any) -> dict[str, Any]:
-    # Made anew each time: what describes it changes it.
+def _page_schema(rows: Any, **more: Any) -> dict[str, Any]:
+    # drf-spectacular takes its example of a page from `example`.
     links: dict[str, Any] = {
         name: {"type": ["string", "null"], "format": "uri", "example": None}
         for name in ("next", "previous")

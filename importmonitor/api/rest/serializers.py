@@ -1,4 +1,7 @@
-"""The bodies of the REST face: times in ISO 8601 and UTC, durations in seconds."""
+"""The bodies of the REST API: times in ISO 8601 and UTC, durations in seconds.
+
+The docstrings and help texts are in the public description of the API.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,10 +12,11 @@ from rest_framework import serializers
 from importmonitor import exports
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
 from importmonitor.models.health import Freshness, SyncHealth, WorkspaceHealth
+from importmonitor.rocketchat.operation import COUNTS
 
 
 class UtcDateTimeField(serializers.DateTimeField):
-    """A time in UTC, whatever the site's own zone is."""
+    """A time in UTC, whatever the site's time zone is."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(default_timezone=UTC, **kwargs)
@@ -23,49 +27,42 @@ FIELDS = serializers.ModelSerializer.serializer_field_mapping | {
 }
 
 
-class CountersSerializer(serializers.Serializer[ImportOperation]):
-    """Rocket.Chat's counters; null is what it did not say."""
+class CountersSerializer(serializers.Serializer[dict[str, int | None]]):
+    """Rocket.Chat's counters; null if it did not send one."""
 
-    total = serializers.IntegerField(source="count_total", allow_null=True)
-    completed = serializers.IntegerField(source="count_completed", allow_null=True)
-    error = serializers.IntegerField(source="count_error", allow_null=True)
-    users = serializers.IntegerField(source="count_users", allow_null=True)
-    channels = serializers.IntegerField(source="count_channels", allow_null=True)
-    messages = serializers.IntegerField(source="count_messages", allow_null=True)
-    contacts = serializers.IntegerField(source="count_contacts", allow_null=True)
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return {name: serializers.IntegerField(allow_null=True) for name in COUNTS}
 
 
 class SyncSerializer(serializers.Serializer[Any]):
-    """How old the data of an operation or a workspace is, and whether looking still goes well."""
+    """How old the data of an operation or a workspace is, and whether polling works."""
 
-    # The docstring is told to the public. The context holds `now` and, by workspace, `looks`.
+    # The context holds `now`, and as `health` the SyncHealth of each workspace.
 
     state = serializers.SerializerMethodField(
-        help_text="`ok`, `stale` (nobody has looked for long) or `failing` (the last look failed)."
+        help_text="`ok`, `stale` (not polled recently) or `failing` (the last poll failed)."
     )
     synced_at = serializers.SerializerMethodField(
-        help_text="The last look that went well; null if none has."
+        help_text="Time of the last successful poll; null if there was none."
     )
-    age_seconds = serializers.SerializerMethodField(help_text="How long ago that is.")
+    age_seconds = serializers.SerializerMethodField(help_text="Seconds since then.")
 
     def get_state(self, row: ImportOperation | WorkspaceHealth) -> str:
-        looks = self._looks(row)
-        return (looks.freshness if looks else Freshness.STALE).value
+        health = self._health(row)
+        return (health.freshness if health else Freshness.STALE).value
 
     def get_synced_at(self, row: ImportOperation | WorkspaceHealth) -> datetime | None:
-        looks = self._looks(row)
-        return looks.synced_at.astimezone(UTC) if looks and looks.synced_at else None
+        health = self._health(row)
+        return health.synced_at.astimezone(UTC) if health and health.synced_at else None
 
     def get_age_seconds(self, row: ImportOperation | WorkspaceHealth) -> int | None:
-        looks = self._looks(row)
-        if looks is None or looks.synced_at is None:
-            return None
+        synced_at = self.get_synced_at(row)
         now: datetime = self.context["now"]
-        return max(0, round((now - looks.synced_at).total_seconds()))
+        return max(0, round((now - synced_at).total_seconds())) if synced_at else None
 
-    def _looks(self, row: ImportOperation | WorkspaceHealth) -> SyncHealth | None:
-        found: SyncHealth | None = self.context["looks"].get(row.workspace)
-        return found
+    def _health(self, row: ImportOperation | WorkspaceHealth) -> SyncHealth | None:
+        health: SyncHealth | None = self.context["health"].get(row.workspace)
+        return health
 
 
 class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
@@ -73,22 +70,27 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
 
     serializer_field_mapping = FIELDS
 
-    outcome = serializers.SerializerMethodField(
-        help_text="How it ended; null while it has not, or runs once more."
+    outcome = serializers.CharField(
+        source="present_outcome",
+        allow_null=True,
+        read_only=True,
+        help_text="How it ended; null if it has not ended, or runs again.",
     )
-    stalled = serializers.SerializerMethodField(
-        help_text="Whether it should be moving and is not; it can move again."
+    stalled = serializers.BooleanField(
+        source="is_stalled",
+        read_only=True,
+        help_text="Whether it should make progress and does not; it can resume.",
     )
-    file_name = serializers.SerializerMethodField(help_text="The file's own name.")
-    counters = CountersSerializer(source="*", read_only=True)
-    percent = serializers.SerializerMethodField(
-        help_text="How much is completed, 0 to 100; null where that cannot be said."
+    file_name = serializers.CharField(read_only=True, help_text="The file's original name.")
+    counters = CountersSerializer(read_only=True)
+    percent = serializers.IntegerField(
+        allow_null=True, read_only=True, help_text="How much is completed, 0 to 100, if known."
     )
     seconds_left = serializers.SerializerMethodField(
-        help_text="At its speed of late; null where that cannot be said."
+        help_text="Estimate by its recent rate; null if there is none."
     )
     duration_seconds = serializers.SerializerMethodField(
-        help_text="How long it took, or has been taking."
+        help_text="How long it took, or has been running."
     )
     unreadable = serializers.ListField(
         child=serializers.CharField(),
@@ -99,36 +101,23 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
 
     class Meta:
         model = ImportOperation
-        # What is exported, and how old it is.
+        # The exported keys, and how old the data is.
         fields: tuple[str, ...] = (*exports.KEYS, "sync")
         read_only_fields = fields
 
-    def get_outcome(self, operation: ImportOperation) -> str | None:
-        outcome = operation.present_outcome
-        return outcome.value if outcome else None
-
-    def get_stalled(self, operation: ImportOperation) -> bool:
-        return operation.is_stalled
-
-    def get_file_name(self, operation: ImportOperation) -> str:
-        return operation.file_name
-
-    def get_percent(self, operation: ImportOperation) -> int | None:
-        return operation.percent
-
     def get_seconds_left(self, operation: ImportOperation) -> int | None:
-        left = operation.time_left(self.context["now"])
-        return None if left is None else round(left.total_seconds())
+        time_left = operation.time_left(self.context["now"])
+        return None if time_left is None else round(time_left.total_seconds())
 
     def get_duration_seconds(self, operation: ImportOperation) -> int:
         return round(operation.duration(self.context["now"]).total_seconds())
 
 
 class OperationDetailSerializer(OperationSerializer):
-    """An import operation with the document that Rocket.Chat sent of it."""
+    """An import operation with the document that Rocket.Chat sent."""
 
     payload = serializers.DictField(
-        read_only=True, help_text="The document as Rocket.Chat sent it, less `fileData`."
+        read_only=True, help_text="The document as Rocket.Chat sent it, without `fileData`."
     )
 
     class Meta(OperationSerializer.Meta):
@@ -140,6 +129,9 @@ class TransitionSerializer(serializers.ModelSerializer[StatusTransition]):
     """A change of an operation's status or state."""
 
     serializer_field_mapping = FIELDS
+
+    # Not the model's choices: other reasons can be added.
+    reason = serializers.CharField(read_only=True)
 
     class Meta:
         model = StatusTransition
@@ -160,7 +152,7 @@ class TransitionSerializer(serializers.ModelSerializer[StatusTransition]):
 
 
 class SampleSerializer(serializers.ModelSerializer[ProgressSample]):
-    """An operation's counters at a time, once for each time that they moved."""
+    """An operation's counters at a time; there is one for each time that they changed."""
 
     serializer_field_mapping = FIELDS
 
@@ -171,33 +163,41 @@ class SampleSerializer(serializers.ModelSerializer[ProgressSample]):
 
 
 class WorkspaceSerializer(serializers.Serializer[Any]):
-    """A workspace: how well it can be looked at, and its current operation."""
+    """A workspace: its sync status and its current operation."""
 
     workspace = serializers.CharField(read_only=True)
     sync = SyncSerializer(source="*", read_only=True)
-    outcome = serializers.SerializerMethodField(
-        help_text="How the last look went: `ok`, `empty` (nothing was ever imported) or the kind "
-        "of error; null before the first."
+    outcome = serializers.CharField(
+        source="period.outcome",
+        allow_null=True,
+        read_only=True,
+        help_text="The result of the last poll: `ok`, `empty` (nothing was ever imported) or the "
+        "kind of error; null if there was none.",
     )
-    message = serializers.SerializerMethodField(help_text="What was wrong, and what to do.")
-    since = serializers.SerializerMethodField(help_text="Since when looks have gone so.")
-    synced_at = serializers.SerializerMethodField(help_text="The last look, good or not.")
-    polls = serializers.SerializerMethodField(help_text="How many looks have gone so.")
+    message = serializers.CharField(
+        source="period.message",
+        default="",
+        read_only=True,
+        help_text="The error, and what to do about it.",
+    )
+    since = UtcDateTimeField(
+        source="period.first_at",
+        allow_null=True,
+        read_only=True,
+        help_text="Time of the first of the latest polls in a row with this result.",
+    )
+    synced_at = UtcDateTimeField(
+        source="period.last_at",
+        allow_null=True,
+        read_only=True,
+        help_text="Time of the last poll, successful or not.",
+    )
+    polls = serializers.IntegerField(
+        source="period.polls",
+        default=0,
+        read_only=True,
+        help_text="Number of the latest polls in a row with this result.",
+    )
     operation = OperationSerializer(
         read_only=True, allow_null=True, help_text="The current operation, if any."
     )
-
-    def get_outcome(self, health: WorkspaceHealth) -> str | None:
-        return health.period.outcome if health.period else None
-
-    def get_message(self, health: WorkspaceHealth) -> str:
-        return health.period.message if health.period else ""
-
-    def get_since(self, health: WorkspaceHealth) -> datetime | None:
-        return health.period.first_at.astimezone(UTC) if health.period else None
-
-    def get_synced_at(self, health: WorkspaceHealth) -> datetime | None:
-        return health.period.last_at.astimezone(UTC) if health.period else None
-
-    def get_polls(self, health: WorkspaceHealth) -> int:
-        return health.period.polls if health.period else 0

@@ -1,4 +1,7 @@
-"""The REST face: operations, their transitions and samples, and the workspaces."""
+"""The REST API: operations, their transitions and samples, and the workspaces.
+
+The docstrings of the views are in the public description of the API.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +24,15 @@ from rest_framework.settings import api_settings
 
 import importmonitor
 from importmonitor import conf
-from importmonitor.api.authentication import TokenView
+from importmonitor.api.authentication import TokenAPIView
 from importmonitor.api.permissions import CanViewImports
 from importmonitor.api.rest.exceptions import exception_handler
 from importmonitor.api.rest.filters import OperationFilter
-from importmonitor.api.rest.pagination import NewestFirst, OldestFirst, WorkspacePages
+from importmonitor.api.rest.pagination import (
+    NewestFirstPagination,
+    OldestFirstPagination,
+    WorkspacePagination,
+)
 from importmonitor.api.rest.serializers import (
     OperationDetailSerializer,
     OperationSerializer,
@@ -37,8 +44,8 @@ from importmonitor.api.throttling import CallThrottle
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, health
 
 
-class RestView(TokenView, generics.GenericAPIView[Any]):
-    """What the views have in common: who may ask, how often, how answers and errors are told."""
+class RestView(TokenAPIView, generics.GenericAPIView[Any]):
+    """The base of the views: permission, rate limit, parameters, conditional responses, errors."""
 
     permission_classes = [CanViewImports]
     throttle_classes = [CallThrottle]
@@ -46,7 +53,7 @@ class RestView(TokenView, generics.GenericAPIView[Any]):
     # No method takes a body.
     parser_classes: list[Any] = []
     filter_backends: list[Any] = []
-    #: The parameters that are understood. Any other is an error: it was meant to do something.
+    #: The known parameters. Any other is an error: it was meant to have an effect.
     parameters: frozenset[str] = frozenset()
 
     def get_exception_handler(self) -> Any:
@@ -54,132 +61,131 @@ class RestView(TokenView, generics.GenericAPIView[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        # DRF's own `?format=`, by whatever name the host knows it.
+        # DRF's own `?format=`, by whatever name the host has set.
         known = self.parameters | {api_settings.URL_FORMAT_OVERRIDE}
-        told = f"Unknown parameter. Known: {', '.join(sorted(self.parameters)) or 'none'}."
+        message = f"Unknown parameter. Known: {', '.join(sorted(self.parameters)) or 'none'}."
         if unknown := sorted(set(request.query_params) - known):
-            raise ValidationError({name: [told] for name in unknown})
-        given = request.query_params.lists()
-        if wrong := sorted(name for name, values in given if len(values) > 1 or not values[0]):
-            raise ValidationError({name: ["Give one value, or leave it out."] for name in wrong})
+            raise ValidationError({name: [message] for name in unknown})
+        parameters = request.query_params.lists()
+        if invalid := sorted(
+            name for name, values in parameters if len(values) > 1 or not values[0]
+        ):
+            raise ValidationError({name: ["Give one value, or leave it out."] for name in invalid})
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        # To be asked again each time: what is on its way is old soon.
+        # Revalidated at each request: a running import changes soon.
         return {
             "Allow": ", ".join(self.allowed_methods),
             "Cache-Control": "private, no-cache",
             "Vary": "Accept, Authorization, Cookie, X-User-Id, X-Auth-Token",
         }
 
-    def answer(
+    def conditional_response(
         self,
-        serialise: Callable[[], Any],
-        made_of: Iterable[object],
+        serialize: Callable[[], Any],
+        versions: Iterable[object],
         changed_at: Sequence[datetime],
     ) -> HttpResponseBase:
-        """Answer, or with 304 if the client has what is made of these values.
+        """Return the response, or a 304 if the client has the body with these versions.
 
-        The ETag is weak: ages and times left in a body go on by themselves. A 304 is decided
-        before anything is serialised. `changed_at` is when each thing in the body changed.
+        The ETag is weak: the ages and times left in a body change all the time. A 304 is decided
+        before anything is serialized. `changed_at` has the times of the changes in the body.
         """
-        found = hashlib.sha256(importmonitor.__version__.encode())
-        for each in made_of:
-            found.update(f"\0{each}".encode("utf-8", "surrogatepass"))
-        etag = f'W/"{found.hexdigest()[:32]}"'
+        digest = hashlib.sha256(importmonitor.__version__.encode())
+        for version in versions:
+            digest.update(f"\0{version}".encode("utf-8", "surrogatepass"))
+        etag = f'W/"{digest.hexdigest()[:32]}"'
         self.headers["ETag"] = etag
         if changed_at:
             self.headers["Last-Modified"] = http_date(max(changed_at).timestamp())
-        # By the ETag alone: that rows have gone, no time of those that are left tells.
+        # By the ETag alone: the times of the remaining rows do not show that others were deleted.
         if "If-None-Match" in self.request.headers:
-            unchanged = get_conditional_response(self.request, etag=etag)
-            if unchanged is not None and unchanged.status_code == HTTPStatus.NOT_MODIFIED:
-                return unchanged
-        return Response(serialise())
+            not_modified = get_conditional_response(self.request, etag=etag)
+            if not_modified is not None and not_modified.status_code == HTTPStatus.NOT_MODIFIED:
+                return not_modified
+        return Response(serialize())
 
-    def page(self, rows: Any) -> tuple[list[Any], list[object]]:
-        """Return one page of rows, and what it is made of so far: its place among the others."""
-        found = self.paginate_queryset(rows)
-        assert found is not None
+    def paginate(self, rows: Any) -> tuple[list[Any], list[object]]:
+        """Return one page of rows, and its links."""
+        page = self.paginate_queryset(rows)
+        assert page is not None
         links = self.get_paginated_response([]).data
-        return list(found), [links["next"], links["previous"]]
+        return list(page), [links["next"], links["previous"]]
 
-    def in_pages(self, data: Any) -> Any:
+    def page_body(self, data: Any) -> Any:
         """Return the body of a page."""
         return self.get_paginated_response(data).data
 
 
-PAGING = frozenset({"cursor", "page_size"})
+PAGINATION_PARAMETERS = frozenset({"cursor", "page_size"})
 
 
 class OperationList(RestView):
-    """The operations of all workspaces, the newest first."""
+    """The operations of all workspaces, newest first."""
 
     queryset = ImportOperation.objects.defer("payload")
     serializer_class = OperationSerializer
-    pagination_class = NewestFirst
+    pagination_class = NewestFirstPagination
     filter_backends = [DjangoFilterBackend]
     filterset_class = OperationFilter
-    parameters = PAGING | {"ordering"} | frozenset(OperationFilter.base_filters)
+    parameters = PAGINATION_PARAMETERS | {"ordering"} | frozenset(OperationFilter.base_filters)
 
     def get(self, request: Request) -> HttpResponseBase:
-        """Answer with one page."""
-        rows, place = self.page(self.filter_queryset(self.get_queryset()))
+        rows, links = self.paginate(self.filter_queryset(self.get_queryset()))
         now = timezone.now()
-        looks = health.sync_health({row.workspace for row in rows}, now)
-        context = {"now": now, "looks": looks}
-        return self.answer(
-            lambda: self.in_pages(OperationSerializer(rows, many=True, context=context).data),
-            (*place, *map(_version, rows), *_looks_version(looks)),
-            _changed_at(rows, looks),
+        health_by_alias = health.sync_health({row.workspace for row in rows}, now)
+        context = {"now": now, "health": health_by_alias}
+        return self.conditional_response(
+            lambda: self.page_body(OperationSerializer(rows, many=True, context=context).data),
+            (*links, *map(_version, rows), *_health_versions(health_by_alias)),
+            _changed_at(rows, health_by_alias),
         )
 
 
 class OperationDetail(RestView):
-    """One operation, with the document that Rocket.Chat sent of it."""
+    """One operation, with the document that Rocket.Chat sent."""
 
     queryset = ImportOperation.objects.all()
     serializer_class = OperationDetailSerializer
 
     def get(self, request: Request, pk: int) -> HttpResponseBase:
-        """Answer with the operation."""
         operation, now = self.get_object(), timezone.now()
-        looks = health.sync_health([operation.workspace], now)
-        context = {"now": now, "looks": looks}
-        return self.answer(
+        health_by_alias = health.sync_health([operation.workspace], now)
+        context = {"now": now, "health": health_by_alias}
+        return self.conditional_response(
             lambda: OperationDetailSerializer(operation, context=context).data,
-            (_version(operation), *_looks_version(looks)),
-            _changed_at([operation], looks),
+            (_version(operation), *_health_versions(health_by_alias)),
+            _changed_at([operation], health_by_alias),
         )
 
 
-class PartList(RestView):
-    """What transitions and samples have in common: each is of one operation, the oldest first."""
+class OperationChildList(RestView):
+    """The base of the lists of an operation's transitions and samples."""
 
-    pagination_class = OldestFirst
-    parameters = PAGING
+    pagination_class = OldestFirstPagination
+    parameters = PAGINATION_PARAMETERS
 
     def get(self, request: Request, pk: int) -> HttpResponseBase:
-        """Answer with one page."""
         get_object_or_404(ImportOperation.objects.only("pk"), pk=pk)
-        rows, place = self.page(self.get_queryset().filter(operation=pk))
-        return self.answer(
-            lambda: self.in_pages(self.get_serializer(rows, many=True).data),
-            # Rows are added and thinned out, and never changed.
-            (*place, *(row.pk for row in rows)),
+        rows, links = self.paginate(self.get_queryset().filter(operation=pk))
+        return self.conditional_response(
+            lambda: self.page_body(self.get_serializer(rows, many=True).data),
+            # Rows are added and deleted, and never changed.
+            (*links, *(row.pk for row in rows)),
             [row.observed_at for row in rows],
         )
 
 
-class TransitionList(PartList):
-    """The transitions of an operation, the oldest first."""
+class TransitionList(OperationChildList):
+    """The transitions of an operation, oldest first."""
 
     queryset = StatusTransition.objects.all()
     serializer_class = TransitionSerializer
 
 
-class SampleList(PartList):
-    """The samples of an operation's counters, the oldest first."""
+class SampleList(OperationChildList):
+    """The samples of an operation's counters, oldest first."""
 
     queryset = ProgressSample.objects.all()
     serializer_class = SampleSerializer
@@ -190,40 +196,51 @@ class WorkspaceList(RestView):
 
     queryset = ImportOperation.objects.none()
     serializer_class = WorkspaceSerializer
-    pagination_class = WorkspacePages
+    pagination_class = WorkspacePagination
     parameters = frozenset({"page", "page_size"})
 
     def get(self, request: Request) -> HttpResponseBase:
-        """Answer with one page."""
         now = timezone.now()
         configured = conf.aliases()
-        aliases, place = self.page(configured)
-        found = health.workspace_health(now, aliases)
-        looks = {each.alias: each.sync for each in found if each.sync}
-        context = {"now": now, "looks": looks}
-        operations = [each.operation for each in found if each.operation]
-        return self.answer(
-            lambda: self.in_pages(WorkspaceSerializer(found, many=True, context=context).data),
-            (len(configured), *place, *aliases, *map(_version, operations), *_looks_version(looks)),
-            _changed_at(operations, looks),
+        aliases, links = self.paginate(configured)
+        workspaces = health.workspace_health(now, aliases)
+        health_by_alias = {
+            workspace.alias: workspace.sync for workspace in workspaces if workspace.sync
+        }
+        context = {"now": now, "health": health_by_alias}
+        operations = [workspace.operation for workspace in workspaces if workspace.operation]
+        versions = (
+            len(configured),
+            *links,
+            *aliases,
+            *map(_version, operations),
+            *_health_versions(health_by_alias),
+        )
+        return self.conditional_response(
+            lambda: self.page_body(
+                WorkspaceSerializer(workspaces, many=True, context=context).data
+            ),
+            versions,
+            _changed_at(operations, health_by_alias),
         )
 
 
 def _version(operation: ImportOperation) -> str:
-    # The note is the one thing that is not a sync's to write.
+    # The note is the only field that is not written by a sync.
     return f"{operation.pk} {operation.modified_at.timestamp()} {operation.note}"
 
 
 def _changed_at(
-    operations: Iterable[ImportOperation], looks: dict[str, health.SyncHealth]
+    operations: Iterable[ImportOperation], health_by_alias: dict[str, health.SyncHealth]
 ) -> list[datetime]:
-    """Return when each of these changed: of a look, when it was."""
-    polled_at = [each.period.last_at for each in looks.values()]
+    """Return when the operations were modified, and the workspaces last polled."""
+    polled_at = [workspace.period.last_at for workspace in health_by_alias.values()]
     return [*(operation.modified_at for operation in operations), *polled_at]
 
 
-def _looks_version(looks: dict[str, health.SyncHealth]) -> list[str]:
+def _health_versions(health_by_alias: dict[str, health.SyncHealth]) -> list[str]:
     return [
-        f"{alias} {each.freshness} {each.period.pk} {each.period.last_at.timestamp()}"
-        for alias, each in looks.items()
+        f"{alias} {workspace.freshness} {workspace.period.pk} "
+        f"{workspace.period.last_at.timestamp()}"
+        for alias, workspace in health_by_alias.items()
     ]

@@ -1,8 +1,8 @@
-"""Rocket.Chat 8's words: the bodies, statuses and headers of its import endpoints.
+"""The bodies, statuses and headers of Rocket.Chat 8's import endpoints.
 
-Rocket.Chat's clients break on what Django and DRF do of their own accord: `{"detail": …}`, HTML
-404 pages, redirects for a trailing slash, `WWW-Authenticate`. So every answer of these endpoints
-is made here.
+Rocket.Chat's clients break on the defaults of Django and DRF: `{"detail": …}`, HTML 404 pages,
+redirects for a trailing slash, `WWW-Authenticate`. So every response of these endpoints is built
+here.
 """
 
 import json
@@ -31,41 +31,41 @@ TOO_MANY = (
 )
 INTERNAL_ERROR = "Internal server error"
 NOT_FOUND = b"404 Not Found"
-#: What Rocket.Chat says to a browser's question whether a page of another site may ask; its
-#: setting `API_Enable_CORS` is off unless somebody turns it on.
+#: Rocket.Chat's response to a CORS preflight request; its setting `API_Enable_CORS` is off by
+#: default.
 NO_CORS = b'CORS not enabled. Go to "Admin > General > REST Api" to enable it.'
 
 
 class NotSynced(exceptions.APIException):
-    """Nobody has looked at the workspace yet, so there is nothing to answer, not even "none"."""
+    """The workspace was never polled, so whether it has an operation is unknown."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class NoOperation(exceptions.APIException):
-    """Nothing was ever imported, and the endpoint has no words for that but an error's."""
+    """Nothing was ever imported, which the endpoint can only report as an error."""
 
     status_code = HTTPStatus.BAD_REQUEST
 
 
 def encode(body: Mapping[str, Any] | list[Any]) -> bytes:
-    """Write JSON as Rocket.Chat does."""
+    """Encode JSON as Rocket.Chat does."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def response(status: int, body: bytes) -> HttpResponse:
-    """Return JSON without a charset."""
+    """Return a JSON response without a charset."""
     return HttpResponse(body, status=status, content_type=JSON)
 
 
 @csrf_exempt
 def not_found(_request: HttpRequest, **_kwargs: Any) -> HttpResponse:
-    """Answer as Rocket.Chat 8 does to an unknown path, a wrong method or a trailing slash."""
+    """Respond as Rocket.Chat 8 does to an unknown path, a wrong method or a trailing slash."""
     return HttpResponse(NOT_FOUND, status=HTTPStatus.NOT_FOUND, content_type="text/plain")
 
 
 def options(request: HttpRequest) -> HttpResponse:
-    """Answer OPTIONS: a browser's question before a call, or else a method like any other."""
+    """Respond to OPTIONS: a CORS preflight request, or else a wrong method."""
     if "Origin" in request.headers or "Access-Control-Request-Method" in request.headers:
         return HttpResponse(
             NO_CORS, status=HTTPStatus.METHOD_NOT_ALLOWED, content_type="text/plain"
@@ -74,12 +74,12 @@ def options(request: HttpRequest) -> HttpResponse:
 
 
 def refusal(error: exceptions.APIException) -> HttpResponse:
-    """Answer an error in Rocket.Chat's words."""
+    """Return the response to an error, in Rocket.Chat's form."""
     body: dict[str, Any] = {"success": False}
     status = error.status_code
     match error:
         case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            # Without WWW-Authenticate, which would make a browser ask for a password.
+            # Without WWW-Authenticate, which would make a browser prompt for a password.
             status = HTTPStatus.UNAUTHORIZED
             body |= {"error": UNAUTHENTICATED, "status": "error", "message": UNAUTHENTICATED}
         case exceptions.PermissionDenied():
@@ -94,41 +94,41 @@ def refusal(error: exceptions.APIException) -> HttpResponse:
         case NotSynced():
             body["error"] = NOT_SYNCED
         case _:
-            # It comes from one of the host's own authenticators.
+            # Raised by one of the host's own authenticators.
             body["error"] = str(error)
     return response(status, encode(body))
 
 
 def internal_error() -> HttpResponse:
-    """Answer that something went wrong here."""
+    """Return the response to an unexpected exception."""
     body = {"success": False, "error": INTERNAL_ERROR}
     return response(HTTPStatus.INTERNAL_SERVER_ERROR, encode(body))
 
 
-def time(moment: datetime) -> str:
-    """Write a time as Rocket.Chat does, and as its clients expect: `….mmmZ` and nothing else."""
+def format_time(moment: datetime) -> str:
+    """Format a time as Rocket.Chat does and its clients expect: `….mmmZ` and nothing else."""
     moment = moment.astimezone(UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
-def limits(window: Window) -> dict[str, str]:
-    """Return the headers of a limit."""
+def rate_limit_headers(window: Window) -> dict[str, str]:
+    """Return the headers about a rate limit."""
     return {
         "X-RateLimit-Limit": str(window.limit),
         "X-RateLimit-Remaining": str(window.remaining),
-        # In milliseconds, and without Retry-After: so Rocket.Chat has it.
+        # In milliseconds and without Retry-After, as in Rocket.Chat.
         "X-RateLimit-Reset": str(window.resets_at * 1000),
     }
 
 
 def add_headers(response: HttpResponseBase, headers: Mapping[str, str]) -> None:
-    """Set headers of a response."""
+    """Set headers on a response."""
     for name, value in headers.items():
         response[name] = value
 
 
 def operation(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored document with the types that Rocket.Chat's own schema gives its fields."""
+    """Return a stored document with the types of Rocket.Chat's own schema."""
     repaired = dict(payload)
     if payload.get("valid") in ("true", "false"):
         repaired["valid"] = payload["valid"] == "true"
@@ -140,13 +140,13 @@ def operation(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def current(payload: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the body of `getCurrentImportOperation`."""
-    # Absent, and never null, where there is none: so Rocket.Chat has it.
-    found = {} if payload is None else {"operation": operation(payload)}
-    return found | {"success": True}
+    # Absent, never null, if there is none, as in Rocket.Chat.
+    body = {} if payload is None else {"operation": operation(payload)}
+    return body | {"success": True}
 
 
 def latest(payloads: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the body of `getLatestImportOperations`: bare, without an envelope."""
+    """Return the body of `getLatestImportOperations`: a list without an envelope."""
     return [operation(payload) for payload in payloads]
 
 
@@ -154,14 +154,14 @@ def status(payload: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the body of `import.status`."""
     if payload is None:
         return {"state": ImportState.NONE.value, "success": True}
-    found = operation(payload)
-    step, valid = found.get("status"), found.get("valid")
+    document = operation(payload)
+    step, valid = document.get("status"), document.get("valid")
     state = state_of(
         step if isinstance(step, str) else "", valid if isinstance(valid, bool) else None
     )
-    # JavaScript leaves out what is undefined, as the state of a step that it does not know.
-    known = {} if state == ImportState.UNKNOWN else {"state": state.value}
-    return known | {"operation": found, "success": True}
+    # JavaScript omits what is undefined, such as the state of a step that it does not know.
+    body = {} if state == ImportState.UNKNOWN else {"state": state.value}
+    return body | {"operation": document, "success": True}
 
 
 def progress(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,16 +169,16 @@ def progress(payload: Mapping[str, Any]) -> dict[str, Any]:
     count = payload.get("count")
     counters = count if isinstance(count, dict) else {}
     names = {"key": "importerKey", "name": "type", "step": "status"}
-    known = {name: payload[key] for name, key in names.items() if key in payload}
-    return known | {
-        # Rocket.Chat begins each with 0, and reads over it what is stored.
+    body = {name: payload[key] for name, key in names.items() if key in payload}
+    return body | {
+        # Rocket.Chat initializes each with 0, and overwrites it with what is stored.
         "count": {name: _number(counters.get(name)) for name in ("completed", "total", "error")},
         "success": True,
     }
 
 
 def _number(counter: object) -> int | float:
-    """Return a counter; 0 for what is none, such as Rocket.Chat 6.2.5's "0[object Promise]"."""
+    """Return a counter; 0 if it is not a number, as in 6.2.5's "0[object Promise]"."""
     if isinstance(counter, int | float) and not isinstance(counter, bool):
         return counter
     return 0

@@ -1,4 +1,4 @@
-"""Rocket.Chat's endpoints, by Rocket.Chat's names."""
+"""The URLs of Rocket.Chat's endpoints."""
 
 from django.urls import path, re_path
 
@@ -13,7 +13,7 @@ urlpatterns = [
     path("getLatestImportOperations", views.GetLatestImportOperations.as_view()),
     path("getImportProgress", views.GetImportProgress.as_view()),
     path("import.status", views.ImportStatus.as_view()),
-    # Whatever else Rocket.Chat has: without this, Django would answer with an HTML page, or
-    # redirect for a trailing slash, and both break Rocket.Chat's clients.
+    # All of Rocket.Chat's other endpoints: otherwise Django would send an HTML page or a redirect
+    # for a trailing slash, and both break Rocket.Chat's clients.
     re_path("^", responses.not_found),
 ]

@@ -1,4 +1,7 @@
-"""Rocket.Chat's endpoints, answered from the store as Rocket.Chat 8 would answer them."""
+"""Rocket.Chat's endpoints, served from the store as Rocket.Chat 8 would serve them.
+
+The docstrings of the four endpoints are in the public description of the API.
+"""
 
 import hashlib
 import json
@@ -32,16 +35,16 @@ from rest_framework.views import set_rollback
 
 import importmonitor
 from importmonitor import conf
-from importmonitor.api.authentication import RocketChatTokenAuthentication, TokenView
+from importmonitor.api.authentication import RocketChatTokenAuthentication, TokenAPIView
 from importmonitor.api.rocketchat import cache, responses
-from importmonitor.api.throttling import CallThrottle, caller
+from importmonitor.api.throttling import CallThrottle, caller_key
 from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
 from importmonitor.models.health import freshness
 from importmonitor.permissions import has_perm
 
-#: As many operations as Rocket.Chat lists.
-LATEST = 20
-CONDITIONS = (
+#: The number of operations that Rocket.Chat lists.
+MAX_LATEST = 20
+CONDITIONAL_HEADERS = (
     "HTTP_IF_NONE_MATCH",
     "HTTP_IF_MODIFIED_SINCE",
     "HTTP_IF_MATCH",
@@ -50,11 +53,10 @@ CONDITIONS = (
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was last seen of a workspace, as far as one endpoint tells it.
+class StoredDocuments:
+    """The operations that an endpoint returns, as JSON text, and when the list last changed.
 
-    `documents` are operations as text of JSON: whether they have changed can be told without
-    decoding them. `modified_at` is when that which is told here changed last.
+    As text, an ETag costs no decoding.
     """
 
     documents: Sequence[str]
@@ -62,31 +64,31 @@ class Seen:
 
     @property
     def etag(self) -> str:
-        """What stands for the body, and for nothing else: what made it is part of it."""
-        found = hashlib.sha256(importmonitor.__version__.encode())
+        """A strong ETag; it includes the version, since another release can build another body."""
+        digest = hashlib.sha256(importmonitor.__version__.encode())
         for document in self.documents:
-            found.update(b"\0")
-            found.update(document.encode())
-        return f'"{found.hexdigest()[:32]}"'
+            digest.update(b"\0")
+            digest.update(document.encode())
+        return f'"{digest.hexdigest()[:32]}"'
 
 
-class RocketChatView(TokenView):
-    """What Rocket.Chat's GET endpoints have in common: credentials, limit, parameters, permission.
+class RocketChatView(TokenAPIView):
+    """The base of the endpoints: checks credentials, rate limit, parameters and permission.
 
     In this order, which is Rocket.Chat's: 401, then 429, then 400, then 403.
     """
 
     permission: ClassVar[str] = "run-import"
-    takes_parameters: ClassVar[bool] = False
-    tokens = (RocketChatTokenAuthentication,)
+    allows_parameters: ClassVar[bool] = False
+    token_authenticators = (RocketChatTokenAuthentication,)
     http_method_names = ["get", "head", "options"]
 
-    def seen(self, alias: str, good: SyncPeriod) -> Seen:
-        """Return what is stored; `good` is the period of the last look that went well."""
+    def stored_documents(self, alias: str, good: SyncPeriod) -> StoredDocuments:
+        """Return what is stored; `good` is the newest period of successful polls."""
         raise NotImplementedError
 
     def body(self, documents: list[dict[str, Any]]) -> Any:
-        """Return what the endpoint answers, as it is to be encoded."""
+        """Return the body before it is encoded."""
         raise NotImplementedError
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -97,27 +99,31 @@ class RocketChatView(TokenView):
             return responses.options(request)
         self.throttle = CallThrottle()
         self.started_at = time.monotonic()
-        self.key = _key(request, type(self).__name__, kwargs["alias"])
-        known = cache.get(self.key) if self.key else None
-        response: HttpResponseBase | None = self._again(request, known) if known else None
+        self.key = _cache_key(request, type(self).__name__, kwargs["alias"])
+        cached = cache.get(self.key) if self.key else None
+        response: HttpResponseBase | None = self._cached_response(request, cached)
         if response is None:
             response = super().dispatch(request, *args, **kwargs)
         if self.throttle.window is not None:
-            responses.add_headers(response, responses.limits(self.throttle.window))
+            responses.add_headers(response, responses.rate_limit_headers(self.throttle.window))
         return response
 
-    def _again(self, request: HttpRequest, known: cache.CachedResponse) -> HttpResponse | None:
-        """Give a remembered answer once more, or None if its body is not known yet."""
-        response = _unchanged(request, known.etag, known.last_modified)
+    def _cached_response(
+        self, request: HttpRequest, cached: cache.CachedResponse | None
+    ) -> HttpResponse | None:
+        """Return a cached response again, or None if there is none or its body is not cached."""
+        if cached is None:
+            return None
+        response = _conditional_response(request, cached.etag, cached.last_modified)
         if response is None:
-            if known.body is None:
+            if cached.body is None:
                 return None
-            response = responses.response(HTTPStatus.OK, known.body)
-        if not self.throttle.allow(known.caller):
-            refused = responses.refusal(exceptions.Throttled(wait=self.throttle.wait()))
-            responses.add_headers(refused, self.default_response_headers)
-            return refused
-        responses.add_headers(response, known.headers)
+            response = responses.response(HTTPStatus.OK, cached.body)
+        if not self.throttle.allow(cached.caller):
+            refusal = responses.refusal(exceptions.Throttled(wait=self.throttle.wait()))
+            responses.add_headers(refusal, self.default_response_headers)
+            return refusal
+        responses.add_headers(response, cached.headers)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -125,8 +131,8 @@ class RocketChatView(TokenView):
         if not getattr(request.user, "is_authenticated", False):
             raise exceptions.NotAuthenticated
         self.check_throttles(request)
-        # Not parsed: Django refuses to, with a page of its own, where there are too many.
-        if request.META.get("QUERY_STRING") and not self.takes_parameters:
+        # Not parsed: if there are too many, Django responds with an HTML page.
+        if request.META.get("QUERY_STRING") and not self.allows_parameters:
             raise exceptions.ParseError
         if not has_perm(request.user, f"importmonitor.{self.permission}"):
             raise exceptions.PermissionDenied
@@ -137,24 +143,25 @@ class RocketChatView(TokenView):
         return [self.throttle]
 
     def get(self, request: Request, alias: str) -> HttpResponseBase:
-        """Answer with what the workspace sent, and by headers how old that is."""
-        health = SyncPeriod.objects.newest(alias)
-        good = health if health is None or health.is_good else SyncPeriod.objects.last_good(alias)
-        if health is None or good is None:
+        """Return what the workspace sent; the headers have its age."""
+        newest = SyncPeriod.objects.newest(alias)
+        good = newest if newest is None or newest.is_good else SyncPeriod.objects.last_good(alias)
+        if newest is None or good is None:
             raise responses.NotSynced
-        seen, now = self.seen(alias, good), timezone.now()
-        # A second ago at most: what changes twice in a second would have one time for both.
-        modified = min(int(seen.modified_at.timestamp()), int(now.timestamp()) - 1)
+        stored, now = self.stored_documents(alias, good), timezone.now()
+        # At most a second ago: otherwise two changes within a second would have the same time.
+        modified = min(int(stored.modified_at.timestamp()), int(now.timestamp()) - 1)
         headers = self.default_response_headers | {
-            "ETag": seen.etag,
+            "ETag": stored.etag,
             "Last-Modified": http_date(modified),
-            "X-Import-Synced-At": responses.time(good.last_at),
-            # Its plain value: WSGI takes nothing for a header but str itself (PEP 3333).
-            "X-Import-Sync": freshness(health, now).value,
+            "X-Import-Synced-At": responses.format_time(good.last_at),
+            # Its plain value: WSGI accepts only str itself for a header (PEP 3333).
+            "X-Import-Sync": freshness(newest, now).value,
         }
-        body, response = None, _unchanged(self.request, seen.etag, modified)
+        body, response = None, _conditional_response(self.request, stored.etag, modified)
         if response is None:
-            body = responses.encode(self.body([json.loads(each) for each in seen.documents]))
+            documents = [json.loads(document) for document in stored.documents]
+            body = responses.encode(self.body(documents))
             response = responses.response(HTTPStatus.OK, body)
         responses.add_headers(response, headers)
         if self.key is not None:
@@ -162,10 +169,10 @@ class RocketChatView(TokenView):
             cache.set(
                 self.key,
                 cache.CachedResponse(
-                    # From the start: what it says may be as old as that.
+                    # From the start of the request, when the token was checked.
                     expires_at=self.started_at + lifetime,
-                    caller=caller(request, self),
-                    etag=seen.etag,
+                    caller=caller_key(request, self),
+                    etag=stored.etag,
                     last_modified=modified,
                     headers=headers,
                     body=body,
@@ -174,7 +181,7 @@ class RocketChatView(TokenView):
         return response
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override] # not rendered by DRF
-        """Answer every error in Rocket.Chat's words, our own too: its clients break on HTML."""
+        """Respond to every error in Rocket.Chat's form, since its clients break on HTML."""
         if isinstance(exc, Http404):
             return responses.not_found(self.request)
         if isinstance(exc, PermissionDenied):
@@ -183,7 +190,7 @@ class RocketChatView(TokenView):
             return responses.refusal(exc)
         if settings.DEBUG or settings.DEBUG_PROPAGATE_EXCEPTIONS:
             raise exc
-        # Reported as Django reports what it catches itself (django.core.handlers.exception).
+        # Reported as Django reports what it catches (django.core.handlers.exception).
         set_rollback()
         got_request_exception.send(sender=type(self), request=self.request)
         response = responses.internal_error()
@@ -203,80 +210,87 @@ class RocketChatView(TokenView):
 
 
 class CurrentOperationView(RocketChatView):
-    """What the endpoints about the current operation have in common."""
+    """The base of the endpoints about the current operation."""
 
-    make: ClassVar[Callable[[dict[str, Any] | None], dict[str, Any]]]
+    build_body: ClassVar[Callable[[dict[str, Any] | None], dict[str, Any]]]
 
-    def seen(self, alias: str, good: SyncPeriod) -> Seen:
+    def stored_documents(self, alias: str, good: SyncPeriod) -> StoredDocuments:
         if good.outcome == SyncPeriod.EMPTY:
-            return Seen((), good.first_at)
-        found = ImportOperation.objects.current_document(alias)
-        return _seen([found] if found else [], good)
+            return StoredDocuments((), good.first_at)
+        row = ImportOperation.objects.current_document(alias)
+        return _stored_documents([row] if row else [], good)
 
     def body(self, documents: list[dict[str, Any]]) -> Any:
-        return type(self).make(documents[0] if documents else None)
+        return type(self).build_body(documents[0] if documents else None)
 
 
 class GetCurrentImportOperation(CurrentOperationView):
-    """`getCurrentImportOperation`: the newest operation of a workspace, running or not."""
+    """The newest operation of a workspace, running or not.
 
-    make = responses.current
+    `operation` is absent if nothing was ever imported.
+    """
+
+    build_body = responses.current
 
 
 class ImportStatus(CurrentOperationView):
-    """`import.status`: the same with its state, in Rocket.Chat's coarse words."""
+    """The newest operation and Rocket.Chat's coarse state, `none` if nothing was ever imported.
 
-    make = responses.status
-    # Alone among them, it minds no parameter.
-    takes_parameters = True
+    Unlike the other endpoints, this one ignores parameters.
+    """
+
+    build_body = responses.status
+    allows_parameters = True
 
 
 class GetImportProgress(CurrentOperationView):
-    """`getImportProgress`: the step and the counters of the newest operation."""
+    """The status and the counters of the newest operation."""
 
-    make = responses.progress
+    build_body = responses.progress
 
-    def seen(self, alias: str, good: SyncPeriod) -> Seen:
-        found = super().seen(alias, good)
-        if not found.documents:
+    def stored_documents(self, alias: str, good: SyncPeriod) -> StoredDocuments:
+        stored = super().stored_documents(alias, good)
+        if not stored.documents:
             raise responses.NoOperation
-        return found
+        return stored
 
 
 class GetLatestImportOperations(RocketChatView):
-    """`getLatestImportOperations`: those that were touched last, without paging."""
+    """The last updated operations. Needs the permission `importmonitor.view-import-operations`."""
 
     permission = "view-import-operations"
 
-    def seen(self, alias: str, good: SyncPeriod) -> Seen:
+    def stored_documents(self, alias: str, good: SyncPeriod) -> StoredDocuments:
         if good.outcome == SyncPeriod.EMPTY:
-            return Seen((), good.first_at)
-        rows = ImportOperation.objects.filter(workspace=alias)
-        updated = rows.exclude(remote_updated_at=None).order_by("-remote_updated_at", "-pk")
-        found = _documents(updated[:LATEST])
-        if len(found) < LATEST:
-            # Last, and asked for by themselves: no index sorts NULLs alike in all databases.
-            others = rows.filter(remote_updated_at=None).newest_first()
-            found += _documents(others[: LATEST - len(found)])
+            return StoredDocuments((), good.first_at)
+        operations = ImportOperation.objects.filter(workspace=alias)
+        updated = operations.exclude(remote_updated_at=None).order_by("-remote_updated_at", "-pk")
+        rows = _payloads(updated[:MAX_LATEST])
+        if len(rows) < MAX_LATEST:
+            # Last, and in a query of their own: databases differ in where an index sorts NULLs.
+            others = operations.filter(remote_updated_at=None).newest_first()
+            rows += _payloads(others[: MAX_LATEST - len(rows)])
         pruned = SyncLease.objects.filter(workspace=alias).values_list("pruned_at", flat=True)
-        return _seen(found, good, *filter(None, pruned))
+        return _stored_documents(rows, good, *filter(None, pruned))
 
     def body(self, documents: list[dict[str, Any]]) -> Any:
         return responses.latest(documents)
 
 
-def _documents(rows: Any) -> list[tuple[str, datetime]]:
-    """Return the rows' payloads as text, and when each was modified."""
-    return list(rows.values_list(Cast("payload", TextField()), "modified_at"))
+def _payloads(operations: Any) -> list[tuple[str, datetime]]:
+    """Return the operations' payloads as text, and when each operation was modified."""
+    return list(operations.values_list(Cast("payload", TextField()), "modified_at"))
 
 
-def _seen(found: list[tuple[str, datetime]], good: SyncPeriod, *changed_at: datetime) -> Seen:
-    modified_at = max([good.first_at, *changed_at, *(at for _text, at in found)])
-    return Seen([text for text, _at in found], modified_at)
+def _stored_documents(
+    rows: list[tuple[str, datetime]], good: SyncPeriod, *changed_at: datetime
+) -> StoredDocuments:
+    modified_at = max([good.first_at, *changed_at, *(at for _text, at in rows)])
+    return StoredDocuments([text for text, _at in rows], modified_at)
 
 
-def _key(request: HttpRequest, endpoint: str, alias: str) -> cache.Key | None:
-    """Return what an answer is remembered by, if it can be."""
+def _cache_key(request: HttpRequest, endpoint: str, alias: str) -> cache.Key | None:
+    """Return the key to cache the response under, or None if it must not be cached."""
     user_id, token = request.META.get("HTTP_X_USER_ID"), request.META.get("HTTP_X_AUTH_TOKEN")
     if user_id is None or token is None or request.META.get("QUERY_STRING"):
         return None
@@ -284,14 +298,14 @@ def _key(request: HttpRequest, endpoint: str, alias: str) -> cache.Key | None:
     return cache.Key(endpoint, alias, user_id, digest)
 
 
-def _unchanged(request: HttpRequest, etag: str, modified: int) -> HttpResponse | None:
-    """Return a 304 if the client has what it asks for, or a 412 (RFC 9110, section 13)."""
-    asked = [name for name in CONDITIONS if name in request.META]
-    if not asked:
+def _conditional_response(request: HttpRequest, etag: str, modified: int) -> HttpResponse | None:
+    """Return a 304 if the client has the current body, a 412, or None (RFC 9110, section 13)."""
+    conditions = [name for name in CONDITIONAL_HEADERS if name in request.META]
+    if not conditions:
         return None
-    if asked == ["HTTP_IF_NONE_MATCH"] and request.META["HTTP_IF_NONE_MATCH"] == etag:
-        # What nearly every client asks, without a parser of all that might be asked.
+    if conditions == ["HTTP_IF_NONE_MATCH"] and request.META["HTTP_IF_NONE_MATCH"] == etag:
+        # The usual condition, without parsing.
         return HttpResponseNotModified()
-    found = get_conditional_response(request, etag=etag, last_modified=modified)
-    assert found is None or isinstance(found, HttpResponse)
-    return found
+    response = get_conditional_response(request, etag=etag, last_modified=modified)
+    assert response is None or isinstance(response, HttpResponse)
+    return response

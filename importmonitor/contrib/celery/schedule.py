@@ -1,4 +1,4 @@
-"""What Celery's beat sends, and when. Names of tasks alone: settings can import it."""
+"""The schedule for Celery's beat; it only has the names of tasks, so settings can import it."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,14 +9,14 @@ SYNC_ALL = "importmonitor.sync_workspaces"
 SYNC_ONE = "importmonitor.sync_workspace"
 PRUNE = "importmonitor.prune_import_history"
 
-EVERY = timedelta(minutes=1)
+DEFAULT_INTERVAL = timedelta(minutes=1)
 
 
-def beat_schedule(every: timedelta = EVERY) -> dict[str, Any]:
+def beat_schedule(every: timedelta = DEFAULT_INTERVAL) -> dict[str, Any]:
     """Return entries for Celery's `beat_schedule`.
 
-    All workspaces are polled every so often, and the history is pruned each night. What was not
-    begun when the next round comes is dropped: that one asks the same.
+    All workspaces are polled at this interval, and the history is pruned each night. A round that
+    has not started when the next one is due expires.
     """
     seconds = every.total_seconds()
     return {

@@ -1,8 +1,8 @@
-"""The tasks: one that polls a workspace, one that sends all of them out, one that prunes.
+"""The tasks: one polls a workspace, one sends a poll for each workspace, one prunes.
 
-Nothing is acknowledged late or delivered again. A poll that was lost with its worker is made up
-for by the next round's, and until then the workspace's lease keeps everybody else away; so too
-where a broker delivers twice, nobody is polled twice at once.
+No task is acknowledged late or redelivered. If a worker dies during a poll, the next round polls
+the workspace again once its lease has expired. The lease also prevents concurrent polls if a
+broker delivers a task twice.
 """
 
 import random
@@ -14,7 +14,7 @@ from celery.utils.log import get_task_logger
 from django.core.management import call_command
 
 from importmonitor import conf
-from importmonitor.contrib.celery.schedule import EVERY, PRUNE, SYNC_ALL, SYNC_ONE
+from importmonitor.contrib.celery.schedule import DEFAULT_INTERVAL, PRUNE, SYNC_ALL, SYNC_ONE
 from importmonitor.rocketchat.exceptions import RateLimited
 from importmonitor.sync import poll as sync
 
@@ -25,63 +25,62 @@ if TYPE_CHECKING:
 
 logger = get_task_logger(__name__)
 
-#: How often a poll is tried again within its round, and after how many seconds the first time.
-RETRIES = 2
-FIRST_PAUSE = 5.0
-#: Seconds beyond what the calls of a poll may take: its writes, and its messages.
+#: The number of retries of a poll within its round, and the seconds before the first.
+MAX_RETRIES = 2
+FIRST_DELAY = 5.0
+#: Seconds for a poll's writes and alerts, in addition to its requests.
 MARGIN = 20
-#: Seconds between asking a poll to end and killing its process.
+#: Seconds between the soft time limit of a poll and the hard one.
 GRACE = 10
 
 
 @shared_task(name=SYNC_ALL, ignore_result=True)
-def sync_workspaces(every: float = EVERY.total_seconds()) -> int:
-    """Send out a poll of every workspace; return how many.
+def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
+    """Send a poll task for every workspace and return their number.
 
-    `every` is in how many seconds this is done again: a poll that has not begun by then is
-    dropped.
+    `every` is the interval in seconds: a poll that has not started by then expires.
     """
     workspaces = conf.config().workspaces.values()
     for workspace in workspaces:
-        # A poll makes two calls at most: for the current operation, and for the list.
-        longest = ceil(2 * workspace.deadline) + MARGIN
+        # A poll makes at most two requests: for the current operation and for the list.
+        time_limit = ceil(2 * workspace.deadline) + MARGIN
         sync_workspace.apply_async(
             (workspace.alias,),
             expires=every,
-            soft_time_limit=longest,
-            time_limit=longest + GRACE,
+            soft_time_limit=time_limit,
+            time_limit=time_limit + GRACE,
         )
     return len(workspaces)
 
 
-@shared_task(bind=True, name=SYNC_ONE, ignore_result=True, max_retries=RETRIES)
+@shared_task(bind=True, name=SYNC_ONE, ignore_result=True, max_retries=MAX_RETRIES)
 def sync_workspace(self: "_Task", alias: str) -> None:
-    """Poll a workspace; try again soon if that can help.
+    """Poll a workspace, and retry soon after a transient error.
 
-    It can where nothing answered, or nothing that could be read. It cannot where credentials or
-    permissions are missing; and until when Rocket.Chat wants to be left alone, the next polls
-    know. What was seen, and what was not, is stored either way.
+    Missing credentials or permissions are not transient, and after a rate limit the next polls
+    wait until it resets. The result of every poll is stored.
     """
     try:
         result = sync.sync_workspace(alias)
     except conf.UnknownWorkspace as error:
-        # Taken out of the settings after it was sent out.
+        # Removed from the settings after the task was sent.
         logger.warning("%s", error)
         return
     except sync.database_errors() as error:
-        raise self.retry(exc=error, countdown=_pause(self.request.retries)) from error
-    worth_it = result.error is not None and result.error.transient
-    if worth_it and not isinstance(result.error, RateLimited) and self.request.retries < RETRIES:
-        raise self.retry(countdown=_pause(self.request.retries))
+        raise self.retry(exc=error, countdown=_delay(self.request.retries)) from error
+    is_transient = result.error is not None and result.error.transient
+    can_retry = is_transient and not isinstance(result.error, RateLimited)
+    if can_retry and self.request.retries < MAX_RETRIES:
+        raise self.retry(countdown=_delay(self.request.retries))
 
 
 @shared_task(name=PRUNE, ignore_result=True)
 def prune_import_history() -> None:
-    """Delete what the settings say is old enough (`KEEP_DAYS`, `KEEP_SAMPLES_DAYS`)."""
+    """Delete old history as configured (`KEEP_DAYS`, `KEEP_SAMPLES_DAYS`)."""
     call_command("prune_import_history", verbosity=0)
 
 
-def _pause(retries: int) -> float:
-    # Never all at once: what is out of reach together is asked again together otherwise.
-    pause: float = FIRST_PAUSE * 2**retries
-    return pause * random.uniform(0.8, 1.2)
+def _delay(retries: int) -> float:
+    # With jitter: workspaces that fail together would otherwise all be retried at once.
+    delay: float = FIRST_DELAY * 2**retries
+    return delay * random.uniform(0.8, 1.2)

@@ -1,4 +1,4 @@
-"""What all of the metrics have in common."""
+"""Helpers for metrics."""
 
 from collections.abc import Container, Iterable
 
@@ -9,21 +9,21 @@ OTHER = "other"
 
 def gauge(
     name: str,
-    told: str,
+    documentation: str,
     values: Iterable[tuple[list[str], float | None]],
-    labels: tuple[str, ...] = ("workspace",),
+    label_names: tuple[str, ...] = ("workspace",),
 ) -> GaugeMetricFamily:
-    """Return a gauge of these values, each with those of its labels, less those that are None."""
-    family = GaugeMetricFamily(f"importmonitor_{name}", told, labels=labels)
-    for each, value in values:
+    """Return a gauge of these values by the values of their labels, without those that are None."""
+    family = GaugeMetricFamily(f"importmonitor_{name}", documentation, labels=label_names)
+    for labels, value in values:
         if value is not None:
-            family.add_metric(each, value)
+            family.add_metric(labels, value)
     return family
 
 
-def known(word: str, words: Container[str]) -> str:
-    """Return a word if it is one of these, or was not told; else `OTHER`.
+def known_or_other(text: str, known: Container[str]) -> str:
+    """Return a text if it is known or empty, else `OTHER`.
 
-    What comes from Rocket.Chat must not make series without end.
+    Otherwise texts from Rocket.Chat could create any number of series.
     """
-    return word if not word or word in words else OTHER
+    return text if not text or text in known else OTHER

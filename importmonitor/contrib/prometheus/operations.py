@@ -1,4 +1,4 @@
-"""Each workspace's current import operation, in Prometheus's words."""
+"""The metrics of each workspace's current import operation."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 from prometheus_client.core import InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from importmonitor.contrib.prometheus.families import gauge, known
+from importmonitor.contrib.prometheus.families import gauge, known_or_other
 from importmonitor.models import ImportOperation, SyncPeriod
 from importmonitor.models.health import WorkspaceHealth
 from importmonitor.rocketchat.operation import IMPORTERS
@@ -14,25 +14,24 @@ from importmonitor.rocketchat.states import STEPS, ImportState
 
 _CONTENTS = ("users", "channels", "messages", "contacts")
 
-
-_TOLD = {
-    "active": "Whether it runs or waits for somebody, so that more is to be expected of it.",
-    "stalled": "Whether it should be moving and has not moved for longer than STALLED_AFTER.",
-    "waiting": "Whether it has been waiting for a human for longer than WAITING_AFTER.",
-    "records": "Records to import in all, as Rocket.Chat counts them.",
+_DOCUMENTATION = {
+    "active": "1 if it has not ended: it runs or waits for input.",
+    "stalled": "1 if it should make progress and has not for longer than STALLED_AFTER.",
+    "waiting": "1 if it has been waiting for input for longer than WAITING_AFTER.",
+    "records": "Records to import, as Rocket.Chat counts them.",
     "records_completed": "Records imported, as Rocket.Chat counts them; it can count too many.",
     "records_failed": "Records that could not be imported.",
-    "progress_ratio": "How much of all records is imported, from 0 to 1.",
-    "records_per_second": "How fast it is, by what several polls have seen of late.",
-    "time_left_seconds": "How long it will yet take at that speed.",
-    "started_timestamp_seconds": "When it was created or, where that was not told, first seen.",
-    "last_progress_timestamp_seconds": "When its step or its counters were last seen to change.",
-    "finished_timestamp_seconds": "When it ended; for the first time, if it was run again.",
+    "progress_ratio": "Imported records by all records, from 0 to 1.",
+    "records_per_second": "Its rate, by several recent polls.",
+    "time_left_seconds": "Estimated time left at that rate.",
+    "started_timestamp_seconds": "When it was created or, if that is unknown, first seen.",
+    "last_progress_timestamp_seconds": "When a poll last saw its status or counters change.",
+    "finished_timestamp_seconds": "When it ended; the first time, if it was run again.",
 }
 
 
 def _values(operation: ImportOperation, now: datetime) -> dict[str, float | None]:
-    """Return the value of each of `_TOLD`, None where it cannot be told."""
+    """Return the value of each metric in `_DOCUMENTATION`, None if it is unknown."""
     left, ended = operation.time_left(now), operation.finished_at
     return {
         "active": operation.is_active,
@@ -58,34 +57,36 @@ def _ratio(operation: ImportOperation) -> float | None:
     return max(0.0, min(1.0, completed / total))
 
 
-def of_operations(workspaces: Sequence[WorkspaceHealth], now: datetime) -> Iterator[Metric]:
-    """Yield what there is to know of the operations, without a query."""
-    current = [(each.alias, each.operation) for each in workspaces if each.operation]
+def operation_metrics(workspaces: Sequence[WorkspaceHealth], now: datetime) -> Iterator[Metric]:
+    """Yield the metrics of the current operations, without a query."""
+    current = [
+        (workspace.alias, workspace.operation) for workspace in workspaces if workspace.operation
+    ]
     yield _info(current)
     states = {alias: _state(operation) for alias, operation in current}
-    for each in workspaces:
-        if each.period and each.period.outcome == SyncPeriod.EMPTY:
-            states[each.alias] = ImportState.NONE
+    for workspace in workspaces:
+        if workspace.period and workspace.period.outcome == SyncPeriod.EMPTY:
+            states[workspace.alias] = ImportState.NONE
     yield gauge(
         "operation_state",
-        "1 for the state of the current import operation, in Rocket.Chat's words; else 0.",
+        "1 for Rocket.Chat's coarse state of the current import operation, 0 for all others.",
         (
-            ([alias, each.value], each == state)
-            for alias, state in states.items()
-            for each in ImportState
+            ([alias, state.value], state == current_state)
+            for alias, current_state in states.items()
+            for state in ImportState
         ),
         ("workspace", "state"),
     )
     values = [([alias], _values(operation, now)) for alias, operation in current]
-    for name, told in _TOLD.items():
+    for name, documentation in _DOCUMENTATION.items():
         yield gauge(
             f"operation_{name}",
-            f"Of the current import operation: {told}",
-            ((labels, each[name]) for labels, each in values),
+            f"Of the current import operation: {documentation}",
+            ((labels, operation_values[name]) for labels, operation_values in values),
         )
     yield gauge(
         "operation_contents",
-        "What there is to import in the current import operation, by kind.",
+        "Records to import in the current import operation, by kind.",
         (
             ([alias, kind], getattr(operation, f"count_{kind}"))
             for alias, operation in current
@@ -98,7 +99,7 @@ def of_operations(workspaces: Sequence[WorkspaceHealth], now: datetime) -> Itera
 def _info(current: Sequence[tuple[str, ImportOperation]]) -> Metric:
     info = InfoMetricFamily(
         "importmonitor_operation",
-        "The workspace's current import operation; without an outcome while it is active.",
+        "The workspace's current import operation; it has no outcome while it is active.",
     )
     for alias, operation in current:
         outcome = operation.present_outcome
@@ -106,8 +107,8 @@ def _info(current: Sequence[tuple[str, ImportOperation]]) -> Metric:
             (),
             {
                 "workspace": alias,
-                "importer": known(operation.importer_key, IMPORTERS),
-                "status": known(operation.status, STEPS),
+                "importer": known_or_other(operation.importer_key, IMPORTERS),
+                "status": known_or_other(operation.status, STEPS),
                 "outcome": outcome.value if outcome else "",
             },
         )

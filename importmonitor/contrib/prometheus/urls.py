@@ -1,4 +1,4 @@
-"""The address of the metrics, to be included wherever a host likes."""
+"""The URL of the metrics; include it as `path("", include(…))`. Needs `[metrics]`."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes."""
+"""The view that Prometheus scrapes."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from importmonitor.api.authentication import (
     BearerAuthentication,
     RocketChatTokenAuthentication,
-    TokenView,
+    TokenAPIView,
 )
 from importmonitor.api.permissions import CanViewImports
 from importmonitor.api.rest.exceptions import exception_handler
@@ -20,15 +20,15 @@ from importmonitor.api.throttling import CallThrottle
 from importmonitor.contrib.prometheus.collector import StoreCollector
 
 
-class MetricsView(TokenView):
-    """`GET /metrics`, for whoever may see imports: with an API token, or logged in."""
+class MetricsView(TokenAPIView):
+    """`GET /metrics`, for users who can view imports: with an API token, or logged in."""
 
-    tokens = (BearerAuthentication, RocketChatTokenAuthentication)
+    token_authenticators = (BearerAuthentication, RocketChatTokenAuthentication)
     permission_classes = [CanViewImports]
     throttle_classes = [CallThrottle]
-    # Of refusals: the metrics have forms of their own.
+    # For errors only: the metrics have formats of their own.
     renderer_classes = [JSONRenderer]
-    # No part of the API that is described by OpenAPI.
+    # Not part of the OpenAPI schema.
     schema = None
 
     def get_exception_handler(self) -> Any:
@@ -37,17 +37,17 @@ class MetricsView(TokenView):
     def perform_content_negotiation(
         self, request: Request, force: bool = False
     ) -> tuple[BaseRenderer, str]:
-        """Refuse in JSON, whatever `Accept` says: it speaks of metrics."""
+        """Send errors as JSON whatever `Accept` says, which is about metrics."""
         return super().perform_content_negotiation(request, force=True)
 
     def get(self, request: Request) -> HttpResponse:
-        """Answer in Prometheus's text format or in OpenMetrics, by `Accept`."""
+        """Return the metrics in Prometheus's text format or in OpenMetrics, by `Accept`."""
         registry = CollectorRegistry()
         registry.register(StoreCollector(timezone.now()))
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         except TypeError:
-            # It takes any version that is asked for to be numbers.
+            # choose_encoder assumes that a requested version has only numbers.
             encode, content_type = choose_encoder("")
         return HttpResponse(
             encode(registry), content_type=content_type, headers={"Cache-Control": "no-store"}

@@ -1,13 +1,13 @@
-"""What the tests of the REST face start from: somebody who may look, and asks."""
+"""Fixtures of the REST API tests."""
 
 import pytest
 from django.test import Client
 
 from tests.api.helpers import credentials, make_user
-from tests.api.rest.asking import Asking
+from tests.api.rest.api_client import ApiClient
 
 
 @pytest.fixture
-def asking(db: None) -> Asking:
-    """Somebody who may see imports, and nothing else."""
-    return Asking(Client(), credentials(make_user("viewer", "view_importoperation")))
+def api(db: None) -> ApiClient:
+    """A client with the credentials of a user who can only view imports."""
+    return ApiClient(Client(), credentials(make_user("viewer", "view_importoperation")))

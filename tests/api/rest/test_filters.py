@@ -1,4 +1,4 @@
-"""Each filter finds exactly what it says; what cannot be understood is said to be wrong."""
+"""Filters return exactly the matching rows; invalid parameters are errors."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,14 @@ from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.states import ImportState
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON
-from tests.api.rest.asking import OPERATIONS, WORKSPACES, Asking, five, problem, samples
+from tests.api.rest.api_client import (
+    OPERATIONS,
+    WORKSPACES,
+    ApiClient,
+    all_urls,
+    problem,
+    samples_url,
+)
 
 MINUTE = timedelta(minutes=1)
 NEPAL = "2026-03-25T17:45:00+05:45"
@@ -26,8 +33,8 @@ FILTERS = (
 
 @pytest.fixture
 def rows(db: None) -> list[ImportOperation]:
-    """Operations of every end and state, of several workspaces, importers, people and counts."""
-    found = []
+    """Operations with every end and state, and various workspaces, importers and users."""
+    operations = []
     ends = product(("", *EndReason.values), (None, 0, 3), (None, 5, 10))
     for number, (end_reason, errors, completed) in enumerate(ends):
         row = make_row(
@@ -43,8 +50,8 @@ def rows(db: None) -> list[ImportOperation]:
             remote_user_id=("Ada", "ada", "")[number % 3],
             stalled_since=NOON if number % 5 == 0 else None,
         )
-        found.append(row)
-    ImportOperation.objects.bulk_create(found)
+        operations.append(row)
+    ImportOperation.objects.bulk_create(operations)
     return list(ImportOperation.objects.all())
 
 
@@ -57,7 +64,7 @@ def as_text(name: str) -> Callable[[ImportOperation, str], bool]:
 
 
 def compared(text: str) -> str:
-    """Return what a database takes a text for: MySQL and MariaDB mind neither case nor spaces."""
+    """Return a text as the database compares it: MySQL and MariaDB ignore case and spaces."""
     return text.lower().rstrip() if connection.vendor == "mysql" else text
 
 
@@ -74,20 +81,23 @@ def before(name: str) -> Callable[[ImportOperation, str], bool]:
 
 
 def moment(value: str) -> datetime:
-    found = parse_datetime(value)
-    assert found is not None
-    return found
+    parsed = parse_datetime(value)
+    assert parsed is not None
+    return parsed
 
 
-#: What each filter means, and values to try it with.
+#: The meaning of each filter, and values to test it with.
 MEANINGS: dict[str, tuple[Callable[[ImportOperation, str], bool], list[str]]] = {
     "workspace": (as_text("workspace"), ["default", "acme", "ACME", "nowhere", "acme-2", "%", " "]),
     "remote_id": (exactly("remote_id"), ["remote00000000007", "REMOTE00000000007", "remote", "_"]),
-    "state": (as_text("state"), [each.value for each in ImportState if each != ImportState.NONE]),
+    "state": (
+        as_text("state"),
+        [state.value for state in ImportState if state != ImportState.NONE],
+    ),
     "status": (as_text("status"), ["importer_done", "Importer_Done", "importer", "importer_done "]),
     "outcome": (outcome, ["open", *Outcome.values]),
     "importer_key": (as_text("importer_key"), ["csv", "csv ", "CSV", "slack"]),
-    "remote_user_id": (exactly("remote_user_id"), ["Ada", "ada", "nobody", "' OR 1=1 --"]),
+    "remote_user_id": (exactly("remote_user_id"), ["Ada", "ada", "unknown", "' OR 1=1 --"]),
     "has_errors": (
         lambda row, value: ((row.count_error or 0) > 0) == (value.lower() == "true"),
         ["true", "false", "True", "False"],
@@ -103,41 +113,43 @@ MEANINGS: dict[str, tuple[Callable[[ImportOperation, str], bool], list[str]]] = 
 }
 
 
-def test_each_filter_is_tried() -> None:
+def test_every_filter_has_a_case() -> None:
     assert set(MEANINGS) == set(FILTERS)
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_filters(asking: Asking, rows: list[ImportOperation], name: str) -> None:
+def test_filter_returns_exactly_the_matching_rows(
+    api: ApiClient, rows: list[ImportOperation], name: str
+) -> None:
     meaning, values = MEANINGS[name]
-    seen = set()
+    counts = set()
     for value in values:
-        found = {each["id"] for each in asking.rows(OPERATIONS, {name: value, "page_size": 500})}
-        wanted = {row.pk for row in rows if meaning(row, value)}
-        assert found == wanted, value
-        seen.add(len(wanted))
-    assert seen - {0}, "something has to be found"
+        ids = {row["id"] for row in api.rows(OPERATIONS, {name: value, "page_size": 500})}
+        expected = {row.pk for row in rows if meaning(row, value)}
+        assert ids == expected, value
+        counts.add(len(expected))
+    assert counts - {0}, "no value matches a row"
 
 
-def test_all_of_them_have_to_hold(asking: Asking, rows: list[ImportOperation]) -> None:
-    asked = {"workspace": "acme", "outcome": "done_with_errors", "has_errors": "true"}
-    found = {each["id"] for each in asking.rows(OPERATIONS, asked)}
-    wanted = {
+def test_filters_are_combined_with_and(api: ApiClient, rows: list[ImportOperation]) -> None:
+    parameters = {"workspace": "acme", "outcome": "done_with_errors", "has_errors": "true"}
+    ids = {row["id"] for row in api.rows(OPERATIONS, parameters)}
+    expected = {
         row.pk
         for row in rows
         if row.workspace == "acme" and row.outcome == Outcome.DONE_WITH_ERRORS
     }
-    assert found == wanted != set()
-    assert asking.rows(OPERATIONS, asked | {"has_errors": "false"}) == []
+    assert ids == expected != set()
+    assert api.rows(OPERATIONS, parameters | {"has_errors": "false"}) == []
 
 
-def test_a_time_is_the_same_in_every_zone(asking: Asking, settings: Any) -> None:
+def test_times_are_compared_across_zones(api: ApiClient, settings: Any) -> None:
     make_row().save()
     for zone in ("UTC", "Asia/Kathmandu"):
         settings.TIME_ZONE = zone
-        for told in ("2026-03-25T12:00:00Z", NEPAL, "2026-03-25T05:00:00-07:00"):
-            assert len(asking.rows(OPERATIONS, {"started_after": told})) == 1
-            assert len(asking.rows(OPERATIONS, {"started_before": told})) == 0
+        for text in ("2026-03-25T12:00:00Z", NEPAL, "2026-03-25T05:00:00-07:00"):
+            assert len(api.rows(OPERATIONS, {"started_after": text})) == 1
+            assert len(api.rows(OPERATIONS, {"started_before": text})) == 0
 
 
 WRONG = [
@@ -146,7 +158,7 @@ WRONG = [
     *((name, "") for name in (*FILTERS, "ordering", "page_size", "cursor")),
     *((name, "\0") for name in FILTERS),
     *((name, value) for name in FILTERS[-4:] for value in ("yesterday", "1774440000", "12:00")),
-    # Without a zone it would mean something else on every server.
+    # Without a zone, the meaning would depend on the server.
     *((name, "2026-03-25T12:00:00") for name in FILTERS[-4:]),
     ("started_after", "2026-03-25"),
     ("started_after", "0001-01-01T00:00:00+14:00"),
@@ -160,53 +172,53 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_wrong_values(asking: Asking, name: str, value: str) -> None:
-    found = problem(asking.get(OPERATIONS, {name: value}), 400)
-    assert list(found["errors"]) == [name]
-    assert found["detail"].startswith(f"{name}: ")
+def test_invalid_value_is_400(api: ApiClient, name: str, value: str) -> None:
+    error = problem(api.get(OPERATIONS, {name: value}), 400)
+    assert list(error["errors"]) == [name]
+    assert error["detail"].startswith(f"{name}: ")
 
 
 @pytest.mark.parametrize("name", ["state", "page_size", "cursor", "ordering", "workspace"])
-def test_what_is_given_twice(asking: Asking, name: str) -> None:
-    found = problem(asking.get(OPERATIONS, [(name, "1"), (name, "2")]), 400)
-    assert list(found["errors"]) == [name]
+def test_repeated_parameter_is_400(api: ApiClient, name: str) -> None:
+    error = problem(api.get(OPERATIONS, [(name, "1"), (name, "2")]), 400)
+    assert list(error["errors"]) == [name]
 
 
-def test_everything_that_is_wrong_is_told(asking: Asking) -> None:
-    asked = {"state": "gone", "outcome": "gone", "started_after": "then"}
-    found = problem(asking.get(OPERATIONS, asked), 400)
-    assert set(found["errors"]) == set(asked)
-    assert all(name in found["detail"] for name in asked)
+def test_all_invalid_parameters_are_listed(api: ApiClient) -> None:
+    parameters = {"state": "gone", "outcome": "gone", "started_after": "then"}
+    error = problem(api.get(OPERATIONS, parameters), 400)
+    assert set(error["errors"]) == set(parameters)
+    assert all(name in error["detail"] for name in parameters)
 
 
-def test_unknown_parameters(asking: Asking) -> None:
+def test_unknown_parameter_is_400(api: ApiClient) -> None:
     operation = make_row()
     operation.save()
-    for url in five(operation.pk):
+    for url in all_urls(operation.pk):
         for name in ("states", "State", "<script>", "fields", "limit", "", "page[]"):
-            found = problem(asking.get(url, {name: "x"}), 400)
-            assert list(found["errors"]) == [name], (url, name)
-    # Each minds those of the others.
-    assert problem(asking.get(samples(operation.pk), {"state": "done"}), 400)
-    assert problem(asking.get(WORKSPACES, {"cursor": "x"}), 400)
-    assert problem(asking.get(OPERATIONS, {"page": "1"}), 400)
+            error = problem(api.get(url, {name: "x"}), 400)
+            assert list(error["errors"]) == [name], (url, name)
+    # The parameters of other endpoints are unknown.
+    assert problem(api.get(samples_url(operation.pk), {"state": "done"}), 400)
+    assert problem(api.get(WORKSPACES, {"cursor": "x"}), 400)
+    assert problem(api.get(OPERATIONS, {"page": "1"}), 400)
 
 
-def test_unknown_ones_are_told_what_is_known(asking: Asking) -> None:
-    found = problem(asking.get(WORKSPACES, {"x": "1"}), 400)
-    assert "page, page_size" in found["detail"]
+def test_error_lists_known_parameters(api: ApiClient) -> None:
+    error = problem(api.get(WORKSPACES, {"x": "1"}), 400)
+    assert "page, page_size" in error["detail"]
 
 
 @pytest.mark.parametrize("count", [1001, 5000])
-def test_more_parameters_than_django_reads(asking: Asking, count: int) -> None:
-    problem(asking.get(OPERATIONS, {f"a{number}": "1" for number in range(count)}), 400)
+def test_more_parameters_than_django_reads_are_400(api: ApiClient, count: int) -> None:
+    problem(api.get(OPERATIONS, {f"a{number}": "1" for number in range(count)}), 400)
 
 
-def test_nothing_depends_on_the_site_s_language(asking: Asking) -> None:
+def test_bodies_do_not_depend_on_language(api: ApiClient) -> None:
     row = make_row(started_at=datetime(2026, 3, 25, 12, tzinfo=UTC), rate=1.5)
     row.save()
-    english = asking.get(OPERATIONS).json()
-    german = asking.get(OPERATIONS, Accept_Language="de").json()
-    for each in (english, german):
-        each["results"][0].pop("duration_seconds")
+    english = api.get(OPERATIONS).json()
+    german = api.get(OPERATIONS, Accept_Language="de").json()
+    for body in (english, german):
+        body["results"][0].pop("duration_seconds")
     assert german == english

@@ -1,4 +1,4 @@
-"""The document: as it was last agreed upon, valid, complete, and in one language."""
+"""The OpenAPI document is the golden file, valid, complete, and in English."""
 
 import os
 import re
@@ -14,8 +14,8 @@ from django.utils import translation
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it has no types
 
-from tests.api.rest.asking import OPERATIONS, PROBLEM, WORKSPACES, Asking, five, problem
-from tests.api.rest.document import operations, read
+from tests.api.rest.api_client import OPERATIONS, PROBLEM, WORKSPACES, ApiClient, all_urls, problem
+from tests.api.rest.openapi_document import fetch_document, operations
 
 GOLDEN = Path(__file__).resolve().parent.parent / "openapi.yaml"
 SCHEMA = "/api/schema/"
@@ -24,240 +24,245 @@ ROCKETCHAT = {
     *("getCurrentImportOperation", "getLatestImportOperations"),
     *("getImportProgress", "import.status"),
 }
-REST = {each.replace("7", "{id}") for each in five(7)}
+REST = {url.replace("7", "{id}") for url in all_urls(7)}
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return read()
+    return fetch_document()
 
 
 def walk(value: Any, *path: str) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Yield every object in a document with its place."""
+    """Yield every object of a document with its path."""
     if isinstance(value, dict):
         yield path, value
-        for key, each in value.items():
-            yield from walk(each, *path, key)
+        for key, child in value.items():
+            yield from walk(child, *path, key)
     elif isinstance(value, list):
-        for each in value:
-            yield from walk(each, *path)
+        for child in value:
+            yield from walk(child, *path)
 
 
-def test_golden(client: Client) -> None:
-    """UPDATE_GOLDEN=1 writes it anew; what that changes is to be meant."""
-    found = client.get(SCHEMA).content.decode()
+def test_document_is_the_golden_file(client: Client) -> None:
+    """UPDATE_GOLDEN=1 rewrites the file; review its diff."""
+    document = client.get(SCHEMA).content.decode()
     if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(found)
-    assert found == GOLDEN.read_text()
+        GOLDEN.write_text(document)
+    assert document == GOLDEN.read_text()
 
 
-def test_valid(document: dict[str, Any]) -> None:
+def test_document_is_valid(document: dict[str, Any]) -> None:
     validate_schema(document)  # type: ignore[no-untyped-call] # it has no types
     assert document["openapi"].startswith("3.1")
     for schema in document["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
 
-def test_json_and_yaml(client: Client, document: dict[str, Any]) -> None:
+def test_document_is_the_same_in_json_and_yaml(client: Client, document: dict[str, Any]) -> None:
     assert client.get(SCHEMA)["Content-Type"] == "application/vnd.oai.openapi; charset=utf-8"
     assert client.get(SCHEMA, {"format": "json"}).json() == document
     assert client.get(SCHEMA, headers={"Accept": "application/json"}).json() == document
 
 
-def test_nothing_of_older_versions(document: dict[str, Any]) -> None:
-    """What 3.0 said in other words means nothing in 3.1, and goes unnoticed."""
-    for path, each in walk(document):
+def test_document_has_no_openapi_3_0_keywords(document: dict[str, Any]) -> None:
+    """Keywords of OpenAPI 3.0 are silently ignored in 3.1."""
+    for path, node in walk(document):
         if "properties" not in path[-1:]:
-            assert not each.keys() & {"nullable", "x-spec-enum-id"}, path
+            assert not node.keys() & {"nullable", "x-spec-enum-id"}, path
         if "schemas" in path and "properties" not in path[-1:]:
-            assert "example" not in each, path
+            assert "example" not in node, path
 
 
-def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+def test_components_are_those_referenced(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    used = {each["$ref"] for _, each in walk(document) if "$ref" in each}
+    used = {node["$ref"] for _, node in walk(document) if "$ref" in node}
     assert used == {f"#/components/schemas/{name}" for name in schemas}
 
 
-def test_all_of_ours_and_nothing_else(document: dict[str, Any]) -> None:
+def test_paths_are_the_apps_own(document: dict[str, Any]) -> None:
     mirrored = {f"/api/v1/{name}" for name in ROCKETCHAT}
     assert set(document["paths"]) == {
         *REST,
         *mirrored,
         *(f"/workspaces/{{alias}}{path}" for path in mirrored),
     }
-    assert {tuple(each) for each in document["paths"].values()} == {("get",)}
+    assert {tuple(methods) for methods in document["paths"].values()} == {("get",)}
     names = [operation["operationId"] for _, operation in operations(document)]
     assert len(set(names)) == len(names) == 13
 
 
-def test_answers(document: dict[str, Any]) -> None:
-    """Every path tells of every answer that it has, and in what form."""
+def test_all_responses_are_described(document: dict[str, Any]) -> None:
+    """Every status is described, with its media type."""
     for path, operation in operations(document):
-        told = {
-            status: "".join(answer.get("content", {}))
-            for status, answer in operation["responses"].items()
+        responses = operation["responses"]
+        media_types = {
+            status: "".join(response.get("content", {})) for status, response in responses.items()
         }
         if path in REST:
-            wanted = dict.fromkeys(("400", "401", "403", "404", "406", "429"), PROBLEM)
+            expected = dict.fromkeys(("400", "401", "403", "404", "406", "429"), PROBLEM)
         else:
-            wanted = dict.fromkeys(("400", "401", "403", "429", "503"), "application/json")
-            wanted |= {"404": "text/plain", "412": ""}
+            expected = dict.fromkeys(("400", "401", "403", "429", "503"), "application/json")
+            expected |= {"404": "text/plain", "412": ""}
         if path.endswith("import.status"):
-            del wanted["400"]
-        assert told == wanted | {"200": "application/json", "304": ""}, path
-        assert all(answer["description"] is not None for answer in operation["responses"].values())
+            del expected["400"]
+        assert media_types == expected | {"200": "application/json", "304": ""}, path
+        assert all(response["description"] is not None for response in responses.values())
         for status in ("200", "304"):
             assert "ETag" in operation["responses"][status]["headers"]
         assert operation["responses"]["200"]["content"]["application/json"]["examples"]
         assert operation["description"]
 
 
-def test_who_may_ask(document: dict[str, Any]) -> None:
+def test_security_requirements(document: dict[str, Any]) -> None:
     schemes = document["components"]["securitySchemes"]
     for name, header in (("userId", "X-User-Id"), ("authToken", "X-Auth-Token")):
-        found = schemes[name]
-        assert (found["type"], found["in"], found["name"]) == ("apiKey", "header", header)
+        scheme = schemes[name]
+        assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", header)
     assert schemes["bearer"]["scheme"] == "bearer"
     for path, operation in operations(document):
         security = operation["security"]
         assert {"userId": [], "authToken": []} in security
         assert ({"bearer": []} in security) == (path in REST)
-        # An empty one would mean: nobody in particular.
-        assert all(each and each.keys() <= schemes.keys() for each in security)
+        # An empty requirement would allow anonymous requests.
+        assert all(scheme and scheme.keys() <= schemes.keys() for scheme in security)
 
 
-def test_parameters(document: dict[str, Any], asking: Asking) -> None:
-    """The parameters that are told are those that are understood, each by itself."""
+def test_described_parameters_are_those_accepted(document: dict[str, Any], api: ApiClient) -> None:
+    """Each path describes exactly the parameters that it accepts."""
     for path, operation in operations(document):
-        found = operation["parameters"]
-        assert all(each["description"] for each in found)
-        in_path = {each["name"] for each in found if each["in"] == "path"}
+        parameters = operation["parameters"]
+        assert all(parameter["description"] for parameter in parameters)
+        in_path = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
         assert in_path == set(re.findall("{(.*?)}", path))
-        asked = sorted(each["name"] for each in found if each["in"] == "query")
+        names = sorted(parameter["name"] for parameter in parameters if parameter["in"] == "query")
         if path in REST:
-            response = asking.get(path.replace("{id}", "1"), {"what": "x"})
-            known = f"Known: {', '.join(asked) or 'none'}."
-            assert known in problem(response, 400)["detail"]
+            response = api.get(path.replace("{id}", "1"), {"what": "x"})
+            message = f"Known: {', '.join(names) or 'none'}."
+            assert message in problem(response, 400)["detail"]
         else:
-            assert asked == []
+            assert names == []
 
 
-def test_values_of_parameters(document: dict[str, Any], asking: Asking) -> None:
-    """The lists of values of parameters are closed: each is understood, and no other."""
-    found = {
-        each["name"]: each["schema"] for each in document["paths"][OPERATIONS]["get"]["parameters"]
+def test_described_values_are_those_accepted(document: dict[str, Any], api: ApiClient) -> None:
+    """Lists of values of parameters are closed: all are accepted, and no other."""
+    schemas = {
+        parameter["name"]: parameter["schema"]
+        for parameter in document["paths"][OPERATIONS]["get"]["parameters"]
     }
-    listed = {name: schema["enum"] for name, schema in found.items() if "enum" in schema}
+    listed = {name: schema["enum"] for name, schema in schemas.items() if "enum" in schema}
     assert set(listed) == {"state", "outcome", "ordering"}
     for name, values in listed.items():
         for value in values:
-            asking.body(OPERATIONS, {name: value})
-        problem(asking.get(OPERATIONS, {name: "something"}), 400)
+            api.body(OPERATIONS, {name: value})
+        problem(api.get(OPERATIONS, {name: "something"}), 400)
     for name in ("has_errors", "stalled"):
-        assert found[name]["type"] == "boolean"
+        assert schemas[name]["type"] == "boolean"
         for value in ("true", "false"):
-            asking.body(OPERATIONS, {name: value})
+            api.body(OPERATIONS, {name: value})
     for name in ("started_after", "started_before", "finished_after", "finished_before"):
-        assert found[name]["format"] == "date-time"
-    size = found["page_size"]
+        assert schemas[name]["format"] == "date-time"
+    size = schemas["page_size"]
     for value in (size["minimum"], size["maximum"]):
-        asking.body(OPERATIONS, {"page_size": value})
-        asking.body(WORKSPACES, {"page_size": value})
+        api.body(OPERATIONS, {"page_size": value})
+        api.body(WORKSPACES, {"page_size": value})
     for value in (size["minimum"] - 1, size["maximum"] + 1):
-        problem(asking.get(OPERATIONS, {"page_size": value}), 400)
+        problem(api.get(OPERATIONS, {"page_size": value}), 400)
 
 
-def test_lists_of_values_are_open(document: dict[str, Any]) -> None:
-    """Rocket.Chat's steps and states have grown before: no client is to break when they do."""
-    answers = [document["components"]["schemas"]]
-    answers += [operation["responses"] for _, operation in operations(document)]
-    assert not [path for path, each in walk(answers) if "enum" in each]
-    known = [each["x-extensible-enum"] for _, each in walk(answers) if "x-extensible-enum" in each]
-    assert any("importer_importing_contacts" in each for each in known)
-    assert any("canceled" in each for each in known)
+def test_lists_of_values_in_responses_are_open(document: dict[str, Any]) -> None:
+    """Clients must not break when Rocket.Chat adds steps and states."""
+    schemas = [document["components"]["schemas"]]
+    schemas += [operation["responses"] for _, operation in operations(document)]
+    assert not [path for path, owner in walk(schemas) if "enum" in owner]
+    known = [
+        owner["x-extensible-enum"] for _, owner in walk(schemas) if "x-extensible-enum" in owner
+    ]
+    assert any("importer_importing_contacts" in values for values in known)
+    assert any("canceled" in values for values in known)
     for name in ("Operation", "OperationDetail", "Transition"):
         properties = document["components"]["schemas"][name]["properties"]
-        told = {key for key, each in properties.items() if "x-extensible-enum" in each}
-        assert told >= {key for key in properties if key.endswith(("status", "state"))}
+        open_keys = {key for key, schema in properties.items() if "x-extensible-enum" in schema}
+        assert open_keys >= {key for key in properties if key.endswith(("status", "state"))}
 
 
-def test_examples(document: dict[str, Any]) -> None:
-    """Each example is what its own schema says."""
-    seen = 0
-    for path, each in walk(document["paths"]):
-        for name, example in each.get("examples", {}).items():
-            schema = {"components": document["components"], **each["schema"]}
+def test_examples_match_their_schemas(document: dict[str, Any]) -> None:
+    """Each example matches its schema."""
+    count = 0
+    for path, owner in walk(document["paths"]):
+        for name, example in owner.get("examples", {}).items():
+            schema = {"components": document["components"], **owner["schema"]}
             errors = list(Draft202012Validator(schema).iter_errors(example["value"]))
             assert not errors, (path, name, errors)
-            seen += 1
-    assert seen > 50
+            count += 1
+    assert count > 50
 
 
-def test_without_the_rest_face(client: Client, settings: Any) -> None:
-    settings.ROOT_URLCONF = "tests.api.rest.urls_mirror_alone"
-    found = client.get(SCHEMA, {"format": "json"}).json()
-    assert {path.rpartition("/")[2] for path in found["paths"]} == ROCKETCHAT
-    validate_schema(found)  # type: ignore[no-untyped-call] # it has no types
+def test_document_without_rest_api(client: Client, settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.api.rest.urls_without_rest"
+    document = client.get(SCHEMA, {"format": "json"}).json()
+    assert {path.rpartition("/")[2] for path in document["paths"]} == ROCKETCHAT
+    validate_schema(document)  # type: ignore[no-untyped-call] # it has no types
 
 
 class TestOneLanguage:
-    """It is written once, in English, whatever language the site and its readers speak."""
+    """The document is in English, whatever the language of the site or the request is."""
 
     @pytest.fixture(autouse=True)
     def _shouting(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Translate everything into every language but English, more than any catalogue does."""
+        """Translate every text into upper case, except to English."""
 
         def shout(text: str) -> str:
             return text if (translation.get_language() or "en").startswith("en") else text.upper()
 
         monkeypatch.setattr("django.utils.translation._trans.gettext", shout)
 
-    def test_the_means(self) -> None:
+    def test_the_fixture_translates(self) -> None:
         with translation.override("de"):
             assert translation.gettext("import operation") == "IMPORT OPERATION"
 
     @pytest.mark.parametrize("code", ["en-us", "de", "pt-br"])
-    def test_the_site_s(self, client: Client, settings: Any, code: str) -> None:
+    def test_site_language_is_ignored(self, client: Client, settings: Any, code: str) -> None:
         settings.LANGUAGE_CODE = code
         response = client.get(SCHEMA)
         assert response.content.decode() == GOLDEN.read_text()
         assert response["Content-Language"] == "en"
 
     @pytest.mark.parametrize("code", ["de", "pt-BR, pt;q=0.9", "zh-hans"])
-    def test_the_reader_s(self, client: Client, code: str) -> None:
+    def test_accept_language_is_ignored(self, client: Client, code: str) -> None:
         response = client.get(SCHEMA, headers={"Accept-Language": code})
         assert response.content.decode() == GOLDEN.read_text()
 
-    @pytest.mark.parametrize("asked", [{"lang": "de"}, {"lang": "<x>"}, {"version": "a\r\nX: y"}])
-    def test_the_address_s(self, client: Client, asked: dict[str, str]) -> None:
-        response = client.get(SCHEMA, asked)
+    @pytest.mark.parametrize(
+        "parameters", [{"lang": "de"}, {"lang": "<x>"}, {"version": "a\r\nX: y"}]
+    )
+    def test_query_parameters_are_ignored(self, client: Client, parameters: dict[str, str]) -> None:
+        response = client.get(SCHEMA, parameters)
         assert response.content.decode() == GOLDEN.read_text()
         assert response["Content-Disposition"] == 'inline; filename="importmonitor.yaml"'
 
 
 class Assets(HTMLParser):
-    """Where a page takes its parts from."""
+    """The URLs of a page's assets."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.urls: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        attributes = dict(attrs)
         if tag in {"link", "script", "img", "iframe"}:
-            self.found.append(given.get("href") or given.get("src") or f"none of its own: {tag}")
+            self.urls.append(attributes.get("href") or attributes.get("src") or f"inline: {tag}")
 
 
-def test_the_page_takes_nothing_from_elsewhere(client: Client) -> None:
+def test_docs_page_loads_local_assets_only(client: Client) -> None:
     response = client.get(DOCS)
     assert response.status_code == 200
-    assets = Assets(response.content.decode()).found
+    assets = Assets(response.content.decode()).urls
     assert len(assets) == 5
-    for each in assets:
-        if not each.startswith(DOCS):
-            assert finders.find(each.removeprefix("/static/")), each
+    for url in assets:
+        if not url.startswith(DOCS):
+            assert finders.find(url.removeprefix("/static/")), url
     script = client.get(DOCS, {"script": ""})
     assert script["Content-Type"] == "application/javascript"
     assert f'url: "{SCHEMA}"' in script.content.decode()
@@ -265,9 +270,9 @@ def test_the_page_takes_nothing_from_elsewhere(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["lang", "version", "script", "url"])
-def test_the_page_repeats_nothing(client: Client, name: str) -> None:
-    for asked in ({name: "</script><script>alert(1)"}, {name: '";alert(1)//'}):
+def test_docs_page_does_not_echo_parameters(client: Client, name: str) -> None:
+    for parameters in ({name: "</script><script>alert(1)"}, {name: '";alert(1)//'}):
         for more in ({}, {"script": ""}):
-            told = client.get(DOCS, asked | more).content.decode()
-            assert "<script>alert" not in told
-            assert '";alert' not in told
+            page = client.get(DOCS, parameters | more).content.decode()
+            assert "<script>alert" not in page
+            assert '";alert' not in page

@@ -1,4 +1,4 @@
-"""The OpenAPI document, read to hold answers against it."""
+"""The OpenAPI document, and a validator of responses."""
 
 import copy
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from django.test import Client
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it has no types
 
 
-def read() -> dict[str, Any]:
-    """Return the document as the project serves it."""
-    found: dict[str, Any] = Client().get("/api/schema/", {"format": "json"}).json()
-    return found
+def fetch_document() -> dict[str, Any]:
+    """Return the document that the project serves."""
+    document: dict[str, Any] = Client().get("/api/schema/", {"format": "json"}).json()
+    return document
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each path and what is told of its GET."""
+    """Yield each path and its GET operation."""
     for path, methods in document["paths"].items():
         yield path, methods["get"]
 
 
-class Judge:
-    """Holds answers against the document; what it does not tell of in a body is an error too."""
+class ResponseValidator:
+    """Validates responses; keys that the document does not describe are errors."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = copy.deepcopy(document)
@@ -30,12 +30,12 @@ class Judge:
                 schema.setdefault("additionalProperties", False)
 
     def check(self, path: str, response: Any) -> None:
-        """Assert that an answer is one of those that are told of a path."""
-        answers = self._document["paths"][path]["get"]["responses"]
-        answer = answers[str(response.status_code)]
-        for name in answer.get("headers", {}):
+        """Assert that a response is as described for a path."""
+        descriptions = self._document["paths"][path]["get"]["responses"]
+        description = descriptions[str(response.status_code)]
+        for name in description.get("headers", {}):
             assert name in response.headers or name == "Last-Modified", name
-        content = answer.get("content", {})
+        content = description.get("content", {})
         if not content:
             assert response.content == b""
             return
@@ -44,7 +44,7 @@ class Judge:
         body = response.json() if media_type.endswith("json") else response.content.decode()
         root = {"components": self._document["components"], **schema}
         errors = [
-            f"{each.json_path}: {each.message}"
-            for each in Draft202012Validator(root).iter_errors(body)
+            f"{error.json_path}: {error.message}"
+            for error in Draft202012Validator(root).iter_errors(body)
         ]
         assert not errors, errors

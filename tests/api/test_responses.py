@@ -1,4 +1,4 @@
-"""The endpoint's statuses, bodies and headers: those of Rocket.Chat 8, byte for byte."""
+"""The endpoint has the statuses, bodies and headers of Rocket.Chat 8, byte for byte."""
 
 import json
 from typing import TYPE_CHECKING
@@ -24,17 +24,17 @@ FORBIDDEN = (
     b'{"success":false,"error":"User does not have the permissions required for this action '
     b'[error-unauthorized]"}'
 )
-ELSEWHERE = "/workspaces/nowhere" + PATH
+UNKNOWN_WORKSPACE = "/workspaces/nowhere" + PATH
 
 
 @pytest.fixture
 def stranger(db: None) -> dict[str, str]:
-    """The credentials of somebody who may not see imports."""
+    """The credentials of a user without permissions."""
     return credentials(make_user("stranger"))
 
 
 def assert_rocketchat(response: "Response", status: int, body: bytes | None = None) -> None:
-    """Assert what holds for every answer of an endpoint, and its status and body."""
+    """Assert what holds for every response of an endpoint, and its status and body."""
     assert response.status_code == status
     if body is not None:
         assert response.content == body
@@ -53,22 +53,22 @@ def assert_not_found(response: "Response") -> None:
     assert not response.cookies
 
 
-def test_an_operation(client: Client, headers: dict[str, str]) -> None:
+def test_operation_is_enveloped(client: Client, headers: dict[str, str]) -> None:
     sync(RUNNING)
     response = client.get(PATH, headers=headers)
     assert_rocketchat(response, 200)
     assert response.json() == {"operation": RUNNING, "success": True}
-    # Rocket.Chat's own order and spacing of what is not the document's.
+    # The order and spacing of the envelope are Rocket.Chat's.
     assert response.content.startswith(b'{"operation":{')
     assert response.content.endswith(b'},"success":true}')
 
 
-def test_without_an_operation_the_key_is_absent(client: Client, headers: dict[str, str]) -> None:
+def test_operation_is_absent_if_there_is_none(client: Client, headers: dict[str, str]) -> None:
     sync_nothing()
     assert_rocketchat(client.get(PATH, headers=headers), 200, b'{"success":true}')
 
 
-def test_the_workspace_has_lost_its_operations(client: Client, headers: dict[str, str]) -> None:
+def test_operation_is_absent_after_it_disappears(client: Client, headers: dict[str, str]) -> None:
     sync(RUNNING)
     sync_nothing()
     assert_rocketchat(client.get(PATH, headers=headers), 200, b'{"success":true}')
@@ -77,35 +77,25 @@ def test_the_workspace_has_lost_its_operations(client: Client, headers: dict[str
 @pytest.mark.parametrize(
     "query", ["format=json", "_=123", "count=", "flag", "a=1&b=2", "%00", "format=api"]
 )
-def test_any_query_parameter_is_refused(
-    client: Client, headers: dict[str, str], query: str
-) -> None:
+def test_any_query_parameter_is_400(client: Client, headers: dict[str, str], query: str) -> None:
     sync(RUNNING)
     assert_rocketchat(client.get(f"{PATH}?{query}", headers=headers), 400, INVALID_PARAMS)
 
 
-def test_more_query_parameters_than_django_reads(client: Client, headers: dict[str, str]) -> None:
+def test_more_query_parameters_than_django_reads_are_400(
+    client: Client, headers: dict[str, str]
+) -> None:
     query = "&".join(f"p{number}=1" for number in range(1_001))
     assert_rocketchat(client.get(f"{PATH}?{query}", headers=headers), 400, INVALID_PARAMS)
 
 
-def test_an_empty_query_is_none(client: Client, headers: dict[str, str]) -> None:
-    """The PyPI client ends every URL with a question mark."""
+def test_empty_query_is_accepted(client: Client, headers: dict[str, str]) -> None:
+    """The PyPI client appends a question mark to every URL."""
     sync(RUNNING)
     assert_rocketchat(client.get(f"{PATH}?", headers=headers), 200)
 
 
-def test_without_credentials(client: Client, db: None) -> None:
-    sync(RUNNING)
-    assert_rocketchat(client.get(PATH), 401, LOGGED_OUT)
-
-
-def test_without_the_permission(client: Client, stranger: dict[str, str]) -> None:
-    sync(RUNNING)
-    assert_rocketchat(client.get(PATH, headers=stranger), 403, FORBIDDEN)
-
-
-def test_never_synced(client: Client, headers: dict[str, str]) -> None:
+def test_unpolled_workspace_is_503(client: Client, headers: dict[str, str]) -> None:
     response = client.get(PATH, headers=headers)
     assert_rocketchat(response, 503)
     body = json.loads(response.content)
@@ -131,29 +121,25 @@ def test_never_synced(client: Client, headers: dict[str, str]) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_unknown_path(headers: dict[str, str], method: str, path: str) -> None:
+def test_unknown_path_is_404(headers: dict[str, str], method: str, path: str) -> None:
     client = Client(enforce_csrf_checks=True)
     assert_not_found(client.generic(method, path, headers=headers))
     assert_not_found(client.generic(method, path))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "FROB"])
-def test_a_wrong_method(headers: dict[str, str], method: str) -> None:
+def test_wrong_method_is_404(headers: dict[str, str], method: str) -> None:
     sync(RUNNING)
     client = Client(enforce_csrf_checks=True)
     assert_not_found(client.generic(method, PATH, headers=headers))
     assert_not_found(client.generic(method, PATH))
 
 
-def test_an_unknown_workspace(client: Client, headers: dict[str, str]) -> None:
-    assert_not_found(client.get(ELSEWHERE, headers=headers))
-
-
-@pytest.mark.parametrize("path", [ELSEWHERE, PATH])
-def test_credentials_come_first_then_parameters_then_the_permission(
+@pytest.mark.parametrize("path", [UNKNOWN_WORKSPACE, PATH])
+def test_checks_credentials_then_parameters_then_permission(
     client: Client, stranger: dict[str, str], headers: dict[str, str], path: str
 ) -> None:
-    """Nobody without the permission learns which workspaces there are."""
+    """The configured workspaces are not revealed without the permission."""
     wrong = headers | {"X-Auth-Token": "wrong"}
     for anonymous in ({}, wrong):
         assert_rocketchat(client.get(f"{path}?a=1", headers=anonymous), 401, LOGGED_OUT)
@@ -161,13 +147,15 @@ def test_credentials_come_first_then_parameters_then_the_permission(
     assert_rocketchat(client.get(f"{path}?a=1", headers=stranger), 400, INVALID_PARAMS)
     assert_rocketchat(client.get(path, headers=stranger), 403, FORBIDDEN)
     assert_rocketchat(client.get(f"{path}?a=1", headers=headers), 400, INVALID_PARAMS)
-    assert client.get(path, headers=headers).status_code == (404 if path == ELSEWHERE else 503)
+    assert client.get(path, headers=headers).status_code == (
+        404 if path == UNKNOWN_WORKSPACE else 503
+    )
 
 
 @pytest.mark.parametrize(
     "accept", ["text/html", "application/xml", "*/*", "nonsense", "", "text/html;q=0.9, */*;q=0.1"]
 )
-def test_json_whatever_is_accepted(
+def test_accept_is_ignored(
     client: Client, tool: User, headers: dict[str, str], stranger: dict[str, str], accept: str
 ) -> None:
     accepting = {"Accept": accept}

@@ -1,4 +1,4 @@
-"""Pages: forth and back, while rows come and go, over rows of the same time."""
+"""Pages in both directions, with new, deleted and simultaneous rows."""
 
 import base64
 import itertools
@@ -12,25 +12,25 @@ import pytest
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON
-from tests.api.rest.asking import (
+from tests.api.rest.api_client import (
     OPERATIONS,
     WORKSPACES,
-    Asking,
-    detail,
+    ApiClient,
+    detail_url,
     problem,
-    samples,
-    transitions,
+    samples_url,
+    transitions_url,
 )
 
 SECOND = timedelta(seconds=1)
-#: Times of rows, in seconds before noon: each by itself, all alike, and some alike.
+#: Times of rows, in seconds before noon: all different, all equal, and some equal.
 TIMES = {
     "apart": list(range(11)),
     "alike": [0] * 11,
     "some alike": [0, 0, 0, 1, 2, 2, 3, 3, 3, 3, 3],
 }
-Timed = pytest.mark.parametrize("times", TIMES)
-Sized = pytest.mark.parametrize("size", [1, 2, 3, 4, 10, 11, 12])
+with_times = pytest.mark.parametrize("times", TIMES)
+with_sizes = pytest.mark.parametrize("size", [1, 2, 3, 4, 10, 11, 12])
 
 
 def make(count: int, at: Callable[[int], datetime], first: int = 0) -> list[int]:
@@ -47,98 +47,101 @@ def order() -> list[int]:
 
 
 def keys(body: dict[str, Any]) -> list[int]:
-    return [each["id"] for each in body["results"]]
+    return [row["id"] for row in body["results"]]
 
 
-def walk(asking: Asking, url: str | None, way: str = "next") -> list[list[int]]:
-    """Follow the links from a page on to the last; return the keys of each page."""
-    found: list[list[int]] = []
+def walk(api: ApiClient, url: str | None, direction: str = "next") -> list[list[int]]:
+    """Follow the links to the last page; return the keys of each page."""
+    pages: list[list[int]] = []
     while url:
-        assert len(found) < 100, "the links lead in a circle"
-        body = asking.body(url)
-        found.append(keys(body))
-        url = body[way]
-    return found
+        assert len(pages) < 100, "the links are circular"
+        body = api.body(url)
+        pages.append(keys(body))
+        url = body[direction]
+    return pages
 
 
-@Timed
-@Sized
+@pytest.mark.thorough(one_in=3)
+@with_times
+@with_sizes
 @pytest.mark.parametrize("ordering", ["-started_at", "started_at"])
-def test_forth_and_back(asking: Asking, times: str, size: int, ordering: str) -> None:
+def test_links_lead_through_all_pages_in_both_directions(
+    api: ApiClient, times: str, size: int, ordering: str
+) -> None:
     all_keys = make(11, lambda number: NOON - TIMES[times][number] * SECOND)
     if ordering == "started_at":
         all_keys.reverse()
     pages = [all_keys[start : start + size] for start in range(0, 11, size)]
     first = f"{OPERATIONS}?page_size={size}&ordering={ordering}"
-    assert walk(asking, first) == pages
-    assert asking.body(first)["previous"] is None
+    assert walk(api, first) == pages
+    assert api.body(first)["previous"] is None
     last: str = first
-    while following := asking.body(last)["next"]:
+    while following := api.body(last)["next"]:
         last = following
-    assert walk(asking, last, "previous") == pages[::-1]
+    assert walk(api, last, "previous") == pages[::-1]
 
 
-@Timed
+@with_times
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_while_new_ones_arrive(asking: Asking, times: str, size: int) -> None:
-    """Nothing is told twice, nothing is left out, and the way back leads to the new ones."""
+def test_new_rows_neither_repeat_nor_skip_rows(api: ApiClient, times: str, size: int) -> None:
+    """The way back includes the new rows."""
     old = make(11, lambda number: NOON - TIMES[times][number] * SECOND)
     url: str | None = f"{OPERATIONS}?page_size={size}"
-    seen: list[int] = []
+    received: list[int] = []
     page = 0
     last = ""
     while url:
         last = url
-        body = asking.body(url)
-        seen += keys(body)
+        body = api.body(url)
+        received += keys(body)
         url = body["next"]
-        # As new as the newest: among those of the same time they come first, being later.
+        # With the time of the newest; of rows of the same time, later ones come first.
         make(2, lambda _number: NOON, first=100 + 2 * page)
         page += 1
-    assert seen == old
-    back = list(
-        itertools.chain.from_iterable(each[::-1] for each in walk(asking, last, "previous"))
-    )
+    assert received == old
+    back = list(itertools.chain.from_iterable(page[::-1] for page in walk(api, last, "previous")))
     assert back == order()[::-1]
 
 
-def test_while_some_go(asking: Asking) -> None:
+def test_deleted_rows_neither_repeat_nor_skip_rows(api: ApiClient) -> None:
     all_keys = make(9, lambda number: NOON - number * SECOND)
-    body = asking.body(OPERATIONS, {"page_size": 3})
+    body = api.body(OPERATIONS, {"page_size": 3})
     ImportOperation.objects.filter(pk__in=all_keys[1:5]).delete()
-    assert list(itertools.chain(*walk(asking, body["next"]))) == all_keys[5:]
+    assert list(itertools.chain(*walk(api, body["next"]))) == all_keys[5:]
 
 
-def test_what_is_gone_to_the_end(asking: Asking) -> None:
+def test_page_after_deleted_rows_is_empty(api: ApiClient) -> None:
     make(4, lambda number: NOON - number * SECOND)
-    body = asking.body(OPERATIONS, {"page_size": 2})
+    body = api.body(OPERATIONS, {"page_size": 2})
     ImportOperation.objects.exclude(pk__in=keys(body)).delete()
-    assert asking.body(body["next"])["results"] == []
-    assert asking.body(body["next"])["next"] is None
+    assert api.body(body["next"])["results"] == []
+    assert api.body(body["next"])["next"] is None
 
 
-def test_links_keep_what_was_asked_for(asking: Asking) -> None:
+def test_links_keep_filters_and_ordering(api: ApiClient) -> None:
     make(6, lambda number: NOON - number * SECOND)
     ImportOperation.objects.filter(pk__in=order()[::2]).update(workspace="acme")
-    asked = {"workspace": "acme", "ordering": "started_at", "page_size": "2"}
-    body = asking.body(OPERATIONS, asked)
+    parameters = {"workspace": "acme", "ordering": "started_at", "page_size": "2"}
+    body = api.body(OPERATIONS, parameters)
     query = parse_qs(urlsplit(body["next"]).query)
     assert query.pop("cursor")
-    assert query == {name: [value] for name, value in asked.items()}
+    assert query == {name: [value] for name, value in parameters.items()}
     assert body["next"].startswith("http://testserver/api/import-operations/?")
-    assert list(itertools.chain(keys(body), *walk(asking, body["next"]))) == order()[::2][::-1]
+    assert list(itertools.chain(keys(body), *walk(api, body["next"]))) == order()[::2][::-1]
 
 
-@Timed
-@pytest.mark.parametrize("address", [transitions, samples])
-def test_parts_of_an_operation(asking: Asking, times: str, address: Callable[[int], str]) -> None:
+@with_times
+@pytest.mark.parametrize("address", [transitions_url, samples_url])
+def test_links_lead_through_transitions_and_samples(
+    api: ApiClient, times: str, address: Callable[[int], str]
+) -> None:
     operation = make_row()
     operation.save()
     observed = [NOON + seconds * SECOND for seconds in TIMES[times]]
     StatusTransition.objects.bulk_create(
         StatusTransition(operation=operation, observed_at=at) for at in observed
     )
-    # Told apart by their counters: they have no keys of their own in the body.
+    # Distinguished by their counters: their bodies have no keys.
     ProgressSample.objects.bulk_create(
         ProgressSample(operation=operation, observed_at=at, completed=number)
         for number, at in enumerate(observed)
@@ -146,7 +149,7 @@ def test_parts_of_an_operation(asking: Asking, times: str, address: Callable[[in
     url: str | None = f"{address(operation.pk)}?page_size=3"
     pages, last = [], ""
     while url:
-        last, body = url, asking.body(url)
+        last, body = url, api.body(url)
         pages.append(body["results"])
         url = body["next"]
     rows = [tuple(row.items()) for page in pages for row in page]
@@ -158,25 +161,27 @@ def test_parts_of_an_operation(asking: Asking, times: str, address: Callable[[in
     back: str | None = last
     for page in reversed(pages):
         assert back is not None
-        body = asking.body(back)
+        body = api.body(back)
         assert body["results"] == page
         back = body["previous"]
     assert back is None
 
 
-@pytest.mark.parametrize(("asked", "told"), [(None, 50), ("1", 1), ("500", 120), ("0100", 100)])
-def test_page_sizes(asking: Asking, asked: str | None, told: int) -> None:
+@pytest.mark.parametrize(
+    ("page_size", "expected"), [(None, 50), ("1", 1), ("500", 120), ("0100", 100)]
+)
+def test_page_size_limits_rows(api: ApiClient, page_size: str | None, expected: int) -> None:
     operation_ids = make(120, lambda number: NOON - number * SECOND)
     ProgressSample.objects.bulk_create(
         ProgressSample(operation_id=operation_ids[0], observed_at=NOON + number * SECOND)
         for number in range(120)
     )
-    parameters = {} if asked is None else {"page_size": asked}
-    for url in (OPERATIONS, samples(operation_ids[0])):
-        assert len(asking.rows(url, parameters)) == told
+    parameters = {} if page_size is None else {"page_size": page_size}
+    for url in (OPERATIONS, samples_url(operation_ids[0])):
+        assert len(api.rows(url, parameters)) == expected
 
 
-MADE_UP = [
+FORGED_CURSORS = [
     *("x", "!!!!", "\0", "0", "null", "%", "é", "AAAA", "=", "==", " ", "cD0=", "cj0x", "bz0x"),
     "cD0yMDI2LTAzLTI1",  # p=2026-03-25
     "A" * 4000,
@@ -201,22 +206,22 @@ MADE_UP = [
 ]
 
 
-@pytest.mark.parametrize("cursor", MADE_UP)
-def test_cursors_that_nobody_was_given(asking: Asking, cursor: str) -> None:
+@pytest.mark.parametrize("cursor", FORGED_CURSORS)
+def test_forged_cursor_is_404(api: ApiClient, cursor: str) -> None:
     operation = make_row()
     operation.save()
-    for url in (OPERATIONS, samples(operation.pk), transitions(operation.pk)):
-        found = problem(asking.get(url, {"cursor": cursor}), 404)
-        assert found["detail"] == "Invalid cursor"
+    for url in (OPERATIONS, samples_url(operation.pk), transitions_url(operation.pk)):
+        error = problem(api.get(url, {"cursor": cursor}), 404)
+        assert error["detail"] == "Invalid cursor"
 
 
-def test_a_cursor_with_something_added(asking: Asking) -> None:
+def test_modified_cursor_is_404(api: ApiClient) -> None:
     make(3, lambda number: NOON - number * SECOND)
-    link = asking.body(OPERATIONS, {"page_size": 1})["next"]
+    link = api.body(OPERATIONS, {"page_size": 1})["next"]
     cursor = parse_qs(urlsplit(link).query)["cursor"][0]
-    assert asking.get(OPERATIONS, {"cursor": cursor}).status_code == 200
+    assert api.get(OPERATIONS, {"cursor": cursor}).status_code == 200
     for changed in (f"{cursor}A", f" {cursor}", f"{cursor}=", cursor[1:], f"{cursor}\n"):
-        problem(asking.get(OPERATIONS, {"cursor": changed}), 404)
+        problem(api.get(OPERATIONS, {"cursor": changed}), 404)
 
 
 KEYS = ["0", "-1", "+1", "1.0", "1e3", "x", "%00", "١", "9" * 19, "9" * 400, "9" * 5000]
@@ -224,41 +229,41 @@ LARGE = [str(2**31), str(2**63 - 1), str(2**63), str(2**64)]
 
 
 @pytest.mark.parametrize("key", [*KEYS, *LARGE, "1/x", "1/samples/x", "1/transitions/1"])
-def test_operations_that_there_are_not(asking: Asking, key: str) -> None:
+def test_unknown_operation_is_404(api: ApiClient, key: str) -> None:
     make_row().save()
-    for url in (detail(key), transitions(key), samples(key)):
-        problem(asking.get(url), 404)
+    for url in (detail_url(key), transitions_url(key), samples_url(key)):
+        problem(api.get(url), 404)
 
 
 class TestWorkspaces:
-    """Pages by number: the list is in the settings, and stays while it is read."""
+    """Numbered pages of the workspaces in the settings."""
 
     @pytest.fixture(autouse=True)
     def _many(self, settings: Any) -> None:
         self.aliases = [f"w{number}" for number in range(250)]
         settings.IMPORTMONITOR = {"WORKSPACES": {alias: {} for alias in self.aliases}}
 
-    def test_forth_and_back(self, asking: Asking) -> None:
-        found: list[str] = []
+    def test_links_lead_through_all_pages_in_both_directions(self, api: ApiClient) -> None:
+        aliases: list[str] = []
         url: str | None = WORKSPACES
         last = ""
         while url:
-            last, body = url, asking.body(url)
+            last, body = url, api.body(url)
             assert body["count"] == 250
-            found += [each["workspace"] for each in body["results"]]
+            aliases += [row["workspace"] for row in body["results"]]
             url = body["next"]
-        assert found == self.aliases
-        assert asking.body(last)["previous"] == f"http://testserver{WORKSPACES}?page=2"
+        assert aliases == self.aliases
+        assert api.body(last)["previous"] == f"http://testserver{WORKSPACES}?page=2"
 
-    def test_page_sizes(self, asking: Asking) -> None:
+    def test_page_size_limits_rows(self, api: ApiClient) -> None:
         for size in ("1", "250", "500"):
-            assert len(asking.rows(WORKSPACES, {"page_size": size})) == min(250, int(size))
+            assert len(api.rows(WORKSPACES, {"page_size": size})) == min(250, int(size))
         for size in ("0", "501", "-1", "x"):
-            found = problem(asking.get(WORKSPACES, {"page_size": size}), 400)
-            assert list(found["errors"]) == ["page_size"]
+            aliases = problem(api.get(WORKSPACES, {"page_size": size}), 400)
+            assert list(aliases["errors"]) == ["page_size"]
 
     @pytest.mark.parametrize(
         "page", ["0", "4", "-1", "last", "x", "1.0", "+1", " 1", "1_0", "١", "\0", "9" * 5000]
     )
-    def test_pages_that_there_are_not(self, asking: Asking, page: str) -> None:
-        problem(asking.get(WORKSPACES, {"page": page}), 404)
+    def test_invalid_page_is_404(self, api: ApiClient, page: str) -> None:
+        problem(api.get(WORKSPACES, {"page": page}), 404)

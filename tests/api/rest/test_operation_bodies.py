@@ -1,4 +1,4 @@
-"""What the REST face tells of operations: every field of a body, and when it is null."""
+"""The bodies of operations: every field, and when it is null."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,13 @@ from django.utils import timezone
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON, RUNNING, sync
-from tests.api.rest.asking import OPERATIONS, Asking, detail, samples, transitions
+from tests.api.rest.api_client import (
+    OPERATIONS,
+    ApiClient,
+    detail_url,
+    samples_url,
+    transitions_url,
+)
 
 SECONDS = timedelta(seconds=1)
 LATER = {**RUNNING, "count": {"total": 10, "completed": 7}}
@@ -19,25 +25,25 @@ DONE = {**RUNNING, "status": "importer_done", "count": {"total": 10, "completed"
 
 @pytest.fixture(params=["UTC", "America/Sao_Paulo", "Asia/Kathmandu"])
 def zone(request: pytest.FixtureRequest, settings: Any) -> Any:
-    """The site's own zone, which no answer is to be told in."""
+    """The site's time zone, which bodies must not depend on."""
     settings.TIME_ZONE = request.param
     timezone.deactivate()
     return request.param
 
 
-def shown(asking: Asking, row: ImportOperation, at: datetime = NOON) -> dict[str, Any]:
-    """Save a row, and return what is told of it at a time."""
+def save_and_get(api: ApiClient, row: ImportOperation, at: datetime = NOON) -> dict[str, Any]:
+    """Save a row, and return its body at a time."""
     row.save()
     with time_machine.travel(at, tick=False):
-        return asking.body(detail(row.pk))
+        return api.body(detail_url(row.pk))
 
 
-def test_an_import_under_way(asking: Asking, zone: str) -> None:
+def test_running_import_has_all_fields(api: ApiClient, zone: str) -> None:
     sync(RUNNING, at=NOON)
     operation = ImportOperation.objects.get()
     with time_machine.travel(NOON + 9 * SECONDS, tick=False):
-        (listed,) = asking.rows(OPERATIONS)
-        alone = asking.body(detail(operation.pk))
+        (listed,) = api.rows(OPERATIONS)
+        alone = api.body(detail_url(operation.pk))
     assert alone.pop("payload") == RUNNING
     assert listed == alone
     assert listed.pop("modified_at").endswith("Z")
@@ -84,25 +90,25 @@ def test_an_import_under_way(asking: Asking, zone: str) -> None:
     }
 
 
-def test_an_import_that_has_ended(asking: Asking, zone: str) -> None:
+def test_ended_import_has_outcome_and_finish(api: ApiClient, zone: str) -> None:
     sync(RUNNING, at=NOON)
     sync(DONE | {"valid": False}, at=NOON + timedelta(minutes=1))
-    (found,) = asking.rows(OPERATIONS)
-    assert found["outcome"] == "done_with_errors"
-    assert (found["percent"], found["seconds_left"]) == (100, None)
-    assert found["finished_at"] == "2026-03-25T12:01:00Z"
-    assert found["duration_seconds"] == 3660
-    assert (found["state"], found["valid"]) == ("done", False)
+    (body,) = api.rows(OPERATIONS)
+    assert body["outcome"] == "done_with_errors"
+    assert (body["percent"], body["seconds_left"]) == (100, None)
+    assert body["finished_at"] == "2026-03-25T12:01:00Z"
+    assert body["duration_seconds"] == 3660
+    assert (body["state"], body["valid"]) == ("done", False)
 
 
-def test_what_was_opened_again_has_no_outcome(asking: Asking) -> None:
+def test_reopened_import_has_no_outcome(api: ApiClient) -> None:
     ended = make_row(end_reason="done", status="importer_importing_users", state="importing")
-    found = shown(asking, ended)
-    assert (found["outcome"], found["finished_at"] is None) == (None, False)
+    body = save_and_get(api, ended)
+    assert (body["outcome"], body["finished_at"] is None) == (None, False)
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "expected"),
     [
         ({}, {"percent": None, "seconds_left": None, "rate": None}),
         ({"count_total": 0, "count_completed": 0}, {"percent": None}),
@@ -123,42 +129,44 @@ def test_what_was_opened_again_has_no_outcome(asking: Asking) -> None:
         ({"started_at": NOON + timedelta(days=1)}, {"duration_seconds": 0}),
     ],
 )
-def test_what_can_be_said(asking: Asking, fields: dict[str, Any], told: dict[str, Any]) -> None:
+def test_unknown_and_impossible_values(
+    api: ApiClient, fields: dict[str, Any], expected: dict[str, Any]
+) -> None:
     row = make_row(**{"started_at": NOON - timedelta(minutes=1)} | fields)
     row.last_progress_at = NOON - 10 * SECONDS
-    found = shown(asking, row)
-    assert {name: found[name] for name in told} == told
+    counters = save_and_get(api, row)
+    assert {name: counters[name] for name in expected} == expected
 
 
-def test_counters(asking: Asking) -> None:
+def test_counters_are_exact_up_to_64_bits(api: ApiClient) -> None:
     names = ("total", "completed", "error", "users", "channels", "messages", "contacts")
-    row = make_row(**{f"count_{name}": 2**62 + place for place, name in enumerate(names)})
-    found = shown(asking, row)["counters"]
-    assert found == {name: 2**62 + place for place, name in enumerate(names)}
+    row = make_row(**{f"count_{name}": 2**62 + index for index, name in enumerate(names)})
+    counters = save_and_get(api, row)["counters"]
+    assert counters == {name: 2**62 + index for index, name in enumerate(names)}
 
 
-def test_fractions_of_a_second(asking: Asking) -> None:
+def test_times_keep_microseconds(api: ApiClient) -> None:
     row = make_row(started_at=datetime(2026, 3, 25, 11, 59, 59, 400_000, tzinfo=UTC))
-    found = shown(asking, row)
-    assert found["started_at"] == "2026-03-25T11:59:59.400000Z"
-    assert found["duration_seconds"] == 1
+    body = save_and_get(api, row)
+    assert body["started_at"] == "2026-03-25T11:59:59.400000Z"
+    assert body["duration_seconds"] == 1
 
 
-def test_the_document_is_with_the_operation_alone(asking: Asking) -> None:
+def test_only_detail_has_the_document(api: ApiClient) -> None:
     sync({**RUNNING, "fileData": {"users": [{"email": "ada@example.org"}]}}, at=NOON)
-    (listed,) = asking.rows(OPERATIONS)
+    (listed,) = api.rows(OPERATIONS)
     assert "payload" not in listed
-    response = asking.get(detail(listed["id"]))
+    response = api.get(detail_url(listed["id"]))
     assert response.json()["payload"] == RUNNING
     assert b"ada@example.org" not in response.content
 
 
-def test_transitions(asking: Asking, zone: str) -> None:
+def test_transitions_have_all_fields(api: ApiClient, zone: str) -> None:
     for minutes, document in enumerate((RUNNING, LATER, DONE)):
         sync(document, at=NOON + timedelta(minutes=minutes))
     first, last = StatusTransition.objects.order_by("pk")
-    found = asking.rows(transitions(first.operation_id))
-    assert found == [
+    rows = api.rows(transitions_url(first.operation_id))
+    assert rows == [
         {
             "id": first.pk,
             "observed_at": "2026-03-25T12:00:00Z",
@@ -188,18 +196,18 @@ def test_transitions(asking: Asking, zone: str) -> None:
     ]
 
 
-def test_samples(asking: Asking, zone: str) -> None:
+def test_samples_have_all_fields(api: ApiClient, zone: str) -> None:
     for minutes, document in enumerate((RUNNING, LATER)):
         sync(document, at=NOON + timedelta(minutes=minutes))
     operation = ProgressSample.objects.earliest("pk").operation_id
-    assert asking.rows(samples(operation)) == [
+    assert api.rows(samples_url(operation)) == [
         {"observed_at": "2026-03-25T12:00:00Z", "completed": 5, "error": None, "total": 10},
         {"observed_at": "2026-03-25T12:01:00Z", "completed": 7, "error": None, "total": 10},
     ]
 
 
-def test_each_operation_has_its_own_parts(asking: Asking) -> None:
+def test_transitions_and_samples_belong_to_one_operation(api: ApiClient) -> None:
     sync(RUNNING, at=NOON)
     other = make_row(2)
     other.save()
-    assert asking.rows(transitions(other.pk)) == asking.rows(samples(other.pk)) == []
+    assert api.rows(transitions_url(other.pk)) == api.rows(samples_url(other.pk)) == []

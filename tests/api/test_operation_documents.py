@@ -1,4 +1,4 @@
-"""An operation comes out as the workspace sent it, however odd, but for what no one should see."""
+"""An operation is returned as the workspace sent it, except for personal data."""
 
 import json
 from typing import Any, NoReturn
@@ -11,7 +11,7 @@ from tests.api.helpers import PATH, RUNNING, sync
 from tests.malformed_documents import ODD, told
 
 
-def no_constant(name: str) -> NoReturn:
+def reject_constant(name: str) -> NoReturn:
     raise AssertionError(f"{name} is not JSON")
 
 
@@ -26,11 +26,11 @@ def no_constant(name: str) -> NoReturn:
         {"messagesstatus": None},
         {"count": {}},
         {"count": {"total": 0, "completed": 0, "error": 0, "users": 1, "elephants": 2}},
-        {"nobody": {"knows": ["this", 1, 1.5, True, None, {"or": "that"}]}},
+        {"unknown": {"keys": ["this", 1, 1.5, True, None, {"or": "that"}]}},
         {"valid": False},
     ],
 )
-def test_as_the_workspace_sent_it(
+def test_document_is_unchanged(
     client: Client, headers: dict[str, str], changes: dict[str, Any]
 ) -> None:
     document = {**RUNNING, **changes}
@@ -39,7 +39,7 @@ def test_as_the_workspace_sent_it(
 
 
 @pytest.mark.parametrize(
-    ("key", "sent", "comes_out"),
+    ("key", "sent", "expected"),
     [
         ("valid", "true", True),
         ("valid", "false", False),
@@ -47,15 +47,15 @@ def test_as_the_workspace_sent_it(
         ("ts", "0", 0),
     ],
 )
-def test_wrong_types_that_are_known_are_put_right(
-    client: Client, headers: dict[str, str], key: str, sent: str, comes_out: object
+def test_known_wrong_types_are_repaired(
+    client: Client, headers: dict[str, str], key: str, sent: str, expected: object
 ) -> None:
     sync({**RUNNING, key: sent})
-    found = client.get(PATH, headers=headers).json()["operation"][key]
-    assert (type(found), found) == (type(comes_out), comes_out)
+    value = client.get(PATH, headers=headers).json()["operation"][key]
+    assert (type(value), value) == (type(expected), expected)
 
 
-def test_nobodys_names_and_addresses(client: Client, headers: dict[str, str]) -> None:
+def test_file_data_is_removed(client: Client, headers: dict[str, str]) -> None:
     sync({**RUNNING, "fileData": {"users": [{"name": "Ada", "email": "ada@example.org"}]}})
     response = client.get(PATH, headers=headers)
     assert b"ada@example.org" not in response.content
@@ -65,7 +65,7 @@ def test_nobodys_names_and_addresses(client: Client, headers: dict[str, str]) ->
 
 @pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("name", ODD)
-def test_odd(client: Client, headers: dict[str, str], name: str) -> None:
+def test_malformed_document_is_returned(client: Client, headers: dict[str, str], name: str) -> None:
     case = ODD[name]
     sync(case.document)
     operation = ImportOperation.objects.get()
@@ -78,16 +78,16 @@ def test_odd(client: Client, headers: dict[str, str], name: str) -> None:
         assert getattr(operation, field) == value, field
     response = client.get(PATH, headers=headers)
     assert response.status_code == 200
-    body = json.loads(response.content.decode(), parse_constant=no_constant)
+    body = json.loads(response.content.decode(), parse_constant=reject_constant)
     assert body.keys() == {"operation", "success"}
-    answered = {key: value for key, value in body["operation"].items() if key not in case.cut}
-    assert answered == told(case)
+    document = {key: value for key, value in body["operation"].items() if key not in case.cut}
+    assert document == told(case)
 
 
 @pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("name", ODD)
-def test_odd_again_is_nothing_new(db: None, name: str) -> None:
-    """Else every minute would write, and an operation without a time would start for ever."""
+def test_malformed_document_is_no_change_the_second_time(db: None, name: str) -> None:
+    """Otherwise every poll would write, and an operation without a time would start again."""
     case = ODD[name]
     sync(case.document)
     assert sync(case.document).changes == []

@@ -1,4 +1,4 @@
-"""How old what is told is, and how well the workspaces can be looked at."""
+"""The age of the data, and the sync status of the workspaces."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ import time_machine
 from importmonitor.models import ImportOperation
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON, RUNNING, sync, sync_nothing, sync_refused, workspace_at
-from tests.api.rest.asking import OPERATIONS, WORKSPACES, Asking, detail
+from tests.api.rest.api_client import OPERATIONS, WORKSPACES, ApiClient, detail_url
 
 MINUTE = timedelta(minutes=1)
 
@@ -25,45 +25,45 @@ def _two_workspaces(settings: Any) -> None:
     }
 
 
-def ages(asking: Asking) -> dict[str, Any]:
-    """Return what is told of the age of each operation and workspace, by its workspace."""
-    listed = {each["workspace"]: each["sync"] for each in asking.rows(OPERATIONS)}
+def sync_by_workspace(api: ApiClient) -> dict[str, Any]:
+    """Return the sync status of each operation and workspace, by workspace."""
+    listed = {row["workspace"]: row["sync"] for row in api.rows(OPERATIONS)}
     alone = {
-        each.workspace: asking.body(detail(each.pk))["sync"]
-        for each in ImportOperation.objects.all()
+        operation.workspace: api.body(detail_url(operation.pk))["sync"]
+        for operation in ImportOperation.objects.all()
     }
     assert alone == listed
-    of_workspaces = {each["workspace"]: each["sync"] for each in asking.rows(WORKSPACES)}
+    of_workspaces = {row["workspace"]: row["sync"] for row in api.rows(WORKSPACES)}
     assert {alias: of_workspaces[alias] for alias in listed} == listed
     return listed
 
 
-def test_ages(asking: Asking) -> None:
+def test_sync_status_and_age(api: ApiClient) -> None:
     sync(RUNNING, at=NOON)
     sync(RUNNING, at=NOON, alias="acme")
     sync_refused(at=NOON + 2 * MINUTE, alias="acme")
     at_noon = {"synced_at": "2026-03-25T12:00:00Z"}
     with time_machine.travel(NOON + 3 * MINUTE, tick=False):
-        assert ages(asking) == {
+        assert sync_by_workspace(api) == {
             "default": at_noon | {"state": "ok", "age_seconds": 180},
             "acme": at_noon | {"state": "failing", "age_seconds": 180},
         }
     with time_machine.travel(NOON + 11 * MINUTE, tick=False):
-        assert ages(asking)["default"] == at_noon | {"state": "stale", "age_seconds": 660}
-    # A clock that was set back.
+        assert sync_by_workspace(api)["default"] == at_noon | {"state": "stale", "age_seconds": 660}
+    # No negative age if the clock was set back.
     with time_machine.travel(NOON - MINUTE, tick=False):
-        assert ages(asking)["default"]["age_seconds"] == 0
+        assert sync_by_workspace(api)["default"]["age_seconds"] == 0
 
 
-def test_never_looked_at(asking: Asking) -> None:
+def test_unpolled_workspace_is_stale(api: ApiClient) -> None:
     make_row().save()
     never = {"state": "stale", "synced_at": None, "age_seconds": None}
-    assert ages(asking) == {"default": never}
+    assert sync_by_workspace(api) == {"default": never}
 
 
-def test_workspaces(asking: Asking) -> None:
+def test_workspaces_have_all_fields(api: ApiClient) -> None:
     with time_machine.travel(NOON + 3 * MINUTE, tick=False):
-        before = asking.body(WORKSPACES)
+        before = api.body(WORKSPACES)
         nothing: dict[str, Any] = {
             "sync": {"state": "stale", "synced_at": None, "age_seconds": None},
             "outcome": None,
@@ -84,8 +84,8 @@ def test_workspaces(asking: Asking) -> None:
         sync_refused(at=NOON + 2 * MINUTE)
         sync_nothing(at=NOON, alias="acme")
         sync_nothing(at=NOON + MINUTE, alias="acme")
-        default, acme = asking.rows(WORKSPACES)
-        (operation,) = asking.rows(OPERATIONS)
+        default, acme = api.rows(WORKSPACES)
+        (operation,) = api.rows(OPERATIONS)
     assert "must be logged in" in default.pop("message")
     assert default == {
         "workspace": "default",
@@ -108,27 +108,27 @@ def test_workspaces(asking: Asking) -> None:
     }
 
 
-def test_the_current_operation_is_the_newest(asking: Asking) -> None:
+def test_current_operation_is_the_newest(api: ApiClient) -> None:
     newest = {**RUNNING, "_id": "newest00000000001", "ts": "2026-03-25T11:59:00.000Z"}
     sync(newest, at=NOON)
     ImportOperation.objects.bulk_create(make_row(minutes + 2) for minutes in range(3))
     make_row(-9, workspace="acme").save()
-    default, acme = asking.rows(WORKSPACES)
+    default, acme = api.rows(WORKSPACES)
     assert default["operation"]["remote_id"] == "newest00000000001"
-    # That nobody has looked at it yet is told; what is stored all the same is not.
+    # Its operations are not shown before its first poll.
     assert acme["operation"] is None
     assert "payload" not in default["operation"]
 
 
-def test_a_workspace_that_is_no_longer_configured(asking: Asking, settings: Any) -> None:
+def test_removed_workspace_keeps_its_operations(api: ApiClient, settings: Any) -> None:
     sync(RUNNING, at=NOON)
     settings.IMPORTMONITOR = {"WORKSPACES": {}}
-    assert asking.body(WORKSPACES) == {"count": 0, "next": None, "previous": None, "results": []}
-    assert [each["workspace"] for each in asking.rows(OPERATIONS)] == ["default"]
+    assert api.body(WORKSPACES) == {"count": 0, "next": None, "previous": None, "results": []}
+    assert [row["workspace"] for row in api.rows(OPERATIONS)] == ["default"]
 
 
-def test_wrong_settings_keep_nothing_back(asking: Asking, settings: Any) -> None:
+def test_wrong_settings_hide_nothing(api: ApiClient, settings: Any) -> None:
     sync(RUNNING, at=NOON)
     settings.IMPORTMONITOR = {"WORKSPACES": {"default": {"URL": "nonsense"}}, "TYPO": 1}
-    (found,) = asking.rows(WORKSPACES)
-    assert found["operation"]["remote_id"] == RUNNING["_id"]
+    (workspace,) = api.rows(WORKSPACES)
+    assert workspace["operation"]["remote_id"] == RUNNING["_id"]

@@ -1,4 +1,4 @@
-"""What a client has already is not sent again: ETag, Last-Modified, and 304 (RFC 9110, 13)."""
+"""Conditional requests: ETag, Last-Modified and 304 (RFC 9110, section 13)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -36,22 +36,22 @@ DONE["count"] = {"total": 10, "completed": 10}
 
 @pytest.fixture
 def headers(db: None) -> dict[str, str]:
-    return credentials(make_user("both", "run-import", "view-import-operations"))
+    return credentials(make_user("tool", "run-import", "view-import-operations"))
 
 
 @pytest.fixture
-def ask(client: Client, headers: dict[str, str]) -> Any:
-    def ask(path: str = PATH, at: datetime = NOON + HOUR, **more: str) -> "Response":
-        asking = headers | {name.replace("_", "-"): value for name, value in more.items()}
+def fetch(client: Client, headers: dict[str, str]) -> Any:
+    def fetch(path: str = PATH, at: datetime = NOON + HOUR, **more: str) -> "Response":
+        request_headers = headers | {name.replace("_", "-"): value for name, value in more.items()}
         with time_machine.travel(at, tick=False):
-            return client.get(path, headers=asking)
+            return client.get(path, headers=request_headers)
 
-    return ask
+    return fetch
 
 
 @pytest.fixture
 def synced(headers: dict[str, str]) -> None:
-    """A workspace that was looked at at noon."""
+    """Poll a workspace at noon."""
     sync(RUNNING, at=NOON)
 
 
@@ -59,21 +59,21 @@ def modified(response: "Response") -> datetime:
     return parsedate_to_datetime(response["Last-Modified"])
 
 
-def touched(minutes: int, **changes: Any) -> dict[str, Any]:
-    """Return the finished import as it is after a write so many minutes after noon."""
+def done_at(minutes: int, **changes: Any) -> dict[str, Any]:
+    """Return the finished import, updated this number of minutes after noon."""
     at = NOON + timedelta(minutes=minutes)
     return {**DONE, "_updatedAt": f"{at:%Y-%m-%dT%H:%M:%S}.000Z", **changes}
 
 
-#: What happens one after another, a minute apart.
+#: Events in this order, a minute apart.
 EVENTS: Mapping[str, Mapping[str, Any] | None] = {
     "it counts": {**RUNNING, "count": {"total": 10, "completed": 7}},
     "it is done": DONE,
-    "a server starts": touched(3, valid=False),
-    "it is written again": touched(4, valid=False),
-    "a key comes": touched(5, valid=False, unheardOf=None),
-    "a key goes": touched(6, valid=False),
-    "its errors are counted": touched(
+    "a server starts": done_at(3, valid=False),
+    "it is written again": done_at(4, valid=False),
+    "a key comes": done_at(5, valid=False, unheardOf=None),
+    "a key goes": done_at(6, valid=False),
+    "its errors are counted": done_at(
         7, valid=False, count={"total": 10, "completed": 10, "error": 1}
     ),
     "another begins": {**RUNNING, "_id": "another", "ts": "2026-03-25T12:08:00.000Z"},
@@ -83,39 +83,39 @@ EVENTS: Mapping[str, Mapping[str, Any] | None] = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_an_etag_is_another_whenever_the_body_is(ask: Any, synced: None, path: str) -> None:
-    seen: dict[str, bytes] = {}
-    before = ask(path)
+def test_etag_changes_with_the_body(fetch: Any, synced: None, path: str) -> None:
+    bodies: dict[str, bytes] = {}
+    before = fetch(path)
     for minutes, (event, document) in enumerate(EVENTS.items(), 1):
         at = NOON + timedelta(minutes=minutes)
         sync_nothing(at=at) if document is None else sync(document, at=at)
-        after = ask(path)
+        after = fetch(path)
         if after.status_code == 400:
-            # getImportProgress has no words for nothing.
+            # getImportProgress sends an error if there is no operation.
             assert "ETag" not in after, event
             assert "Last-Modified" not in after, event
             continue
         assert after.content == before.content or after["ETag"] != before["ETag"], event
         assert modified(after) == at, event
         assert modified(after) > modified(before), event
-        seen.setdefault(after["ETag"], after.content)
-        assert seen[after["ETag"]] == after.content, event
-        # A client that has what was told before is told what is new, by either condition.
+        bodies.setdefault(after["ETag"], after.content)
+        assert bodies[after["ETag"]] == after.content, event
+        # A client with the body from before gets the new one, by either condition.
         if after.content != before.content:
-            assert ask(path, If_None_Match=before["ETag"]).content == after.content, event
+            assert fetch(path, If_None_Match=before["ETag"]).content == after.content, event
             since = before["Last-Modified"]
-            assert ask(path, If_Modified_Since=since).content == after.content, event
+            assert fetch(path, If_Modified_Since=since).content == after.content, event
         before = after
 
 
-def test_a_write_after_the_end_is_a_change(ask: Any, headers: dict[str, str]) -> None:
-    """`valid` and `_updatedAt` of what is over move nothing else."""
+def test_write_after_the_end_modifies(fetch: Any, headers: dict[str, str]) -> None:
+    """Such a write changes only `valid` and `_updatedAt`."""
     sync(DONE, at=NOON)
-    before = ask()
+    before = fetch()
     last_seen_at = ImportOperation.objects.get().last_seen_at
-    for minutes, document in [(1, touched(1)), (2, touched(2, valid=False))]:
+    for minutes, document in [(1, done_at(1)), (2, done_at(2, valid=False))]:
         sync(document, at=NOON + timedelta(minutes=minutes))
-        after = ask(If_None_Match=before["ETag"], If_Modified_Since=before["Last-Modified"])
+        after = fetch(If_None_Match=before["ETag"], If_Modified_Since=before["Last-Modified"])
         assert after.json()["operation"] == document
         assert modified(after) == NOON + timedelta(minutes=minutes)
         before = after
@@ -123,27 +123,27 @@ def test_a_write_after_the_end_is_a_change(ask: Any, headers: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_new_is_nothing_new(
-    client: Client, ask: Any, headers: dict[str, str], synced: None, path: str
+def test_unchanged_operation_keeps_body_and_etag(
+    client: Client, fetch: Any, headers: dict[str, str], synced: None, path: str
 ) -> None:
-    before = ask(path)
+    before = fetch(path)
     other = make_user("other", "run-import", "view-import-operations")
     for minutes in (1, 2, 30):
-        # The order of keys is nothing that a workspace promises.
+        # A workspace does not guarantee the order of keys.
         reordered = dict(reversed(list(RUNNING.items())))
         sync(reordered, at=NOON + timedelta(minutes=minutes))
         sync_refused(at=NOON + timedelta(minutes=minutes, seconds=30))
-        for after in (ask(path), client.get(path, headers=credentials(other))):
+        for after in (fetch(path), client.get(path, headers=credentials(other))):
             assert after.content == before.content
             assert after["ETag"] == before["ETag"]
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_304_is_the_answer_less_its_body(ask: Any, synced: None, path: str) -> None:
-    full = ask(path)
+def test_304_has_the_headers_of_200(fetch: Any, synced: None, path: str) -> None:
+    full = fetch(path)
     conditions = [{"If_None_Match": full["ETag"]}, {"If_Modified_Since": full["Last-Modified"]}]
     for condition in (*conditions, {**conditions[0], **conditions[1]}):
-        response = ask(path, **condition)
+        response = fetch(path, **condition)
         assert (response.status_code, response.content) == (304, b"")
         counted = "X-RateLimit-Remaining"
         assert int(response[counted]) < int(full[counted])
@@ -159,29 +159,29 @@ def test_a_304_is_the_answer_less_its_body(ask: Any, synced: None, path: str) ->
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("remembered", [0.0, 1.0])
-def test_a_304_reads_and_writes_no_json(
-    ask: Any,
+@pytest.mark.parametrize("remember_for", [0.0, 1.0])
+def test_304_decodes_and_encodes_no_json(
+    fetch: Any,
     synced: None,
     path: str,
-    remembered: float,
+    remember_for: float,
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    lasting = timedelta(seconds=remembered)
+    lasting = timedelta(seconds=remember_for)
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"REMEMBER_FOR": lasting}
-    etag = ask(path)["ETag"]
+    etag = fetch(path)["ETag"]
 
     def refuse(*_args: object, **_options: object) -> None:
         raise AssertionError("JSON was read or written")
 
     monkeypatch.setattr("json.loads", refuse)
     monkeypatch.setattr("json.dumps", refuse)
-    assert ask(path, If_None_Match=etag).status_code == 304
-    if not remembered:
+    assert fetch(path, If_None_Match=etag).status_code == 304
+    if not remember_for:
         with pytest.raises(AssertionError, match="JSON was read or written"):
-            ask(path)
+            fetch(path)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_304_reads_and_writes_no_json(
         ({"If_Modified_Since": "Wed, 25 Mar 99999 12:00:00 GMT"}, 200),
         ({"If_Modified_Since": "Thu, 01 Jan 1970 00:00:00 GMT"}, 200),
         ({"If_Modified_Since": "2026-03-25T12:00:00Z"}, 200),
-        # An ETag tells more than a date, which is not looked at beside it.
+        # With an ETag, the date is ignored.
         ({"If_None_Match": '"other"', "If_Modified_Since": "{date}"}, 200),
         ({"If_None_Match": "{etag}", "If_Modified_Since": "{earlier}"}, 304),
         ({"If_Match": "{etag}"}, 200),
@@ -230,12 +230,12 @@ def test_a_304_reads_and_writes_no_json(
 )
 @pytest.mark.thorough(one_in=5)
 @pytest.mark.parametrize("path", PATHS)
-def test_conditions(
-    ask: Any, synced: None, path: str, condition: dict[str, str], status: int
+def test_condition_gets_status(
+    fetch: Any, synced: None, path: str, condition: dict[str, str], status: int
 ) -> None:
-    full = ask(path)
+    full = fetch(path)
     date = modified(full)
-    known = {
+    values = {
         "etag": full["ETag"],
         "bare": full["ETag"].strip('"'),
         "date": full["Last-Modified"],
@@ -244,8 +244,8 @@ def test_conditions(
         "later": format_datetime(date + SECOND, usegmt=True),
         "earlier": format_datetime(date - SECOND, usegmt=True),
     }
-    asked = {name: value.format(**known) for name, value in condition.items()}
-    response = ask(path, **asked)
+    conditions = {name: value.format(**values) for name, value in condition.items()}
+    response = fetch(path, **conditions)
     assert response.status_code == status
     assert response.content == (full.content if status == 200 else b"")
     assert response["ETag"] == full["ETag"]
@@ -254,81 +254,81 @@ def test_conditions(
 
 
 @pytest.mark.parametrize("condition", ["If_None_Match", "If_Match"])
-def test_conditions_come_after_all_that_can_be_refused(
-    client: Client, ask: Any, settings: Any, condition: str
+def test_conditions_are_evaluated_after_all_checks(
+    client: Client, fetch: Any, settings: Any, condition: str
 ) -> None:
-    asked = {condition: "*"}
-    assert ask(**asked).status_code == 503
+    conditions = {condition: "*"}
+    assert fetch(**conditions).status_code == 503
     sync_nothing()
-    assert ask(API + "getImportProgress", **asked).status_code == 400
-    assert ask(PATH + "?a=1", **asked).status_code == 400
-    assert ask(PATH + "/", **asked).status_code == 404
-    assert ask("/workspaces/nowhere" + PATH, **asked).status_code == 404
-    assert ask(X_Auth_Token="wrong", **asked).status_code == 401
+    assert fetch(API + "getImportProgress", **conditions).status_code == 400
+    assert fetch(PATH + "?a=1", **conditions).status_code == 400
+    assert fetch(PATH + "/", **conditions).status_code == 404
+    assert fetch("/workspaces/nowhere" + PATH, **conditions).status_code == 404
+    assert fetch(X_Auth_Token="wrong", **conditions).status_code == 401
     stranger = credentials(make_user("stranger"))
     header = {condition.replace("_", "-"): "*"}
     assert client.get(PATH, headers=stranger | header).status_code == 403
     settings.REST_FRAMEWORK = {"DEFAULT_THROTTLE_RATES": {"importmonitor": "0/min"}}
-    assert ask(**asked).status_code == 429
+    assert fetch(**conditions).status_code == 429
 
 
-def test_dates_never_go_back(ask: Any, synced: None) -> None:
-    """A snapshot that comes late is no change, and a failure is none either."""
-    dates = [modified(ask(path)) for path in PATHS]
+def test_last_modified_never_decreases(fetch: Any, synced: None) -> None:
+    """A late snapshot and a failure are no changes."""
+    dates = [modified(fetch(path)) for path in PATHS]
     for minutes in range(1, 5):
         at = NOON + timedelta(minutes=minutes)
         sync_refused(at=at) if minutes % 2 else sync(RUNNING, at=at)
-        after = [modified(ask(path)) for path in PATHS]
+        after = [modified(fetch(path)) for path in PATHS]
         assert all(late >= early for early, late in zip(dates, after, strict=True))
         dates = after
     sync({**RUNNING, "count": {"total": 10, "completed": 6}}, at=NOON + timedelta(minutes=10))
     late = {**RUNNING, "_updatedAt": "2026-03-25T11:00:00.000Z", "count": {"completed": 1}}
-    newest = [modified(ask(path)) for path in PATHS]
+    newest = [modified(fetch(path)) for path in PATHS]
     sync(late, at=NOON + timedelta(minutes=11))
-    assert [modified(ask(path)) for path in PATHS] == newest
+    assert [modified(fetch(path)) for path in PATHS] == newest
 
 
-def two_that_are_over() -> None:
-    """Sync two imports, of which the older was written to after the newer one."""
+def sync_two_finished_imports() -> None:
+    """Sync two imports, the older of which was modified last."""
     first = {**DONE, "_id": "first", "ts": "2026-03-25T10:00:00.000Z"}
     sync(first, at=NOON)
     sync({**DONE, "_id": "second"}, at=NOON + timedelta(minutes=1))
-    # As a look that is told of the first again would: it is touched, and not the newest.
+    # As a poll that updates the older one would.
     at = NOON + timedelta(minutes=2)
     ImportOperation.objects.filter(remote_id="first").update(modified_at=at)
 
 
-def test_dates_do_not_go_back_when_history_is_pruned(ask: Any, headers: dict[str, str]) -> None:
-    two_that_are_over()
-    before = ask(LATEST)
+def test_pruning_does_not_decrease_last_modified(fetch: Any, headers: dict[str, str]) -> None:
+    sync_two_finished_imports()
+    before = fetch(LATEST)
     assert len(before.json()) == 2
     assert prune_operations(NOON + HOUR).operations == 1
-    after = ask(LATEST)
+    after = fetch(LATEST)
     assert len(after.json()) == 1
     assert after["ETag"] != before["ETag"]
     assert modified(after) >= modified(before)
 
 
-def test_a_list_that_has_lost_something_is_modified(ask: Any, headers: dict[str, str]) -> None:
-    two_that_are_over()
-    before = ask(LATEST)
+def test_pruning_modifies_the_list(fetch: Any, headers: dict[str, str]) -> None:
+    sync_two_finished_imports()
+    before = fetch(LATEST)
     prune_operations(NOON + HOUR)
-    after = ask(LATEST, If_Modified_Since=before["Last-Modified"])
+    after = fetch(LATEST, If_Modified_Since=before["Last-Modified"])
     assert after.status_code == 200
     assert len(after.json()) == 1
 
 
-def test_dates_do_not_lie_in_the_future(ask: Any, headers: dict[str, str]) -> None:
-    """The sync may run on another machine, or a clock be put right (RFC 9110, 8.8.2.1)."""
+def test_last_modified_is_not_in_the_future(fetch: Any, headers: dict[str, str]) -> None:
+    """The sync may run on another host, or a clock be corrected (RFC 9110, 8.8.2.1)."""
     sync(RUNNING, at=NOON + 2 * SECOND)
-    assert modified(ask(at=NOON)) <= NOON.astimezone(UTC)
+    assert modified(fetch(at=NOON)) <= NOON.astimezone(UTC)
 
 
-def test_two_changes_in_one_second(ask: Any, synced: None) -> None:
-    """RFC 9110, 8.8.2.2: a date is worth nothing before its second is over."""
-    before = ask(at=NOON + SECOND / 4)
+def test_second_change_within_a_second_is_seen(fetch: Any, synced: None) -> None:
+    """RFC 9110, 8.8.2.2: a date is weak before its second is over."""
+    before = fetch(at=NOON + SECOND / 4)
     sync({**RUNNING, "count": {"total": 10, "completed": 6}}, at=NOON + SECOND / 2)
-    asked = {"If_Modified_Since": before["Last-Modified"]} if "Last-Modified" in before else {}
-    after = ask(at=NOON + HOUR, **asked)
+    conditions = {"If_Modified_Since": before["Last-Modified"]} if "Last-Modified" in before else {}
+    after = fetch(at=NOON + HOUR, **conditions)
     assert after.status_code == 200
     assert after.json()["operation"]["count"]["completed"] == 6

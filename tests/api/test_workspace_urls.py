@@ -1,4 +1,4 @@
-"""Several workspaces, and the app's URLs in another place."""
+"""Several workspaces, and the app's URLs under a prefix."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def _two_workspaces(settings: Any) -> None:
     }
 
 
-def test_each_workspace_has_its_own_operation(client: Client, headers: dict[str, str]) -> None:
+def test_workspaces_have_separate_operations(client: Client, headers: dict[str, str]) -> None:
     ours = {**RUNNING, "_id": "default0000000001"}
     # The same id in two workspaces is two operations.
     theirs = {**ours, "type": "Slack"}
@@ -35,7 +35,7 @@ def test_each_workspace_has_its_own_operation(client: Client, headers: dict[str,
     assert globex.json() == {"success": True}
 
 
-def test_each_workspace_has_its_own_health(client: Client, headers: dict[str, str]) -> None:
+def test_workspaces_have_separate_sync_status(client: Client, headers: dict[str, str]) -> None:
     sync(RUNNING)
     sync(RUNNING, alias="acme")
     sync_refused(alias="acme")
@@ -43,33 +43,29 @@ def test_each_workspace_has_its_own_health(client: Client, headers: dict[str, st
     assert client.get(ACME, headers=headers)["X-Import-Sync"] == "failing"
 
 
-def test_default_has_two_addresses(client: Client, headers: dict[str, str]) -> None:
+def test_default_has_two_urls(client: Client, headers: dict[str, str]) -> None:
     sync(RUNNING)
-    answers = [
+    bodies = [
         client.get(path, headers=headers).content for path in (PATH, "/workspaces/default" + PATH)
     ]
-    assert answers[0] == answers[1]
+    assert bodies[0] == bodies[1]
 
 
 @pytest.mark.parametrize("alias", ["nowhere", "ACME", "acme%20", "%00", "ac%C3%A9me", "acme%0A"])
-def test_what_is_not_configured_is_not_there(
-    client: Client, headers: dict[str, str], alias: str
-) -> None:
+def test_unknown_alias_is_404(client: Client, headers: dict[str, str], alias: str) -> None:
     response = client.get(f"/workspaces/{alias}{PATH}", headers=headers)
     assert response.status_code == 404
     assert response.content == b"404 Not Found"
 
 
-def test_a_workspace_that_is_no_longer_configured(
-    client: Client, headers: dict[str, str], settings: Any
-) -> None:
+def test_removed_workspace_is_404(client: Client, headers: dict[str, str], settings: Any) -> None:
     sync(RUNNING, alias="acme")
     settings.IMPORTMONITOR = {"WORKSPACES": {}}
     assert client.get(ACME, headers=headers).status_code == 404
     assert client.get(PATH, headers=headers).status_code == 404
 
 
-def test_what_is_stored_can_be_read_while_the_settings_are_wrong(
+def test_invalid_settings_do_not_prevent_reading(
     client: Client, headers: dict[str, str], settings: Any
 ) -> None:
     sync(RUNNING)
@@ -77,7 +73,7 @@ def test_what_is_stored_can_be_read_while_the_settings_are_wrong(
     assert client.get(PATH, headers=headers).json()["operation"] == RUNNING
 
 
-def test_under_a_prefix(client: Client, headers: dict[str, str], settings: Any) -> None:
+def test_urls_work_under_a_prefix(client: Client, headers: dict[str, str], settings: Any) -> None:
     settings.ROOT_URLCONF = "tests.api.urls_elsewhere"
     sync(RUNNING)
     sync_nothing(alias="acme")

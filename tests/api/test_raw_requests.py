@@ -1,4 +1,4 @@
-"""Bytes on a connection, as no client of Rocket.Chat's sends them."""
+"""Malformed requests, as bytes on a connection."""
 
 import re
 import socket
@@ -8,12 +8,12 @@ import pytest
 from django.test import Client
 
 from tests.api.helpers import PATH, RUNNING, credentials, make_user, sync
-from tests.api.test_answers import assert_not_found
+from tests.api.test_responses import assert_not_found
 
 
 @pytest.fixture
-def wired(live_server: Any) -> tuple[Any, bytes]:
-    """Return how to send bytes to a live server of ours, and the headers of somebody good."""
+def raw_client(live_server: Any) -> tuple[Any, bytes]:
+    """Return a function that sends bytes to a live server, and valid credentials as headers."""
     headers = credentials(make_user("tool", "run-import"))
     good = b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items())
     sync(RUNNING)
@@ -27,11 +27,11 @@ def wired(live_server: Any) -> tuple[Any, bytes]:
     return send, good
 
 
-def test_bytes_that_no_client_sends(wired: Any) -> None:
-    """What is refused is refused in Rocket.Chat's words, and nothing is an error of ours."""
-    send, good = wired
+def test_malformed_requests_get_rocketchats_responses(raw_client: Any) -> None:
+    """Errors have Rocket.Chat's form, and none is a 500."""
+    send, good = raw_client
     user_id, token = good.splitlines(keepends=True)
-    # Of the names alone: a token may hold the same bytes.
+    # In the names only: a token can contain the same bytes.
     lower, underscored = (
         re.sub(rb"^X-(User|Auth)-", name, good, flags=re.MULTILINE)
         for name in (rb"x-\1-", rb"X_\1_")
@@ -86,9 +86,9 @@ def test_bytes_that_no_client_sends(wired: Any) -> None:
         assert (b'"success":true' in body) == (expected == 200), case
 
 
-def test_several_requests_on_one_connection(wired: Any) -> None:
-    """A body where none belongs would be taken for the next answer's beginning."""
-    send, good = wired
+def test_responses_on_one_connection_do_not_mix(raw_client: Any) -> None:
+    """A client would take a superfluous body for the start of the next response."""
+    send, good = raw_client
     lines = [f"{method} {PATH} HTTP/1.1\r\nHost: localhost\r\n" for method in ("GET", "HEAD")]
     lines += [f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\n"]
     lines += [f"GET {PATH}/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"]
@@ -98,8 +98,8 @@ def test_several_requests_on_one_connection(wired: Any) -> None:
     assert raw.endswith(b"\r\n\r\n404 Not Found")
 
 
-def test_an_alias_of_any_length(client: Client, headers: dict[str, str], settings: Any) -> None:
-    # While that is on, WhiteNoise looks for a file of every path's name.
+def test_alias_of_any_length_is_404(client: Client, headers: dict[str, str], settings: Any) -> None:
+    # With it, WhiteNoise would check for a file with the name of the path.
     settings.WHITENOISE_AUTOREFRESH = False
     for alias in ("a" * 256, "a" * 60_000, "%00" * 60_000):
         assert_not_found(client.get(f"/workspaces/{alias}{PATH}", headers=headers))

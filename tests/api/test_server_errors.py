@@ -1,4 +1,4 @@
-"""What goes wrong here: told in Rocket.Chat's form, reported, and without a token."""
+"""Unexpected errors: in Rocket.Chat's form, reported, and without a token."""
 
 import logging
 import sys
@@ -12,21 +12,21 @@ from django.test import Client
 from django.views.debug import ExceptionReporter
 
 from tests.api.helpers import PATH, RUNNING, sync
-from tests.api.test_answers import assert_not_found, assert_rocketchat
+from tests.api.test_responses import assert_not_found, assert_rocketchat
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def reports() -> Iterator[list[str]]:
-    """Return the reports that Django would mail of what goes wrong, as they come."""
-    found: list[str] = []
+    """Return a list that collects the error reports that Django would mail."""
+    collected: list[str] = []
 
     def report(request: Any, **_: Any) -> None:
-        found.append(ExceptionReporter(request, *sys.exc_info()).get_traceback_html())
+        collected.append(ExceptionReporter(request, *sys.exc_info()).get_traceback_html())
 
     got_request_exception.connect(report)
-    yield found
+    yield collected
     got_request_exception.disconnect(report)
 
 
@@ -35,7 +35,7 @@ def refuse(*_args: Any) -> Any:
 
 
 @pytest.mark.parametrize("bearer", [False, True])
-def test_a_database_that_is_away(
+def test_database_error_is_reported_without_token(
     headers: dict[str, str], reports: list[str], caplog: pytest.LogCaptureFixture, bearer: bool
 ) -> None:
     sync(RUNNING)
@@ -57,10 +57,10 @@ def test_a_database_that_is_away(
 
 
 @pytest.mark.parametrize("path", [PATH, "/api/workspaces/", "/metrics"])
-def test_credentials_that_no_database_can_look_for(
+def test_credentials_that_a_database_rejects_are_401(
     path: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL refuses a NUL in a text."""
+    """PostgreSQL rejects a NUL in a text."""
 
     def fail(*_args: Any, **_named: Any) -> None:
         raise DataError
@@ -71,12 +71,6 @@ def test_credentials_that_no_database_can_look_for(
 
 
 @pytest.mark.parametrize("path", ["/api/v1", "/workspaces/default/api/v1"])
-def test_the_place_itself_is_no_redirect(client: Client, path: str) -> None:
+def test_api_root_is_404_without_redirect(client: Client, path: str) -> None:
     assert_not_found(client.get(path))
     assert_not_found(client.post(path))
-
-
-def test_below_the_workspaces_is_nothing(client: Client) -> None:
-    response = client.get("/api/workspaces/nonsense/")
-    assert response.status_code == 404
-    assert response["Content-Type"] == "application/problem+json"

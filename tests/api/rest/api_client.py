@@ -1,4 +1,4 @@
-"""Asking the REST face, and reading what it answers."""
+"""A client for the tests of the REST API."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,59 +14,59 @@ WORKSPACES = "/api/workspaces/"
 PROBLEM = "application/problem+json"
 
 
-def detail(key: object) -> str:
+def detail_url(key: object) -> str:
     return f"{OPERATIONS}{key}/"
 
 
-def transitions(key: object) -> str:
+def transitions_url(key: object) -> str:
     return f"{OPERATIONS}{key}/transitions/"
 
 
-def samples(key: object) -> str:
+def samples_url(key: object) -> str:
     return f"{OPERATIONS}{key}/samples/"
 
 
-def five(key: object) -> tuple[str, ...]:
-    """Return the addresses of all five, the operation's being of this key."""
-    return (OPERATIONS, detail(key), transitions(key), samples(key), WORKSPACES)
+def all_urls(key: object) -> tuple[str, ...]:
+    """Return the URLs of all endpoints, for the operation with this key."""
+    return (OPERATIONS, detail_url(key), transitions_url(key), samples_url(key), WORKSPACES)
 
 
 @dataclass
-class Asking:
+class ApiClient:
     """A client with credentials."""
 
     client: Client
     headers: dict[str, str]
 
     def get(self, url: str, parameters: Any = None, **headers: str) -> "Response":
-        """Ask, with further headers by names with underscores."""
+        """Send a GET with further headers, whose names have underscores."""
         if parameters:
             url = f"{url}?{urlencode(parameters)}"
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.client.get(url, headers=self.headers | more)
 
     def body(self, url: str, parameters: Any = None) -> dict[str, Any]:
-        """Ask, and return the body of what has to be a good answer."""
+        """Return the body of a successful response."""
         response = self.get(url, parameters)
         assert response.status_code == 200, response.content
         assert response["Content-Type"] == "application/json"
-        found: dict[str, Any] = response.json()
-        return found
+        body: dict[str, Any] = response.json()
+        return body
 
     def rows(self, url: str, parameters: Any = None) -> list[dict[str, Any]]:
-        """Ask, and return the rows of the page."""
-        found: list[dict[str, Any]] = self.body(url, parameters)["results"]
-        return found
+        """Return the rows of a page."""
+        rows: list[dict[str, Any]] = self.body(url, parameters)["results"]
+        return rows
 
 
 def problem(response: "Response", status: int) -> dict[str, Any]:
-    """Return the body of what has to be a problem of this status."""
+    """Return the body of a problem, after checking it."""
     assert response.status_code == status, response.content
     assert response["Content-Type"] == PROBLEM
-    found: dict[str, Any] = response.json()
-    assert set(found) - {"errors"} == {"type", "title", "status", "detail"}
-    assert found["type"] == "about:blank"
-    assert found["status"] == status
-    assert found["title"] == response.reason_phrase
-    assert found["detail"]
-    return found
+    body: dict[str, Any] = response.json()
+    assert set(body) - {"errors"} == {"type", "title", "status", "detail"}
+    assert body["type"] == "about:blank"
+    assert body["status"] == status
+    assert body["title"] == response.reason_phrase
+    assert body["detail"]
+    return body

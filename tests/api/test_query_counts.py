@@ -1,4 +1,4 @@
-"""What an answer costs the database: fewer is better, more has to be meant."""
+"""The number of queries for a response."""
 
 import pytest
 from django.test import Client
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _noted(headers: dict[str, str], root: dict[str, str]) -> None:
-    """Begin in a minute in which the tokens' use has been noted."""
+def _use_recorded(headers: dict[str, str], root: dict[str, str]) -> None:
+    """Start with the use of the tokens recorded."""
     ApiToken.objects.update(last_used_at=timezone.now())
 
 
@@ -30,7 +30,7 @@ def root() -> dict[str, str]:
     return credentials(make_user("root", is_superuser=True))
 
 
-def test_an_operation(
+def test_operation_takes_five_queries(
     client: Client, headers: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     sync(RUNNING)
@@ -41,7 +41,7 @@ def test_an_operation(
         client.get(PATH, headers=headers | {"If-None-Match": etag})
 
 
-def test_a_superuser(
+def test_superuser_takes_three_queries(
     client: Client, root: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     sync(RUNNING)
@@ -49,7 +49,7 @@ def test_a_superuser(
         client.get(PATH, headers=root)
 
 
-def test_no_operation(
+def test_missing_operation_takes_two_queries(
     client: Client, root: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(2):
@@ -59,7 +59,7 @@ def test_no_operation(
         client.get(PATH, headers=root)
 
 
-def test_failing_looks_for_the_last_good_look(
+def test_failing_workspace_takes_four_queries(
     client: Client, root: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     sync(RUNNING)
@@ -68,7 +68,7 @@ def test_failing_looks_for_the_last_good_look(
         client.get(PATH, headers=root)
 
 
-def test_refusals_are_cheap(
+def test_refusals_take_at_most_one_query(
     client: Client, headers: dict[str, str], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(0):

@@ -1,4 +1,4 @@
-"""A host that mounts Rocket.Chat's face and the document, and no REST face."""
+"""The URLs of a host with Rocket.Chat's endpoints and the document, without the REST API."""
 
 from django.urls import include, path
 
