@@ -18,7 +18,7 @@ from django.utils.translation import to_language
 
 from importmonitor.alerts import messages
 from importmonitor.charts.scales import short_date
-from importmonitor.charts.weeks import Week, week_in_words
+from importmonitor.charts.weeks import Week, format_week
 from importmonitor.choices import Event
 from importmonitor.models import Alert, ApiToken, EndReason, SyncPeriod
 from tests.admin.helpers import Page, change_url, make_row, page, save_rows
@@ -111,7 +111,7 @@ def test_dates(language: str, day: str, week: str) -> None:
     monday = date(2026, 10, 12)
     with translation.override(language):
         assert short_date(monday) == day
-        assert week_in_words(Week(monday, {})) == week
+        assert format_week(Week(monday, {})) == week
 
 
 @cache

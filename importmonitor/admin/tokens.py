@@ -1,26 +1,27 @@
-"""The API tokens of internal tools: made here, shown once, named, expired and revoked.
+"""API tokens: created here, shown once, renamed, expired and deleted.
 
-A token has all the rights of its user. So a superuser makes, sees and revokes those of everybody,
-and whoever else may add, change or delete API tokens does so with their own alone: otherwise they
-could make one that acts for a superuser.
+A token has all the permissions of its user. So superusers manage the tokens of all users, and
+other users with the permissions to add, change or delete API tokens manage their own only:
+otherwise they could create one that acts for a superuser.
 """
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db import models, transaction
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
-from importmonitor.admin import display, forms, token_words
+from importmonitor import permissions
+from importmonitor.admin import display
+from importmonitor.admin.forms import SuperuserTokenCreationForm, TokenCreationForm, TokenForm
 from importmonitor.admin.mixins import PermissionFirstMixin
 from importmonitor.models import ApiToken
 
@@ -32,48 +33,45 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
 
-_FOLDER = "admin/importmonitor/apitoken/"
+VALID = display.Badge(pgettext_lazy("API token", "valid"), "✓", "good")
+EXPIRES_SOON = display.Badge(gettext_lazy("expires soon"), "!", "warn")
+EXPIRED = display.Badge(gettext_lazy("expired"), "✕", "quiet")
+USER_INACTIVE = display.Badge(gettext_lazy("user inactive"), "⊘", "quiet")
+#: How long before its end a token expires soon.
+SOON = timedelta(days=14)
+#: Suggested for a new token.
+LIFETIME = timedelta(days=365)
 
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
-    """Everybody's tokens for superusers, one's own for everybody else."""
+    """All tokens for superusers, their own for other users."""
 
-    list_display = ("named", "user", "state", "used", "created")
+    list_display = ("label", "user", "state", "used", "created")
     list_select_related = ("user",)
     list_per_page = 50
     search_fields = ("name", "prefix")
     search_help_text = gettext_lazy(
-        "Search by name, or by the first 12 characters of a token. Never by all of it: what is "
-        "searched for stays in the browser's history and in logs."
+        "Search by name, or by the first 12 characters of a token. Never paste a whole token: "
+        "searches stay in the browser's history and in logs."
     )
     show_facets = admin.ShowFacets.NEVER
-    actions = ("delete_selected",)
-    readonly_fields = ("stands", "user", "beginning", "created", "used")
-    # The browser's own choice of a time: Django's wants a script.
-    formfield_overrides = {
-        models.DateTimeField: {
-            "form_class": forms.MomentField,
-            "widget": forms.MomentInput,
-        }
-    }
+    readonly_fields = ("user", "state", "prefix", "created", "used")
 
     class Media:
         css = {"all": ("importmonitor/admin.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """Return what somebody may see; every view of this page begins with it.
+        """Return the tokens that the user may manage; every view begins with them.
 
-        The permissions themselves do not look at whose a token is: who may delete users has to be
-        able to delete their tokens along with them.
+        The permissions themselves do not depend on the owner: users with the permission to delete
+        users have to be able to delete their tokens along with them.
         """
         tokens = super().get_queryset(request)
-        if _is_superuser(request):
-            return tokens
-        return tokens.filter(user=cast("User", request.user))
+        return tokens if _is_superuser(request) else tokens.filter(user=_user(request))
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        # By `?digest__startswith=` one could read it, a character at a time.
+        # `?digest__startswith=` would reveal it, a character at a time.
         return not lookup.startswith("digest") and super().lookup_allowed(lookup, value, request)
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -83,85 +81,81 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         return self.readonly_fields if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
+        fields = ("name", "expires_at")
         if obj is not None:
-            return [(None, {"fields": ("name", "expires_at", *self.readonly_fields)})]
-        fields = ("name", "lasts", "expires_at")
+            return [(None, {"fields": (*fields, *self.readonly_fields)})]
         if _is_superuser(request):
             return [(None, {"fields": ("user", *fields)})]
-        told = format_html(
-            _("The token will act for you, {user}, with the permissions that you have."),
-            user=request.user.get_username(),
+        description = format_html(
+            _("The token acts for you, {user}, with all your permissions."),
+            user=_user(request).get_username(),
         )
-        return [(None, {"fields": fields, "description": told})]
+        return [(None, {"fields": fields, "description": description})]
 
     def get_form(
         self, request: HttpRequest, obj: ApiToken | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
         if obj is not None:
-            return super().get_form(request, obj, change, form=forms.ChangeForm, **kwargs)
-        kwargs["form"] = (
-            forms.SuperuserTokenCreationForm if _is_superuser(request) else forms.TokenCreationForm
-        )
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.made_by = request.user
+            return super().get_form(request, obj, change, form=TokenForm, **kwargs)
+        base = SuperuserTokenCreationForm if _is_superuser(request) else TokenCreationForm
+        form: Any = super().get_form(request, obj, change, **kwargs | {"form": base})
+        form.creator = request.user
         return form
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        # Nothing from the URL: nobody is to be sent a link that has filled in the form.
-        return {}
+        # Nothing from the URL: no link can fill in the form.
+        return {"expires_at": timezone.now() + LIFETIME}
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        # What comes after is the page that shows the token.
+        # What follows is the page that shows the token.
         context = {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().add_view(request, form_url, context | (extra_context or {}))
 
     @sensitive_variables()
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         if change:
-            # Nothing else: what the API has written since of its use stays.
+            # Nothing else, so that a use recorded in the meantime is kept.
             obj.save(update_fields=["name", "expires_at"])
             return
-        made, text = ApiToken.objects.issue(obj.user, name=obj.name, expires_at=obj.expires_at)
-        obj.pk = made.pk
+        created, text = ApiToken.objects.issue(obj.user, name=obj.name, expires_at=obj.expires_at)
+        obj.pk = created.pk
         obj.refresh_from_db()
-        # For response_add, and nowhere else: it goes with this object, at the end of the request.
-        obj.text = text  # type: ignore[attr-defined] # no field: it is stored nowhere
+        # For response_add only: it is gone with this object, at the end of the request.
+        obj.text = text  # type: ignore[attr-defined] # no field: it is not stored
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
-        """Say in the admin's log whose token was made: it stays when the token has gone."""
+        """Name the owner in the admin's log, which outlives the token."""
         if not add:
             return super().construct_change_message(request, form, formsets, add)
-        told = f"{form.instance}, {form.instance.user.get_username()}"
-        return [{"added": {"name": str(self.opts.verbose_name), "object": told}}]
+        name = f"{form.instance}, {form.instance.user.get_username()}"
+        return [{"added": {"name": str(self.opts.verbose_name), "object": name}}]
 
     @sensitive_variables()
     def response_add(
         self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the token, in the answer to the POST itself, so that nothing has to keep its text.
+        """Show the token in the response to the POST itself, so that it is stored nowhere.
 
-        Rendered here: should that fail, the report of the error shows no variable below this
-        function.
+        Rendered here: should that fail, the error report shows no variable below this function.
         """
-        text: str = obj.text  # type: ignore[attr-defined] # save_model has put it there
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
-            "title": _("The API token is made"),
+            "title": _("API token created"),
             "opts": self.opts,
             "media": self.media,
             "token": obj,
-            "text": text,
-            "curl": token_words.curl(request, obj, text),
-            "told": token_words.told(obj.user),
+            "text": obj.text,  # type: ignore[attr-defined] # set by save_model
+            "notice": _notice(obj.user),
             "expires": display.format_datetime(obj.expires_at),
-            "may_list": self.has_view_or_change_permission(request),
+            "can_list": self.has_view_or_change_permission(request),
         }
-        return TemplateResponse(request, f"{_FOLDER}made.html", context).render()
+        template = "admin/importmonitor/apitoken/created.html"
+        return TemplateResponse(request, template, context).render()
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -169,63 +163,20 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         title = _("API tokens") if _is_superuser(request) else _("Your API tokens")
         return super().changelist_view(request, {"title": title} | (extra_context or {}))
 
-    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-        context |= {"title": _("Revoke an API token"), "rows": [token_words.row(context["object"])]}
-        return super().render_delete_form(request, context)
-
-    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        messages.success(request, _("Revoked: %(token)s.") % {"token": obj_display})
-        page = "importmonitor_apitoken_changelist"
-        page = page if self.has_view_or_change_permission(request) else "index"
-        return HttpResponseRedirect(reverse(f"admin:{page}", current_app=self.admin_site.name))
-
-    # By the name of Django's own action, in whose place it stands.
-    @admin.action(permissions=["delete"], description=gettext_lazy("Revoke selected API tokens"))
-    def delete_selected(
-        self, request: HttpRequest, queryset: QuerySet[ApiToken]
-    ) -> HttpResponse | None:
-        """Revoke several, after a page that says what stops working."""
-        tokens = list(queryset.select_related("user"))
-        if request.POST.get("post"):
-            with transaction.atomic():
-                self.log_deletions(request, queryset)
-                self.delete_queryset(request, queryset)
-            told = ngettext(
-                "%(count)d API token revoked.", "%(count)d API tokens revoked.", len(tokens)
-            )
-            messages.success(request, told % {"count": len(tokens)})
-            return None
-        request.current_app = self.admin_site.name
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Revoke API tokens"),
-            "opts": self.opts,
-            "media": self.media,
-            "rows": [token_words.row(token) for token in tokens],
-            "checkbox": ACTION_CHECKBOX_NAME,
-        }
-        return TemplateResponse(request, f"{_FOLDER}delete_selected_confirmation.html", context)
-
     @admin.display(description=gettext_lazy("name"), ordering="name")
-    def named(self, token: ApiToken) -> SafeString:
-        return token_words.named(token)
+    def label(self, token: ApiToken) -> SafeString:
+        name = token.name or _("unnamed")
+        return format_html('{} <code class="im-file">{}…</code>', name, token.prefix)
 
-    @admin.display(description=gettext_lazy("begins with"))
-    def beginning(self, token: ApiToken) -> SafeString:
-        return format_html("<code>{}…</code>", token.prefix)
-
-    @admin.display(description=gettext_lazy("state"))
-    def stands(self, token: ApiToken) -> SafeString:
-        return display.render_badge(token_words.badge(token))
-
-    @admin.display(description=gettext_lazy("expires"), ordering="expires_at")
+    @admin.display(description=gettext_lazy("state"), ordering="expires_at")
     def state(self, token: ApiToken) -> SafeString:
-        # In words: on a phone, no head of a column says what this is.
-        until: str = _("for ever")
-        if token.expires_at:
-            told = "{}" if token.is_expired else _("until {}")
-            until = format_html(told, display.format_datetime(token.expires_at))
-        return format_html("{} {}", display.render_badge(token_words.badge(token)), until)
+        # In words: on a phone, the columns have no header.
+        if token.expires_at is None:
+            expiry: str = _("never expires")
+        else:
+            text = _("since {time}") if token.is_expired else _("until {time}")
+            expiry = format_html(text, time=display.format_datetime(token.expires_at))
+        return format_html("{} {}", display.render_badge(_badge(token)), expiry)
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
     def used(self, token: ApiToken) -> SafeString | str:
@@ -236,6 +187,40 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         return display.format_datetime(token.created_at)
 
 
+def _user(request: HttpRequest) -> "User":
+    return cast("User", request.user)
+
+
 def _is_superuser(request: HttpRequest) -> bool:
-    # A user model of the host's may know of none.
+    # The host's user model may not have it.
     return bool(getattr(request.user, "is_superuser", False))
+
+
+def _badge(token: ApiToken) -> display.Badge:
+    if token.is_expired:
+        return EXPIRED
+    if not token.user.is_active:
+        return USER_INACTIVE
+    if token.expires_at and token.expires_at - timezone.now() < SOON:
+        return EXPIRES_SOON
+    return VALID
+
+
+def _notice(user: "User") -> tuple[str, str] | None:
+    """Return what a new token of this user does not give access to, with the message's level."""
+    names = {"run": permissions.RUN_IMPORT, "view": permissions.VIEW}
+    if not user.is_active:
+        return "warning", _("This user is inactive; the token will not work.")
+    if not permissions.can_view_imports(user):
+        text = _(
+            "This user may not see imports; requests will be refused (403). Grant %(run)s for "
+            "Rocket.Chat's endpoints and the REST API, or %(view)s for the REST API alone."
+        )
+        return "warning", text % names
+    if not permissions.has_perm(user, permissions.RUN_IMPORT):
+        text = _(
+            "The token works for the REST API. Rocket.Chat's getCurrentImportOperation needs "
+            "%(run)s too."
+        )
+        return "info", text % names
+    return None

@@ -1,8 +1,9 @@
-"""Small charts for the faces: inline SVG made on the server, with the same in words and numbers.
+"""Small charts for the admin: inline SVG made on the server, with the same in words and numbers.
 
-Nothing here asks the database: rows go in, and markup comes out that needs neither a script nor
-an inline style, only `charts.css` (and `admin.css`, whose colours it uses). Where things are
-drawn is worked out apart from drawing them, in plain numbers; the templates only put them down.
+Nothing here queries the database: rows go in, and markup comes out that needs neither a script nor
+an inline style, only `charts.css` (and `admin.css`, whose colours it uses). Each chart is one
+drawing that fits any width: across, positions are percentages; down, they are pixels, so text
+and hatches are never stretched.
 """
 
 from importmonitor.charts.availability import availability_strip

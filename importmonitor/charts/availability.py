@@ -1,43 +1,28 @@
-"""How well a workspace could be looked at over time, as a strip."""
+"""The availability of a workspace over time, as a strip."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import floor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
-from django.utils import formats
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from importmonitor.charts.hatches import Hatch, hatch
-from importmonitor.charts.scales import Scale, grouped, period_of, seconds, short_minute
-from importmonitor.charts.stretches import (
-    GAP,
-    GAP_AFTER,
-    GOOD,
-    OTHER,
-    Stretch,
-    stretches,
-    word,
-)
-from importmonitor.humanize import format_duration
+from importmonitor.charts.hatches import Hatch, make_hatch
+from importmonitor.charts.scales import Scale, format_period, seconds, short_time
+from importmonitor.charts.stretches import GAP, GAP_AFTER, GOOD, Stretch, stretches
+from importmonitor.choices import sync_status_label
+from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import SyncPeriod
 
-WIDTH, HEIGHT = 640, 28
-_SWATCH_HEIGHT = 12
-MOST_BARS = 400
-# A short stretch stands between any two cells: so many of these are as many bars as there may be.
-_CELLS = MOST_BARS // 2 - 1
-#: What is shorter could not be seen.
-_LEAST_WIDTH = 1.5
-#: More kinds than these are told together.
-_MOST_KINDS = 10
+HEIGHT = 28
+#: In percent: what is narrower is invisible, so one bar at most is drawn in this width.
+MIN_WIDTH = 0.25
 
-#: PollFailure stands out, what was not looked at stays low: top and height.
-_GOOD_PLACE, _GAP_PLACE, _TROUBLE_PLACE = (8, 20), (20, 8), (0, 28)
+_MAX_LABEL_LENGTH = 40
 _HATCHES = {
     GOOD: ("plain", "good"),
     GAP: ("dots", "quiet"),
@@ -49,39 +34,17 @@ _HATCHES = {
     "NotRocketChat": ("backslash", "bad"),
     "BadAnswer": ("flat", "bad"),
 }
-_UNKNOWN = ("dots", "bad")
+_UNKNOWN_HATCH = ("dots", "bad")
+#: Where a bar begins, in pixels: errors stand out, and what was not polled is low.
+_TOPS = {GOOD: 8, GAP: 20}
 
 
-class Bar(NamedTuple):
-    """A rectangle of the strip; `fill` is the id of its hatch."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    fill: str
-    title: str
-
-
-class Kind(NamedTuple):
-    """All stretches of a kind: how long in seconds, and how many."""
+class Total(NamedTuple):
+    """All stretches of a kind: how many, and their duration in seconds."""
 
     kind: str
     duration: float
     times: int
-
-
-@dataclass(frozen=True)
-class Availability:
-    """What the strip shows, and the fills that it needs.
-
-    `percent` is of the time that was looked at, None if none was.
-    """
-
-    bars: tuple[Bar, ...]
-    hatches: tuple[Hatch, ...]
-    kinds: tuple[Kind, ...]
-    percent: float | None
 
 
 def availability_strip(
@@ -92,156 +55,124 @@ def availability_strip(
     gap_after: timedelta = GAP_AFTER,
     name: str = "",
 ) -> SafeString:
-    """Draw how a workspace could be looked at from `since` to `now`, with a figure and in words.
+    """Draw the availability of a workspace from `since` to `now`, with the same in words.
 
     `periods` are the workspace's, of that time, in any order. With more than `gap_after` between
-    two of them, nobody looked. `name` is the workspace's alias: it is in the words, and keeps
+    two of them, it was not polled. `name` is the workspace's alias: it is in the title, and keeps
     the ids of several strips in a page apart.
 
-    Asks the database nothing, and raises nothing whatever the rows hold.
+    Makes no query, and raises nothing whatever the rows hold.
     """
     start = seconds(since)
     end = max(seconds(now), start + 1)
     prefix = f"im-availability-{slugify(name)}"
-    found = availability(stretches(periods, start, end, gap_after), start, end, prefix)
-    legend = [(_hatch(prefix, each.kind), _swatch(each.kind), told(each)) for each in found.kinds]
-    percent = percent_in_words(found.percent)
+    timeline = stretches(periods, start, end, gap_after)
+    totals = sum_kinds(timeline, start, end)
+    legend = [
+        (_hatch(prefix, total.kind), _top(total.kind), in_words(total, totals)) for total in totals
+    ]
     context = {
         "prefix": prefix,
         "name": name,
-        # Dicts: a template asks for a key first, and finds an attribute by an error.
-        "bars": [bar._asdict() for bar in found.bars],
-        "hatches": found.hatches,
+        "bars": make_bars(timeline, start, end, prefix),
+        "hatches": dict.fromkeys(hatch for hatch, _top, _words in legend),
         "legend": legend,
-        "percent": percent,
-        "words": "; ".join([percent, *(words for _hatch, _swatch, words in legend)]),
-        "ends": (short_minute(start), short_minute(end)),
-        "width": WIDTH,
+        "words": " · ".join(words for _hatch, _top, words in legend),
+        "start": short_time(start, "%H:%M"),
+        "end": short_time(end, "%H:%M"),
         "height": HEIGHT,
     }
     return render_to_string("importmonitor/charts/availability.html", context)
 
 
-def availability(
-    found: Sequence[Stretch], start: float, end: float, prefix: str = ""
-) -> Availability:
-    """Return the geometry of the stretches between two times, and their sums."""
-    clipped = [each for each in found if each.end >= start and each.start <= end]
-    across = Scale(start, end, 0, WIDTH)
-    groups = _grouped(clipped, (end - start) / _CELLS)
-    # What matters more is drawn over what matters less, for it may be drawn wider than it was.
-    groups.sort(key=lambda group: _rank(_main(group)))
-    kinds = _kinds(clipped, start, end)
-    drawn = [*(each.kind for each in clipped), *(each.kind for each in kinds)]
-    return Availability(
-        bars=tuple(_bar(group, across, prefix) for group in groups),
-        # Once each, and always in the same order: a page is compared with what it was.
-        hatches=tuple(dict.fromkeys(_hatch(prefix, each) for each in drawn)),
-        kinds=tuple(kinds),
-        percent=_percent(kinds),
-    )
+def make_bars(
+    timeline: Sequence[Stretch], start: float, end: float, prefix: str = ""
+) -> list[dict[str, Any]]:
+    across = Scale(start, end, 0, round(100 / MIN_WIDTH))
+    bars: dict[tuple[int, int], dict[str, Any]] = {}
+    # What matters more is drawn over what matters less, or in its place where both are short.
+    for stretch in sorted(timeline, key=lambda stretch: -_top(stretch.kind)):
+        first, last = round(across(stretch.start)), round(across(stretch.end))
+        first = min(first, round(across.end) - 1)
+        last = max(first + 1, last)
+        title = f"{format_period(stretch.start, stretch.end)}: {_label(stretch.kind)}"
+        if stretch.polls:
+            polls = ngettext("%(count)s poll", "%(count)s polls", stretch.polls)
+            title += f", {polls % {'count': format_number(stretch.polls)}}"
+        bars.pop((first, last), None)
+        bars[first, last] = {
+            "x": first * MIN_WIDTH,
+            "y": _top(stretch.kind),
+            "height": HEIGHT - _top(stretch.kind),
+            "width": (last - first) * MIN_WIDTH,
+            "fill": _hatch(prefix, stretch.kind).id,
+            "title": title,
+        }
+    return list(bars.values())
 
 
-def _percent(kinds: Sequence[Kind]) -> float | None:
-    looked = [each for each in kinds if each.kind != GAP]
-    if all(each.kind == GOOD for each in looked):
-        return 100.0 if looked else None
-    good = sum(each.duration for each in looked if each.kind == GOOD)
-    # However short: what failed once is not all.
-    return min(99.9, 100 * good / max(1.0, sum(each.duration for each in looked)))
+def sum_kinds(timeline: Iterable[Stretch], start: float, end: float) -> list[Total]:
+    """Return the totals of each kind: the good first, if it was polled at all, then the longest."""
+    totals: dict[str, Total] = {}
+    for stretch in timeline:
+        duration = max(0.0, min(stretch.end, end) - max(stretch.start, start))
+        _kind, before, times = totals.get(stretch.kind, Total(stretch.kind, 0.0, 0))
+        totals[stretch.kind] = Total(stretch.kind, before + duration, times + 1)
+    if set(totals) - {GAP}:
+        totals.setdefault(GOOD, Total(GOOD, 0.0, 0))
+    return sorted(totals.values(), key=lambda total: (total.kind != GOOD, -total.duration))
 
 
-def _grouped(found: Sequence[Stretch], cell: float) -> list[list[Stretch]]:
-    """Return the stretches, of too many those together that are shorter than a cell."""
-    if len(found) <= MOST_BARS:
-        return [[each] for each in found]
-    groups: list[list[Stretch]] = []
-    is_open = False
-    for each in found:
-        is_short = each.end - each.start < cell
-        if is_open and is_short:
-            groups[-1].append(each)
-        else:
-            groups.append([each])
-        is_open = is_short and groups[-1][-1].end - groups[-1][0].start < cell
-    return groups
+def format_percent(totals: Iterable[Total]) -> str:
+    """Return the share of the polled time that was good, with one decimal, rounded down.
+
+    Only what is all or nothing is 100 or 0.
+    """
+    polled = [total for total in totals if total.kind != GAP]
+    good = sum(total.duration for total in polled if total.kind == GOOD)
+    if all(total.kind == GOOD for total in polled):
+        return "100 %"
+    if not any(total.kind == GOOD and total.times for total in polled):
+        return "0 %"
+    # However short: what failed once is not 100 %.
+    tenths = floor(1000 * good / max(1.0, sum(total.duration for total in polled)))
+    return f"{format_number(min(999, max(1, tenths)) / 10, digits=1)} %"
 
 
-def _main(group: Sequence[Stretch]) -> str:
-    """Return the kind that a group is drawn as: its worst, and of these the longest."""
-    return max(group, key=lambda each: (_rank(each.kind), each.end - each.start)).kind
+def in_words(total: Total, totals: Iterable[Total]) -> str:
+    time = format_duration(timedelta(seconds=total.duration))
+    if total.kind == GOOD:
+        return _("Reachable %(time)s (%(percent)s)") % {
+            "time": time,
+            "percent": format_percent(totals),
+        }
+    if total.kind == GAP:
+        return _("Not polled for %(time)s") % {"time": time}
+    counted = {"label": _label(total.kind), "count": total.times, "time": time}
+    if total.kind == "Unreachable":
+        text = ngettext(
+            "%(count)d outage, %(time)s", "%(count)d outages, %(time)s in total", total.times
+        )
+    else:
+        text = ngettext(
+            "%(label)s once, %(time)s",
+            "%(label)s %(count)d times, %(time)s in total",
+            total.times,
+        )
+    return text % counted
 
 
-def _rank(kind: str) -> int:
-    return {GAP: 0, GOOD: 1}.get(kind, 2)
+def _label(kind: str) -> str:
+    if kind == GOOD:
+        return _("Reachable")
+    if kind == GAP:
+        return _("Not polled")
+    return sync_status_label(kind)[:_MAX_LABEL_LENGTH]
 
 
-def _bar(group: Sequence[Stretch], across: Scale, prefix: str) -> Bar:
-    main = _main(group)
-    start, end = group[0].start, group[-1].end
-    x = min(across(start), WIDTH - _LEAST_WIDTH)
-    top, height = _place(main)
-    polls = sum(each.polls for each in group)
-    parts = [word(main)] if len(group) == 1 else [told(each) for each in _kinds(group, start, end)]
-    if polls:
-        counted = ngettext("%(count)s poll", "%(count)s polls", polls)
-        parts.append(counted % {"count": grouped(polls)})
-    return Bar(
-        x=x,
-        y=top,
-        width=max(_LEAST_WIDTH, round(across(end) - x, 1)),
-        height=height,
-        fill=_hatch(prefix, main).id,
-        title=f"{period_of(start, end)}: {', '.join(parts)}",
-    )
-
-
-def _kinds(found: Sequence[Stretch], start: float, end: float) -> list[Kind]:
-    """Return the sums of each kind: the good first, then the longest; of many, some as OTHER."""
-    sums: dict[str, Kind] = {}
-    for each in found:
-        duration = max(0.0, min(each.end, end) - max(each.start, start))
-        before = sums.get(each.kind, Kind(each.kind, 0.0, 0))
-        sums[each.kind] = Kind(each.kind, before.duration + duration, before.times + 1)
-    ordered = sorted(sums.values(), key=lambda each: (each.kind != GOOD, -each.duration))
-    kept, rest = ordered[:_MOST_KINDS], ordered[_MOST_KINDS:]
-    if rest:
-        duration, times = sum(each.duration for each in rest), sum(each.times for each in rest)
-        kept.append(Kind(OTHER, duration, times))
-    return kept
-
-
-def told(kind: Kind) -> str:
-    """Tell how often and how long something was so."""
-    # Of what is good, how often says only how often something else came in between.
-    times = 1 if kind.kind == GOOD else kind.times
-    told_as = ngettext(
-        "%(what)s for %(time)s", "%(what)s %(count)d times, for %(time)s in all", times
-    )
-    time = format_duration(timedelta(seconds=kind.duration))
-    return told_as % {"what": word(kind.kind), "count": times, "time": time}
-
-
-def percent_in_words(percent: float | None) -> str:
-    """Write an availability with one decimal; only what is all or nothing as 100 or 0."""
-    if percent is None:
-        return "–"
-    if percent in (0, 100):
-        return f"{percent:.0f} %"
-    tenths = min(999, max(1, floor(percent * 10)))
-    return f"{formats.number_format(tenths / 10, 1)} %"
+def _top(kind: str) -> int:
+    return _TOPS.get(kind, 0)
 
 
 def _hatch(prefix: str, kind: str) -> Hatch:
-    name, tone = _HATCHES.get(kind, _UNKNOWN)
-    return hatch(prefix, name, tone)
-
-
-def _place(kind: str) -> tuple[int, int]:
-    return {GOOD: _GOOD_PLACE, GAP: _GAP_PLACE}.get(kind, _TROUBLE_PLACE)
-
-
-def _swatch(kind: str) -> tuple[float, float]:
-    """Return the place of a kind in the legend, where all is smaller."""
-    top, height = _place(kind)
-    return round(top * _SWATCH_HEIGHT / HEIGHT, 1), round(height * _SWATCH_HEIGHT / HEIGHT, 1)
+    return make_hatch(prefix, *_HATCHES.get(kind, _UNKNOWN_HATCH))

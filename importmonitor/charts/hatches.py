@@ -1,4 +1,4 @@
-"""What fills a shape, so that it can be told from the next without its colour."""
+"""Fills that differ by their pattern, so that colour is never the only sign."""
 
 from typing import NamedTuple
 
@@ -17,13 +17,13 @@ TILES = {
 
 
 class Hatch(NamedTuple):
-    """A fill: its id in the page, its tone (as the badges have them), and what is stroked."""
+    """A fill: its id in the page, its tone (as of the badges), and the path of its tile."""
 
     id: str
     tone: str
     tile: str
 
 
-def hatch(prefix: str, name: str, tone: str) -> Hatch:
+def make_hatch(prefix: str, name: str, tone: str) -> Hatch:
     """Return a hatch of TILES in a tone; `prefix` begins all ids of one chart."""
     return Hatch(f"{prefix}-{name}-{tone}", tone, TILES[name])

@@ -1,4 +1,4 @@
-"""An import's rows, brought into one order and onto one clock: what the progress chart draws."""
+"""The rows of an import in one order and on one clock: the data of the progress chart."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from importmonitor.charts.scales import seconds
-from importmonitor.charts.stretches import GOOD, Span, merged, stretches
+from importmonitor.charts.stretches import GOOD, Span, merge, stretches
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
 
-_LONGEST_LABEL = 28
-#: Transitions that tell of movement, and not of another step.
-_MOVEMENT = (StatusTransition.Reason.STALLED, StatusTransition.Reason.RESUMED)
+_Reason = StatusTransition.Reason
+#: Transitions that are no change of the status.
+_MOVEMENT = (_Reason.STALLED, _Reason.RESUMED)
 
 
 class Point(NamedTuple):
-    """The counters at a time, as they were seen: None where Rocket.Chat gave none."""
+    """The counters at a time: None where Rocket.Chat gave none."""
 
     at: float
     completed: int | None
@@ -24,10 +24,7 @@ class Point(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A transition: the step that it led to, and what is worth a word besides.
-
-    `label` is short enough to stand in a chart, and empty where the step did not change.
-    """
+    """A transition: the status that it led to, its remark, and the label of its line, if any."""
 
     at: float
     status: str
@@ -39,10 +36,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class History:
-    """What was seen of an import, in order; all times in seconds since 1970.
+    """The history of an import, in order; all times in seconds since 1970.
 
-    `end` is after `start`, and no other time is outside of them. `stalls` and `unwatched` are
-    when it stood still, and when nobody could see whether it did.
+    `end` is after `start`, and all other times are between them. `stalls` are when the import
+    was stalled, and `unpolled` when its workspace could not be polled.
     """
 
     start: float
@@ -50,20 +47,19 @@ class History:
     points: tuple[Point, ...]
     steps: tuple[Step, ...]
     stalls: tuple[Span, ...]
-    unwatched: tuple[Span, ...]
+    unpolled: tuple[Span, ...]
 
     @property
     def has_counters(self) -> bool:
-        """Whether any counter was ever seen."""
-        return any(each.completed is not None or each.total is not None for each in self.points)
+        return self.last("completed") is not None or self.last("total") is not None
 
     def last(self, counter: str) -> int | None:
-        """Return the last value of `completed`, `error` or `total`, None if there was none."""
-        values = (getattr(each, counter) for each in reversed(self.points))
-        return next((each for each in values if each is not None), None)
+        """Return the last value of `completed`, `error` or `total`, or None if there was none."""
+        values = (getattr(point, counter) for point in reversed(self.points))
+        return next((value for value in values if value is not None), None)
 
 
-def read(
+def build_history(
     operation: ImportOperation,
     samples: Iterable[ProgressSample],
     transitions: Iterable[StatusTransition],
@@ -74,22 +70,23 @@ def read(
     """Return the history of an operation from rows in any order.
 
     The samples and transitions are the operation's, the periods its workspace's; with more than
-    `gap_after` between two of these, nobody watched.
+    `gap_after` between two of these, the workspace was not polled.
     """
-    place = _placing(operation, transitions := list(transitions))
-    steps = sorted((_step(each, place) for each in transitions), key=lambda step: step.at)
+    transitions = list(transitions)
+    clock = _clock(operation, transitions)
+    steps = sorted((_step(row, clock) for row in transitions), key=lambda step: step.at)
     points = sorted(
         (
-            Point(place(each.observed_at), each.completed, each.error, each.total)
-            for each in samples
+            Point(clock(sample.observed_at), sample.completed, sample.error, sample.total)
+            for sample in samples
         ),
         key=lambda point: point.at,
     )
-    moments = [*(each.at for each in points), *(each.at for each in steps)]
+    moments = [*(point.at for point in points), *(step.at for step in steps)]
     start = min([seconds(operation.started_at), *moments])
     is_over = operation.finished_at is not None and not operation.is_active
-    end = place(operation.finished_at if is_over and operation.finished_at else now)
-    # The server's clock may be ahead of ours; and no time at all could not be drawn.
+    end = clock(operation.finished_at if is_over and operation.finished_at else now)
+    # Rocket.Chat's clock may be ahead of ours; and an empty span could not be drawn.
     end = max([end, start + 1, *moments])
     return History(
         start,
@@ -97,55 +94,54 @@ def read(
         tuple(points),
         tuple(steps),
         _stalls(steps, end),
-        _unwatched(operation, start, end, list(periods), gap_after),
+        _unpolled(operation, start, end, list(periods), gap_after),
     )
 
 
-def _placing(
+def _clock(
     operation: ImportOperation, transitions: Sequence[StatusTransition]
 ) -> Callable[[datetime], float]:
-    """Return what says when something happened, from when it was seen.
+    """Return a function from when something was observed to when it happened.
 
-    An import's end is often seen later than it was, and the counters of that look are those of
-    the end. What was seen after that (it can be opened again) was when it was.
+    The end of an import is often observed later than it happened, and the counters of that poll
+    are those of the end. Whatever follows (an import can be reopened) happened when observed.
     """
     if operation.finished_at is None:
         return seconds
     finished = seconds(operation.finished_at)
-    later = (seconds(each.observed_at) for each in transitions)
-    seen = min((each for each in later if each >= finished), default=finished)
-    return lambda moment: finished if finished < seconds(moment) <= seen else seconds(moment)
+    observed = (seconds(transition.observed_at) for transition in transitions)
+    observed_end = min((at for at in observed if at >= finished), default=finished)
+
+    def clock(moment: datetime) -> float:
+        at = seconds(moment)
+        return finished if finished < at <= observed_end else at
+
+    return clock
 
 
-def _step(transition: StatusTransition, place: Callable[[datetime], float]) -> Step:
-    at = place(transition.observed_at)
-    label = remark = ""
-    if transition.reason != StatusTransition.Reason.REMOTE:
-        remark = str(transition.get_reason_display())
+def _step(transition: StatusTransition, clock: Callable[[datetime], float]) -> Step:
+    at, reason = clock(transition.observed_at), transition.reason
+    remark = "" if reason == _Reason.REMOTE else str(transition.get_reason_display())
+    label = ""
     if transition.from_status != transition.to_status:
-        label = _short(in_words(transition.to_status))
-    elif transition.from_state != transition.to_state or transition.reason not in _MOVEMENT:
-        label = _short(remark)
+        label = format_status(transition.to_status)
+    elif transition.from_state != transition.to_state or reason not in _MOVEMENT:
+        label = remark
     counters = Point(at, transition.count_completed, transition.count_error, transition.count_total)
-    return Step(at, transition.to_status, transition.reason, label, remark, counters)
+    return Step(at, transition.to_status, reason, label, remark, counters)
 
 
-def in_words(status: str) -> str:
-    """Write a step as people say it: importer_importing_users as importing users."""
+def format_status(status: str) -> str:
+    """Return importer_importing_users as importing users."""
     return status.removeprefix("importer_").replace("_", " ").strip() or "–"
 
 
-def _short(words: str) -> str:
-    """Write what fits into a chart."""
-    return words if len(words) <= _LONGEST_LABEL else f"{words[: _LONGEST_LABEL - 1]}…"
-
-
 def _stalls(steps: Sequence[Step], end: float) -> tuple[Span, ...]:
-    """Return from when to when the import was known to stand still: any other event ends that."""
+    """Return when the import was stalled: any other event ends that."""
     since: float | None = None
     spans = []
     for step in steps:
-        if step.reason == StatusTransition.Reason.STALLED:
+        if step.reason == _Reason.STALLED:
             since = step.at if since is None else since
         elif since is not None:
             spans.append(Span(since, step.at))
@@ -155,7 +151,7 @@ def _stalls(steps: Sequence[Step], end: float) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def _unwatched(
+def _unpolled(
     operation: ImportOperation,
     start: float,
     end: float,
@@ -166,12 +162,12 @@ def _unwatched(
     spans = []
     if first_seen - start > gap_after.total_seconds():
         spans.append(Span(start, first_seen))
-    # Of what was before the first of these periods, they say nothing.
-    since = max([start, *([min(seconds(each.first_at) for each in periods)] if periods else [])])
-    if periods and since < end:
+    # The periods say nothing of the time before the first of them.
+    since = max(start, min((seconds(period.first_at) for period in periods), default=end))
+    if since < end:
         spans += [
-            Span(max(each.start, start), each.end)
-            for each in stretches(periods, since, end, gap_after)
-            if each.kind != GOOD
+            Span(max(stretch.start, start), stretch.end)
+            for stretch in stretches(periods, since, end, gap_after)
+            if stretch.kind != GOOD
         ]
-    return tuple(merged(spans))
+    return tuple(merge(spans))

@@ -1,38 +1,43 @@
-"""How an import went over time: its counters, its steps, and when it stood still."""
+"""The progress of an import over time: its counters, its steps, and when it was stalled."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, TypeVar
+from itertools import groupby
+from typing import Any, TypeVar
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from importmonitor.charts.hatches import hatch
-from importmonitor.charts.history import History, in_words, read
-from importmonitor.charts.plot import FRAMES, plot
-from importmonitor.charts.scales import grouped, local, period_of, short_time
-from importmonitor.charts.stretches import GAP_AFTER, Span
-from importmonitor.humanize import format_duration
+from importmonitor.charts.hatches import make_hatch
+from importmonitor.charts.history import History, Step, build_history, format_status
+from importmonitor.charts.scales import (
+    Scale,
+    Tick,
+    compact,
+    format_period,
+    local,
+    short_time,
+    time_ticks,
+)
+from importmonitor.charts.stretches import GAP_AFTER, Span, merge
+from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
 
-MOST_ROWS = 30
+# The drawing in pixels: the labels of the steps are above TOP, those of the time below FLOOR. With
+# errors, the progress ends at MIDDLE, and the errors begin at ERRORS_TOP.
+HEIGHT, TOP, MIDDLE, ERRORS_TOP, FLOOR = 250, 34, 176, 194, 228
+#: The lines have coordinates of their own, which are stretched to the drawing's width.
+COLUMNS = 600
+#: In percent: what is narrower is invisible, and steps that are closer are drawn as one.
+MIN_WIDTH = 0.5
+_MAX_ROWS = 30
 
-_Any = TypeVar("_Any")
-
-
-class Row(NamedTuple):
-    """A line of the table: the counters as they were seen, and the step at that time."""
-
-    at: str
-    moment: datetime
-    completed: str
-    error: str
-    total: str
-    step: str
-    remark: str
+#: The values of a counter by column; None where Rocket.Chat gave none.
+Values = Sequence[tuple[int, int | None]]
+_Item = TypeVar("_Item")
 
 
 def progress_chart(
@@ -47,107 +52,221 @@ def progress_chart(
     """Draw an operation's progress, with the same in words and as a table.
 
     The samples and transitions are the operation's; the periods are those of its workspace that
-    touch the time from its start to its end. All may come in any order. Two periods with more
-    than `gap_after` between them leave a time in which nobody looked.
+    overlap the time from its start to its end. All may come in any order. With more than
+    `gap_after` between two periods, the workspace was not polled.
 
-    Asks the database nothing, and raises nothing whatever the rows hold.
+    Makes no query, and raises nothing whatever the rows hold.
     """
-    history = read(operation, samples, transitions, periods, now, gap_after)
+    history = build_history(operation, samples, transitions, periods, now, gap_after)
     prefix = f"im-progress-{operation.pk}"
-    total = history.last("total")
     context: dict[str, Any] = {
-        "history": history,
         "prefix": prefix,
-        "plots": [plot(history, frame) for frame in FRAMES] if history.has_counters else [],
-        "stalled": hatch(prefix, "slash", "bad"),
-        "unwatched": hatch(prefix, "dots", "quiet"),
-        "words": words(history),
-        "period": period_of(history.start, history.end),
-        "total": "" if total is None else grouped(total),
-        "stalls": stalls_in_words(history.stalls),
-        "unwatched_in_words": unwatched_in_words(history.unwatched),
-        "rows": table(history),
+        "height": HEIGHT,
+        "top": TOP,
+        "floor": FLOOR,
+        "band_height": FLOOR - TOP,
+        "columns": COLUMNS,
+        "stalled": make_hatch(prefix, "slash", "bad"),
+        "unpolled": make_hatch(prefix, "dots", "quiet"),
+        "has_counters": history.has_counters,
     }
+    if history.has_counters:
+        total = history.last("total")
+        context |= {
+            **_drawing(history),
+            "words": in_words(history),
+            "period": format_period(history.start, history.end),
+            "last_total": "" if total is None else format_number(total),
+            "stalled_words": stalled_in_words(history.stalls),
+            "unpolled_words": unpolled_in_words(history.unpolled),
+            "rows": _rows(history),
+        }
     return render_to_string("importmonitor/charts/progress.html", context)
 
 
-def words(history: History) -> str:
-    """Tell in a sentence what the chart shows."""
+def _drawing(history: History) -> dict[str, Any]:
+    """Return what is drawn where: across in percent or, for paths, in COLUMNS; down in pixels."""
+    across = Scale(history.start, history.end, 0, 100)
+    completed, errors, totals = (_values(history, name) for name in ("completed", "error", "total"))
+    total = history.last("total")
+    # Rocket.Chat can count 179 of 135, which is drawn as that.
+    highest = max(_peak(completed), _peak(totals), 1)
+    down = Scale(0, highest, MIDDLE if _peak(errors) else FLOOR, TOP)
+    ticks = [Tick(down(value), compact(value)) for value in (0, highest)]
+    # What is more than twice the total is no part of a whole.
+    if total is not None and total > 0 and highest <= 2 * total:
+        ticks = [Tick(down(total * share / 100), f"{share} %") for share in (0, 50, 100)]
+    panels = [_panel("busy", completed, down, ticks) | {"total": _path(totals, down)}]
+    if peak := _peak(errors):
+        down_errors = Scale(0, peak, FLOOR, ERRORS_TOP)
+        ticks = [Tick(down_errors(value), compact(value)) for value in (0, peak)]
+        panels.append(_panel("bad", errors, down_errors, ticks) | {"caption": ERRORS_TOP - 5})
+    return {
+        "times": time_ticks(history.start, history.end),
+        "unpolled_bands": _bands(history.unpolled, across),
+        "stalled_bands": _bands(history.stalls, across),
+        "panels": panels,
+        "boundaries": _boundaries(history.steps, across),
+        "mark": _mark(completed, down, total),
+    }
+
+
+def _values(history: History, counter: str) -> Values:
+    """Return the last value of each column that has one."""
+    across = Scale(history.start, history.end, 0, COLUMNS)
+    values = {round(across(point.at)): getattr(point, counter) for point in history.points}
+    return list(values.items())
+
+
+def _peak(values: Values) -> int:
+    return max((value for _x, value in values if value is not None and value > 0), default=0)
+
+
+def _panel(tone: str, values: Values, down: Scale, ticks: list[Tick]) -> dict[str, Any]:
+    """Return a part of the drawing with a scale of its own."""
+    area = _path(values, down, floor=down.start)
+    return {"tone": tone, "line": _path(values, down), "area": area, "ticks": ticks}
+
+
+def _path(values: Values, down: Scale, floor: float | None = None) -> str:
+    """Return a path in steps, or with a `floor` the areas below it.
+
+    In steps, since a counter is only stored when it moved: a slope from one value to the next
+    would show a stall as slow progress. Where there was no value, there is no line.
+    """
+    ends = [*(x for x, _value in values[1:]), COLUMNS]
+    steps = [(x, end, value) for (x, value), end in zip(values, ends, strict=False)]
+    path = ""
+    for has_value, group in groupby(steps, key=lambda step: step[2] is not None):
+        if has_value:
+            run = list(group)
+            start = run[0][0]
+            line = "V".join(f"{down(value or 0)}H{end}" for _x, end, value in run)
+            path += f"M{start} {line}" if floor is None else f"M{start} {floor}V{line}V{floor}Z"
+    return path
+
+
+def _bands(spans: Sequence[Span], across: Scale) -> list[dict[str, Any]]:
+    """Return bands that are wide enough to be visible, and merged where they almost touch."""
+    bands = []
+    for span in merge(spans, apart=MIN_WIDTH * (across.high - across.low) / 100):
+        x = min(across(span.start), 100 - MIN_WIDTH)
+        width = max(MIN_WIDTH, round(across(span.end) - x, 2))
+        bands.append({"x": x, "width": width, "title": format_period(span.start, span.end)})
+    return bands
+
+
+def _boundaries(steps: Sequence[Step], across: Scale) -> list[dict[str, Any]]:
+    """Return where another step began, with its label if it lasted long enough for one."""
+    shown: list[tuple[float, Step]] = []
+    for step in steps:
+        x = across(step.at)
+        # Of steps that began at almost the same time, the last one is the one that lasted.
+        if step.label and shown and x - shown[-1][0] < MIN_WIDTH:
+            x, _step = shown.pop()
+        if step.label:
+            shown.append((x, step))
+    ends = [*(x for x, _step in shown[1:]), 100.0]
+    return [
+        {
+            "x": x,
+            # A letter takes about one percent of the drawing; on a phone CSS hides the labels.
+            "label": step.label if end - x > len(step.label) else "",
+            "title": ", ".join(
+                filter(None, (f"{short_time(step.at)}: {step.status}", step.remark))
+            ),
+        }
+        for (x, step), end in zip(shown, ends, strict=False)
+    ]
+
+
+def _mark(completed: Values, down: Scale, total: int | None) -> dict[str, Any] | None:
+    """Return the last value, which is written where there is more room."""
+    column, value = next(
+        ((x, value) for x, value in completed[::-1] if value is not None), (0, None)
+    )
+    if value is None:
+        return None
+    # It holds to the end, unless the counter is missing by then.
+    x = 100.0 if completed[-1][1] is not None else round(100 * column / COLUMNS, 2)
+    label = format_number(value)
+    if total and 0 <= value <= total:
+        label = f"{label} ({value * 100 // total} %)"
+    return {"x": x, "y": down(value), "anchor": "end" if x > 50 else "start", "label": label}
+
+
+def in_words(history: History) -> str:
+    """Return in a sentence what the chart shows."""
     completed, total = history.last("completed"), history.last("total")
     counted = {
-        "completed": _counted(completed),
-        "total": _counted(total),
+        "completed": _format_count(completed),
+        "total": _format_count(total),
         "time": format_duration(timedelta(seconds=history.end - history.start)),
     }
     if completed is None:
-        told = [_("%(total)s in all, after %(time)s") % counted]
+        parts = [_("%(total)s in total, after %(time)s") % counted]
     elif total is None:
-        told = [_("%(completed)s after %(time)s") % counted]
+        parts = [_("%(completed)s after %(time)s") % counted]
     else:
-        told = [_("%(completed)s of %(total)s after %(time)s") % counted]
+        parts = [_("%(completed)s of %(total)s after %(time)s") % counted]
     errors = history.last("error") or 0
     if errors > 0:
-        counted_errors = ngettext("%(count)s error", "%(count)s errors", errors)
-        told.append(counted_errors % {"count": _counted(errors)})
-    told += filter(None, (stalls_in_words(history.stalls), unwatched_in_words(history.unwatched)))
-    return "; ".join(told)
+        text = ngettext("%(count)s error", "%(count)s errors", errors)
+        parts.append(text % {"count": format_number(errors)})
+    parts += [stalled_in_words(history.stalls), unpolled_in_words(history.unpolled)]
+    return " · ".join(filter(None, parts))
 
 
-def stalls_in_words(spans: Sequence[Span]) -> str:
-    """Tell how often and how long an import stood still; nothing if it never did."""
-    if not spans:
-        return ""
-    return ngettext(
-        "stalled once for %(time)s", "stalled %(count)d times, for %(time)s in all", len(spans)
-    ) % {"count": len(spans), "time": _in_all(spans)}
+def stalled_in_words(spans: Sequence[Span]) -> str:
+    """Return how often and how long an import was stalled; empty if it never was."""
+    text = ngettext(
+        "stalled for %(time)s", "stalled %(count)d times, %(time)s in total", len(spans)
+    )
+    return text % {"count": len(spans), "time": _sum(spans)} if spans else ""
 
 
-def unwatched_in_words(spans: Sequence[Span]) -> str:
-    """Tell how often and how long nobody could look; nothing if somebody always could."""
-    if not spans:
-        return ""
-    return ngettext(
-        "not watched for %(time)s",
-        "not watched %(count)d times, for %(time)s in all",
-        len(spans),
-    ) % {"count": len(spans), "time": _in_all(spans)}
+def unpolled_in_words(spans: Sequence[Span]) -> str:
+    """Return how often and how long the workspace was not polled; empty if it always was."""
+    text = ngettext(
+        "not polled for %(time)s", "not polled %(count)d times, %(time)s in total", len(spans)
+    )
+    return text % {"count": len(spans), "time": _sum(spans)} if spans else ""
 
 
-def _in_all(spans: Sequence[Span]) -> str:
-    return format_duration(timedelta(seconds=sum(each.end - each.start for each in spans)))
+def _sum(spans: Sequence[Span]) -> str:
+    return format_duration(timedelta(seconds=sum(span.end - span.start for span in spans)))
 
 
-def _counted(value: int | None) -> str:
-    return "–" if value is None else grouped(value)
+def _format_count(value: int | None) -> str:
+    return "–" if value is None else format_number(value)
 
 
-def table(history: History) -> list[Row]:
-    """Return the same in rows: transitions and samples, evenly chosen where there are many."""
-    steps = _some(history.steps, MOST_ROWS // 2)
-    points = _some(history.points, MOST_ROWS - len(steps))
-    # A transition and a sample of the same look are one row.
-    chosen = {each.at: each.counters for each in steps} | {each.at: each for each in points}
-    times = [each.at for each in history.steps]
+def _rows(history: History) -> list[dict[str, Any]]:
+    """Return transitions and samples as a table, evenly chosen where there are many."""
+    steps = _spread(history.steps, _MAX_ROWS // 2)
+    points = _spread(history.points, _MAX_ROWS - len(steps))
+    # A transition and a sample of the same poll are one row.
+    chosen = {step.at: step.counters for step in steps} | {point.at: point for point in points}
+    times = [step.at for step in history.steps]
     rows = []
     for at, counters in sorted(chosen.items()):
         reached = history.steps[: bisect_right(times, at)]
+        remarks = (step.remark for step in reached if step.at == at)
         rows.append(
-            Row(
-                at=short_time(at),
-                moment=local(at),
-                completed=_counted(counters.completed),
-                error=_counted(counters.error),
-                total=_counted(counters.total),
-                step=in_words(reached[-1].status) if reached else "–",
-                remark=", ".join(each.remark for each in reached if each.at == at and each.remark),
-            )
+            {
+                "at": short_time(at),
+                "moment": local(at),
+                "counters": [_format_count(count) for count in counters[1:]],
+                "step": format_status(reached[-1].status) if reached else "–",
+                "remark": ", ".join(filter(None, remarks)),
+            }
         )
     return rows
 
 
-def _some(rows: Sequence[_Any], most: int) -> Sequence[_Any]:
-    """Return at most so many of these, evenly, with the first and the last."""
-    if len(rows) <= most:
-        return rows
-    step = (len(rows) - 1) / (most - 1)
-    return [rows[round(index * step)] for index in range(most)]
+def _spread(items: Sequence[_Item], limit: int) -> Sequence[_Item]:
+    """Return at most `limit` of these, evenly spread, with the first and the last."""
+    if len(items) <= limit:
+        return items
+    step = (len(items) - 1) / (limit - 1)
+    return [items[round(index * step)] for index in range(limit)]

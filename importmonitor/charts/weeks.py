@@ -1,7 +1,6 @@
-"""How many imports there were each week, and how they ended."""
+"""The number of imports per week, by outcome."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -11,25 +10,22 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from importmonitor.charts.hatches import hatch
-from importmonitor.charts.scales import (
-    LETTER_WIDTH,
-    Frame,
-    Tick,
-    compact,
-    grouped,
-    room_of,
-    short_date,
-)
+from importmonitor.charts.hatches import make_hatch
+from importmonitor.charts.scales import Tick, compact, short_date
+from importmonitor.humanize import format_number
 from importmonitor.models import Outcome
 
-FRAMES = (
-    Frame("wide", width=640, height=120, left=48, right=16, top=8, bottom=20),
-    Frame("narrow", width=320, height=120, left=46, right=18, top=8, bottom=20),
-)
+#: The drawing in pixels: the dates are below FLOOR.
+HEIGHT, TOP, FLOOR = 130, 8, 110
+#: In pixels: what is lower is neither visible nor clickable.
+MIN_HEIGHT = 3.0
+#: In percent.
+_MAX_BAR_WIDTH = 5.0
+#: As many dates fit under the chart on a phone.
+_MAX_DATES = 6
 
-#: What fills each outcome's part of a bar; the tone is its badge's.
-_TILES = {
+#: The hatch of each outcome; the tone is its badge's.
+_HATCHES = {
     Outcome.DONE: "plain",
     Outcome.DONE_WITH_ERRORS: "slash",
     Outcome.INCOMPLETE: "flat",
@@ -38,56 +34,19 @@ _TILES = {
     Outcome.SUPERSEDED: "upright",
     Outcome.CANCELED: "dots",
 }
-_WIDEST_BAR = 30.0
-#: What is lower could neither be seen nor hit.
-_LEAST_HEIGHT = 3.0
 
 #: The words, shapes and tones of the outcomes, as the admin's badges have them.
 Badges = Mapping[Outcome, tuple[Any, str, str]]
 
 
 class Week(NamedTuple):
-    """The imports of seven days from `start` on, counted by how they ended."""
+    """The imports of seven days from `start` on, counted by outcome."""
 
     start: date
     counts: dict[Outcome, int]
 
-    def of(self, outcome: Outcome) -> int:
-        """Return how many ended so."""
+    def count(self, outcome: Outcome) -> int:
         return max(0, self.counts.get(outcome, 0))
-
-    @property
-    def total(self) -> int:
-        return sum(self.of(outcome) for outcome in Outcome)
-
-
-class Link(NamedTuple):
-    """Where a part of a bar leads, with its count, and in words."""
-
-    number: str
-    href: str
-    words: str
-
-
-class Part(NamedTuple):
-    """A part of a week's bar; `week` is its place in the list of weeks."""
-
-    week: int
-    outcome: Outcome
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-@dataclass(frozen=True)
-class Bars:
-    """All that is drawn, in the units of the frame's viewBox: parts, and the axes' ticks."""
-
-    frame: Frame
-    parts: tuple[Part, ...]
-    counts: tuple[Tick, ...]
-    dates: tuple[Tick, ...]
 
 
 def weeks_chart(
@@ -95,93 +54,67 @@ def weeks_chart(
 ) -> SafeString:
     """Draw the imports of each week by outcome, with links, and the same as a table.
 
-    `weeks` are the oldest first and without holes; `href` returns where a part of a bar leads;
-    `badges` give each outcome a word, a shape and a tone.
+    `weeks` are in order and without gaps, oldest first; `href` returns where a part of a bar
+    leads; `badges` give each outcome a word, a shape and a tone.
     """
-    seen = [each for each in Outcome if any(week.of(each) for week in weeks)]
-    hatches = {each: hatch("im-weeks", _TILES[each], badges[each][2]) for each in seen}
-    names = [week_in_words(week) for week in weeks]
-    links = {
-        (index, outcome): Link(
-            grouped(week.of(outcome)),
-            href(week, outcome),
-            f"{names[index]}: {_counted(week.of(outcome), outcome, badges)}",
-        )
-        for index, week in enumerate(weeks)
-        for outcome in seen
-        if week.of(outcome)
+    totals = {outcome: sum(week.count(outcome) for week in weeks) for outcome in Outcome}
+    totals = {outcome: total for outcome, total in totals.items() if total}
+    hatches = {
+        outcome: make_hatch("im-weeks", _HATCHES[outcome], badges[outcome][2]) for outcome in totals
     }
-    drawn = [bars(weeks, frame) for frame in FRAMES] if seen else []
-    totals = {each: sum(week.of(each) for week in weeks) for each in seen}
+    peak = max([1, *(sum(map(week.count, Outcome)) for week in weeks)])
+    # Every part keeps room for its MIN_HEIGHT.
+    unit = (FLOOR - TOP - MIN_HEIGHT * len(Outcome)) / peak
+    slot = 100 / max(1, len(weeks))
+    width = round(min(_MAX_BAR_WIDTH, slot * 0.75), 2)
+    rows, parts = [], []
+    for index, week in enumerate(weeks):
+        name = format_week(week)
+        links: list[dict[str, Any] | None] = []
+        y = float(FLOOR)
+        for outcome in totals:
+            count = week.count(outcome)
+            if not count:
+                links.append(None)
+                continue
+            label = f"{name}: {_format_count(count, badges[outcome])}"
+            link = {"count": format_number(count), "href": href(week, outcome), "label": label}
+            links.append(link)
+            height = round(max(MIN_HEIGHT, count * unit), 1)
+            y = round(y - height, 1)
+            x = round(slot * index + (slot - width) / 2, 2)
+            parts.append(link | {"x": x, "y": y, "height": height, "fill": hatches[outcome].id})
+        rows.append((name, week.start, links))
     context = {
-        "words": in_words(weeks, totals, badges),
+        "words": in_words(totals, badges),
         "hatches": hatches.values(),
-        "charts": [
-            (
-                each,
-                # Dicts: a template asks for a key first, and finds an attribute by an error.
-                [
-                    part._asdict()
-                    | links[part.week, part.outcome]._asdict()
-                    | {"fill": hatches[part.outcome].id}
-                    for part in each.parts
-                ],
-            )
-            for each in drawn
-        ],
+        "height": HEIGHT,
+        "floor": FLOOR,
+        "counts": [Tick(FLOOR, "0"), Tick(round(FLOOR - peak * unit, 1), compact(peak))],
+        "dates": date_ticks(weeks),
+        "width": width,
+        "parts": parts,
         "legend": [
-            (hatches[each], badges[each][1], _counted(totals[each], each, badges)) for each in seen
+            (hatches[outcome], badges[outcome][1], _format_count(total, badges[outcome]))
+            for outcome, total in totals.items()
         ],
-        "columns": [badges[each][0] for each in seen],
-        "rows": [
-            (names[index], week.start, [links.get((index, each)) for each in seen])
-            for index, week in enumerate(weeks)
-        ],
+        "columns": [badges[outcome][0] for outcome in totals],
+        "rows": rows,
     }
     return render_to_string("importmonitor/charts/weeks.html", context)
 
 
-def bars(weeks: Sequence[Week], frame: Frame) -> Bars:
-    """Return where everything goes; a part that is there can always be seen and hit."""
-    slot = (frame.end - frame.left) / max(1, len(weeks))
-    width = round(min(_WIDEST_BAR, slot * 0.75), 1)
-    peak = max([1, *(week.total for week in weeks)])
-    most = max([1, *(sum(1 for each in Outcome if week.of(each)) for week in weeks)])
-    unit = (frame.floor - frame.top - most * _LEAST_HEIGHT) / peak
-    parts = []
-    for index, week in enumerate(weeks):
-        x = round(frame.left + slot * index + (slot - width) / 2, 1)
-        y = float(frame.floor)
-        for outcome in Outcome:
-            if count := week.of(outcome):
-                height = round(max(_LEAST_HEIGHT, count * unit), 1)
-                y = round(y - height, 1)
-                parts.append(Part(index, outcome, x, y, width, height))
-    top = round(frame.floor - peak * unit, 1)
-    return Bars(
-        frame,
-        tuple(parts),
-        (Tick(frame.floor, "0"), Tick(top, compact(peak))),
-        tuple(_dates(weeks, slot, frame)),
-    )
+def date_ticks(weeks: Sequence[Week]) -> list[Tick]:
+    """Return the first days of some weeks, evenly spread and with the newest."""
+    step = -(-len(weeks) // _MAX_DATES) or 1
+    return [
+        Tick(round((index + 0.5) * 100 / len(weeks), 2), short_date(weeks[index].start))
+        for index in range((len(weeks) - 1) % step, len(weeks), step)
+    ]
 
 
-def _dates(weeks: Sequence[Week], slot: float, frame: Frame) -> list[Tick]:
-    """Return the first days of as many weeks as there is room for, counted from the newest."""
-    ticks: list[Tick] = []
-    free = float(frame.width)
-    for index in reversed(range(len(weeks))):
-        label = short_date(weeks[index].start)
-        middle = round(frame.left + slot * (index + 0.5), 1)
-        half = room_of(label) / 2
-        if half <= middle <= free - half:
-            ticks.insert(0, Tick(middle, label))
-            free = middle - half - 2 * LETTER_WIDTH
-    return ticks
-
-
-def week_in_words(week: Week) -> str:
-    """Write from when to when a week lasts: 12–18 Oct, 29 Oct – 4 Nov."""
+def format_week(week: Week) -> str:
+    """Return the days of a week as 12–18 Oct or 29 Oct – 4 Nov."""
     last = date.fromordinal(min(week.start.toordinal() + 6, date.max.toordinal()))
     if week.start.month == last.month:
         first = formats.date_format(week.start, pgettext("date format: first day of a week", "j"))
@@ -189,22 +122,16 @@ def week_in_words(week: Week) -> str:
     return f"{short_date(week.start)} – {short_date(last)}"
 
 
-def in_words(weeks: Sequence[Week], totals: Mapping[Outcome, int], badges: Badges) -> str:
-    """Tell in a sentence what the chart shows."""
+def in_words(totals: Mapping[Outcome, int], badges: Badges) -> str:
+    """Return in a sentence what the chart shows."""
     count = sum(totals.values())
-    within = ngettext("one week", "%(count)d weeks", len(weeks)) % {"count": len(weeks)}
     if not count:
-        return (
-            _("Nothing was imported in %(weeks)s.") % {"weeks": within}
-            if weeks
-            else _("Nothing was imported.")
-        )
-    told = ngettext("%(count)s import in %(weeks)s", "%(count)s imports in %(weeks)s", count)
-    parts = ", ".join(_counted(each, outcome, badges) for outcome, each in totals.items())
-    return f"{told % {'count': grouped(count), 'weeks': within}}: {parts}"
+        return _("Nothing was imported.")
+    text = ngettext("%(count)s import: %(outcomes)s", "%(count)s imports: %(outcomes)s", count)
+    outcomes = ", ".join(_format_count(total, badges[outcome]) for outcome, total in totals.items())
+    return text % {"count": format_number(count), "outcomes": outcomes}
 
 
-def _counted(count: int, outcome: Outcome, badges: Badges) -> str:
-    # Said as a whole: in some languages a word after a number is in the plural.
-    words = {"count": grouped(count), "outcome": badges[outcome][0]}
-    return _("%(count)s %(outcome)s") % words
+def _format_count(count: int, badge: tuple[Any, str, str]) -> str:
+    # Translated as a whole: in some languages a word after a number is in the plural.
+    return _("%(count)s %(outcome)s") % {"count": format_number(count), "outcome": badge[0]}

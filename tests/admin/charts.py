@@ -1,21 +1,18 @@
-"""Rows for the charts to draw, and what a chart's markup holds and has to hold."""
+"""Rows for the charts, and readers and checks of their markup."""
 
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from math import isfinite
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from importmonitor.charts.history import History, read
-from importmonitor.charts.plot import FRAMES, Plot, plot
-from importmonitor.charts.scales import LETTER_HEIGHT, room_of
+from importmonitor.charts.history import History, build_history
+from importmonitor.charts.progress import COLUMNS
 from importmonitor.charts.stretches import GAP_AFTER
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON
 
-WIDE, NARROW = FRAMES
 Reason = StatusTransition.Reason
 USERS, MESSAGES = "importer_importing_users", "importer_importing_messages"
 
@@ -65,18 +62,14 @@ def history(
     now: float = 100,
     operation: ImportOperation | None = None,
 ) -> History:
-    """Read what began at noon and still runs, so many minutes later."""
-    return read(
+    """Return the history of an import that began at noon, `now` minutes later."""
+    return build_history(
         operation or make_row(), samples, transitions or [], periods or [], after(now), GAP_AFTER
     )
 
 
-def drawn(*args: Any, **kwargs: Any) -> Plot:
-    return plot(history(*args, **kwargs), WIDE)
-
-
-class Drawn:
-    """A chart's markup, which has to be well-formed, and what is in it."""
+class Markup:
+    """A chart's markup, which has to be well-formed, and its elements."""
 
     def __init__(self, html: str) -> None:
         self.html = html
@@ -86,12 +79,21 @@ class Drawn:
     def text(self) -> str:
         return " ".join(" ".join(self.root.itertext()).split())
 
-    def all(self, tag: str) -> list[ET.Element]:
-        return list(self.root.iter(tag))
+    def all(self, tag: str, class_: str = "") -> list[ET.Element]:
+        """Return the elements with this tag, and with all of these classes."""
+        wanted = set(class_.split())
+        return [
+            element
+            for element in self.root.iter(tag)
+            if wanted <= set(element.get("class", "").split())
+        ]
+
+    def texts(self, tag: str, class_: str = "") -> list[str]:
+        return [element.text or "" for element in self.all(tag, class_)]
 
     @property
-    def drawings(self) -> list[ET.Element]:
-        return [each for each in self.all("svg") if each.get("viewBox")]
+    def words(self) -> str:
+        return self.texts("desc")[0]
 
     def rows(self) -> list[list[str]]:
         rows = (row for body in self.all("tbody") for row in body.iter("tr"))
@@ -101,57 +103,57 @@ class Drawn:
         """Check what holds of every chart."""
         assert "<script" not in self.html
         assert "<style" not in self.html
-        ids = [each.get("id", "") for each in self.root.iter() if each.get("id")]
+        ids = [element.get("id", "") for element in self.root.iter() if element.get("id")]
         assert len(ids) == len(set(ids))
-        for each in self.root.iter():
-            assert not {"style", "onclick", "onload"} & set(each.keys())
-            assert set(each.get("aria-labelledby", "").split()) <= set(ids)
-            for reference in re.findall(r"url\(#(.*?)\)", each.get("fill", "")):
+        for element in self.root.iter():
+            assert not {"style", "onclick", "onload"} & set(element.keys())
+            assert set(element.get("aria-labelledby", "").split()) <= set(ids)
+            for reference in re.findall(r"url\(#(.*?)\)", element.get("fill", "")):
                 assert reference in ids
-        for drawing in self.drawings:
-            assert outside(drawing) == []
+        for drawing in self.all("svg"):
+            if drawing.get("role"):
+                assert len(drawing.get("aria-labelledby", "").split()) == 2
+                height = float(drawing.get("height", ""))
+                for element in drawing.iter():
+                    for x, y in corners(element):
+                        assert 0 <= x <= 100, ET.tostring(element)
+                        assert 0 <= y <= height, ET.tostring(element)
 
 
-def outside(drawing: ET.Element) -> list[str]:
-    """Return what is not within the viewBox, or not at a place at all."""
-    _, _, width, height = map(float, drawing.get("viewBox", "").split())
-    found = []
-    for each in drawing.iter():
-        for x, y in corners(each):
-            if not (isfinite(x) and isfinite(y) and 0 <= x <= width and 0 <= y <= height):
-                found.append(f"{each.tag} {each.attrib} {x} {y}")
-    return found
+def corners(element: ET.Element) -> Iterator[tuple[float, float]]:
+    """Yield the outermost points of a shape, across in percent; of a text, where it stands."""
+    if element.tag == "rect" and element.get("x"):
+        x, y = percent(element, "x"), float(element.get("y", "nan"))
+        width, height = percent(element, "width"), float(element.get("height", "nan"))
+        assert width > 0
+        assert height > 0
+        yield from ((x, y), (round(x + width, 6), round(y + height, 6)))
+    elif element.tag == "circle":
+        yield percent(element, "cx"), float(element.get("cy", "nan"))
+    elif element.tag == "line":
+        yield percent(element, "x1"), float(element.get("y1", "nan"))
+        yield percent(element, "x2"), float(element.get("y2", "nan"))
+    elif element.tag == "text" and "%" in element.get("x", ""):
+        yield percent(element, "x"), float(element.get("y", "nan"))
+    elif element.tag == "path" and element.get("class"):
+        yield from points(element.get("d", ""))
 
 
-def corners(each: ET.Element) -> Iterator[tuple[float, float]]:
-    """Yield the outermost points of a shape; of a text, about those of its letters."""
-    x, y = float(each.get("x", "0")), float(each.get("y", "0"))
-    if each.tag == "rect":
-        wide, high = float(each.get("width", "0")), float(each.get("height", "0"))
-        assert wide >= 0
-        assert high >= 0
-        yield from ((x, y), (round(x + wide, 6), round(y + high, 6)))
-    elif each.tag == "circle":
-        yield float(each.get("cx", "nan")), float(each.get("cy", "nan"))
-    elif each.tag == "text":
-        room = room_of(each.text or "")
-        left = round(
-            x - {"start": 0, "middle": room / 2, "end": room}[each.get("text-anchor", "start")], 6
-        )
-        yield from ((left, y), (round(left + room, 6), max(0.0, y - LETTER_HEIGHT)))
-        assert y - LETTER_HEIGHT >= -LETTER_HEIGHT / 2
-    elif each.tag == "path":
-        yield from points(each.get("d", ""))
+def percent(element: ET.Element, name: str) -> float:
+    value = element.get(name, "0%")
+    assert re.fullmatch(r"\d+(\.\d+)?%", value), value
+    return float(value[:-1])
 
 
 def points(path: str) -> Iterator[tuple[float, float]]:
+    """Yield the points of a path in columns, across in percent."""
     x = y = 0.0
-    assert re.fullmatch(r"([MHVLZv] ?-?[\d.]*( -?[\d.]+)?)*", path), path
-    for command, first, second in re.findall(r"([MHVLZv])(-?[\d.]+)? ?(-?[\d.]+)?", path):
-        if command in "ML":
+    assert re.fullmatch(r"([MHVZ]([\d.]+( [\d.]+)?)?)*", path), path
+    for command, first, second in re.findall(r"([MHVZ])([\d.]+)? ?([\d.]+)?", path):
+        if command == "M":
             x, y = float(first), float(second)
         elif command == "H":
             x = float(first)
-        elif command in "Vv":
-            y = float(first) + (y if command == "v" else 0)
-        yield x, y
+        elif command == "V":
+            y = float(first)
+        yield x * 100 / COLUMNS, y

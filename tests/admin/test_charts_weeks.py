@@ -1,56 +1,55 @@
-"""The chart of weeks: bars by outcome that lead somewhere."""
+"""The chart of weeks: bars by outcome that are links, and the same as a table."""
 
 from datetime import date, timedelta
-from itertools import pairwise
 
 import pytest
 
 from importmonitor.admin.display import OUTCOMES
 from importmonitor.charts import Week, weeks_chart
-from importmonitor.charts import weeks as weekly
-from importmonitor.charts.scales import (
-    room_of,
-)
-from importmonitor.models import (
-    Outcome,
-)
-from tests.admin.charts import Drawn
-
-WIDE_WEEKS = weekly.FRAMES[0]
+from importmonitor.charts.weeks import date_ticks, format_week
+from importmonitor.models import Outcome
+from tests.admin.charts import Markup
 
 
 def weeks(*counts: dict[Outcome, int]) -> list[Week]:
-    return [
-        Week(date(2026, 10, 5) + timedelta(weeks=index), each) for index, each in enumerate(counts)
-    ]
+    monday = date(2026, 10, 5)
+    return [Week(monday + timedelta(weeks=index), count) for index, count in enumerate(counts)]
+
+
+def draw(*counts: dict[Outcome, int]) -> Markup:
+    chart = Markup(
+        weeks_chart(weeks(*counts), lambda week, outcome: f"?w={week.start}&o={outcome}", OUTCOMES)
+    )
+    chart.check()
+    return chart
 
 
 def test_weeks_are_stacked_to_scale() -> None:
-    found = weekly.bars(
-        weeks({Outcome.DONE: 30, Outcome.FAILED: 10}, {}, {Outcome.DONE: 20}), WIDE_WEEKS
-    )
-    # Two parts at most keep three units each: 86 of 92 are for 40 imports.
-    assert [(each.week, each.outcome, each.y, each.height) for each in found.parts] == [
-        (0, Outcome.DONE, 35.5, 64.5),
-        (0, Outcome.FAILED, 14.0, 21.5),
-        (2, Outcome.DONE, 57.0, 43.0),
+    chart = draw({Outcome.DONE: 30, Outcome.FAILED: 10}, {}, {Outcome.DONE: 20})
+    places = [
+        [rect.get(name) for name in ("x", "y", "height")]
+        for part in chart.all("a", "im-part")
+        for rect in part.iter("rect")
     ]
-    assert [(each.x, each.width) for each in found.parts] == [(129, 30), (129, 30), (513, 30)]
-    assert [each.label for each in found.counts] == ["0", "40"]
-    assert [each.label for each in found.dates] == ["5 Oct", "12 Oct", "19 Oct"]
+    # Seven outcomes keep three pixels each: 81 of 102 are for 40 imports.
+    assert places == [
+        ["14.17%", "49.2", "60.8"],
+        ["14.17%", "29.0", "20.2"],
+        ["80.83%", "69.5", "40.5"],
+    ]
+    assert chart.texts("text") == ["0", "40", "5 Oct", "12 Oct", "19 Oct"]
 
 
-def test_one_of_many_can_still_be_hit() -> None:
-    (_, part) = weekly.bars(weeks({Outcome.DONE: 10_000, Outcome.FAILED: 1}), WIDE_WEEKS).parts
-    assert part.height == 3
+def test_one_of_many_imports_can_be_clicked() -> None:
+    chart = draw({Outcome.DONE: 10_000, Outcome.FAILED: 1})
+    [_done, failed] = chart.all("a", "im-part")
+    assert failed[1].get("height") == "3.0"
 
 
-def test_many_weeks_name_some_dates() -> None:
-    found = weekly.bars(weeks(*[{Outcome.DONE: 1}] * 52), WIDE_WEEKS)
-    assert 5 <= len(found.dates) <= 12
-    assert found.dates[-1].label == "27 Sep"
-    gaps = [after.place - before.place for before, after in pairwise(found.dates)]
-    assert min(gaps) > room_of("27 Sep")
+def test_some_of_many_weeks_are_dated() -> None:
+    ticks = date_ticks(weeks(*[{}] * 52))
+    assert len(ticks) == 6
+    assert ticks[-1].label == "27 Sep"
 
 
 @pytest.mark.parametrize(
@@ -61,41 +60,25 @@ def test_many_weeks_name_some_dates() -> None:
         (date(9999, 12, 30), "30–31 Dec"),
     ],
 )
-def test_a_week_in_words(start: date, written: str) -> None:
-    assert weekly.week_in_words(Week(start, {})) == written
+def test_week_is_written_by_its_days(start: date, written: str) -> None:
+    assert format_week(Week(start, {})) == written
 
 
-def test_each_part_leads_somewhere() -> None:
-    given_weeks = weeks({}, {Outcome.DONE: 1_200, Outcome.FAILED: 3})
-    html = weeks_chart(given_weeks, lambda week, outcome: f"?w={week.start}&o={outcome}", OUTCOMES)
-    chart = Drawn(html)
-    chart.check()
-    links = [(each.get("href"), each.get("aria-label")) for each in chart.all("a")]
-    # In the wide drawing, in the narrow one, and in the table.
-    assert (
-        links
-        == [
-            ("?w=2026-10-12&o=done", "12–18 Oct: 1,200 Done"),
-            ("?w=2026-10-12&o=failed", "12–18 Oct: 3 Failed"),
-        ]
-        * 3
-    )
-    assert {each.get("role") for each in chart.drawings if each.get("role")} == {"group"}
-    assert [each.text for each in chart.all("title")][1] == "12–18 Oct: 1,200 Done"
-    assert chart.all("desc")[0].text == "1,203 imports in 2 weeks: 1,200 Done, 3 Failed"
+def test_parts_and_table_link_to_the_imports() -> None:
+    chart = draw({}, {Outcome.DONE: 1_200, Outcome.FAILED: 3})
+    links = [(link.get("href"), link.get("aria-label")) for link in chart.all("a")]
+    # In the drawing and in the table.
+    assert links == 2 * [
+        ("?w=2026-10-12&o=done", "12–18 Oct: 1,200 Done"),
+        ("?w=2026-10-12&o=failed", "12–18 Oct: 3 Failed"),
+    ]
+    assert chart.texts("title")[:2] == ["Imports per week", "12–18 Oct: 1,200 Done"]
+    assert chart.words == "1,203 imports: 1,200 Done, 3 Failed"
     assert "✓ 1,200 Done" in chart.text
     assert "✕ 3 Failed" in chart.text
     assert chart.rows() == [["5–11 Oct", "0", "0"], ["12–18 Oct", "1,200", "3"]]
 
 
-@pytest.mark.parametrize(
-    ("given_weeks", "told"),
-    [
-        ([], "Nothing was imported."),
-        (weeks({}), "Nothing was imported in one week."),
-        (weeks({}, {Outcome.DONE: 0}), "Nothing was imported in 2 weeks."),
-    ],
-)
-def test_weeks_without_imports(given_weeks: list[Week], told: str) -> None:
-    chart = Drawn(weeks_chart(given_weeks, lambda *_: "", OUTCOMES))
-    assert chart.text == told
+@pytest.mark.parametrize("counts", [[], [{}], [{}, {Outcome.DONE: 0}]])
+def test_weeks_without_imports_have_no_drawing(counts: list[dict[Outcome, int]]) -> None:
+    assert draw(*counts).text == "Nothing was imported."

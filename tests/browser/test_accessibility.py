@@ -134,11 +134,11 @@ def test_a_token_from_its_making_to_its_end(visit: Visit, admin_user: User) -> N
     page.locator("#id_user").fill(admin_user.get_username())
     page.locator("#id_name").fill("Grafana")
     page.locator("[name=_save]").click()
-    expect(page.locator("#content")).to_contain_text("shown this once")
+    expect(page.locator("#content")).to_contain_text("not shown again")
     found = judged(visitor)
     page = visitor.open(TOKENS)
     page.locator("#action-toggle").check()
-    page.locator("select[name=action]").select_option(label="Revoke selected API tokens")
+    page.locator("select[name=action]").select_option(label="Delete selected API tokens")
     page.get_by_role("button", name="Go").click()
     expect(page.locator("#content")).to_contain_text("Grafana")
     assert found | judged(visitor) == {}

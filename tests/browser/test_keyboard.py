@@ -89,7 +89,7 @@ def test_the_focus_can_be_seen_everywhere(visit: Visit, history: Workspace) -> N
         ".im-sync button",
         ".im-tools a",
         ".im-card a",
-        ".im-weeks .im-wide a rect",
+        ".im-weeks .im-plot a rect",
         ".im-weeks summary",
         ".field-what a",
     ):

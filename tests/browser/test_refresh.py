@@ -76,7 +76,7 @@ def test_what_was_empty_fills(visit: Visit, chat: Workspace) -> None:
     refresh(visitor)
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     expect(page.locator(".im-empty")).to_have_count(0)
-    expect(page.locator(".im-weeks svg.im-wide a")).not_to_have_count(0)
+    expect(page.locator(".im-weeks svg.im-plot a")).not_to_have_count(0)
 
 
 def test_what_stalls_is_unmissable_and_calm_again(visit: Visit, chat: Workspace) -> None:
@@ -97,7 +97,7 @@ def test_what_stalls_is_unmissable_and_calm_again(visit: Visit, chat: Workspace)
 def test_the_operation_page_follows_too(visit: Visit, history: Workspace) -> None:
     visitor = visit(clock=True)
     page = visitor.open(change_url(current()))
-    before = page.locator(".im-chart svg.im-wide path.im-line").first.get_attribute("d")
+    before = page.locator(".im-chart svg.im-plot path.im-line").first.get_attribute("d")
     assert page.locator(".im-timeline li").count() > 1
     steps = page.locator(".im-timeline li").count()
     look(history, 9000)
@@ -105,7 +105,7 @@ def test_the_operation_page_follows_too(visit: Visit, history: Workspace) -> Non
     expect(page.locator(".im-summary .im-badge")).to_contain_text("done")
     expect(page.locator(".im-timeline li").last).to_contain_text("importer_done")
     assert page.locator(".im-timeline li").count() > steps
-    assert page.locator(".im-chart svg.im-wide path.im-line").first.get_attribute("d") != before
+    assert page.locator(".im-chart svg.im-plot path.im-line").first.get_attribute("d") != before
 
 
 def test_a_newer_import_is_led_to(visit: Visit, chat: Workspace) -> None:
