@@ -34,12 +34,12 @@ def check_channels(
     *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
     """Report every channel whose backend cannot be made of its options."""
-    from importmonitor.alerts.channels import Misconfigured, backend
+    from importmonitor.alerts.channels import Misconfigured, load_backend
 
     errors: list[checks.CheckMessage] = []
     for channel in conf.options().channels.values():
         try:
-            backend(channel)
+            load_backend(channel)
         except Misconfigured as error:
             errors.append(
                 checks.Error(

@@ -1,4 +1,4 @@
-"""A client without a network between: a poll costs a third, where only what comes of it matters."""
+"""A client without a network: it makes a poll three times as fast."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,22 +11,23 @@ if TYPE_CHECKING:
 
 
 class FakeClient:
-    """A client that asks a simulated workspace, or one with a given document, with no network.
+    """A client of a simulated workspace, or of one whose current operation is a document.
 
-    While `trouble` is set, it fails so.
+    While `error` is set, the request for the current operation raises it.
     """
 
-    def __init__(self, asked: Workspace | Mapping[str, Any] | None = None) -> None:
-        self.asked = asked
-        self.trouble: RocketChatError | None = None
+    def __init__(self, source: Workspace | Mapping[str, Any] | None = None) -> None:
+        self.source = source
+        self.error: RocketChatError | None = None
 
     def current_operation(self) -> Operation | None:
-        if self.trouble is not None:
-            raise self.trouble
-        current = self.asked.current() if isinstance(self.asked, Workspace) else self.asked
+        if self.error is not None:
+            raise self.error
+        source = self.source
+        current = source.current() if isinstance(source, Workspace) else source
         return None if current is None else parse_operation(dict(current))
 
     def latest_operations(self) -> list[Operation]:
-        if not isinstance(self.asked, Workspace):
+        if not isinstance(self.source, Workspace):
             return []
-        return [parse_operation(document) for document in self.asked.latest()]
+        return [parse_operation(document) for document in self.source.latest()]

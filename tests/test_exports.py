@@ -19,7 +19,7 @@ from importmonitor.models import EndReason, ImportOperation
 from importmonitor.rocketchat.operation import COUNTS, parse_operation
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON
-from tests.malformed_documents import ODD
+from tests.malformed_documents import MALFORMED_DOCUMENTS
 
 BOM = "\N{BYTE ORDER MARK}"
 
@@ -223,9 +223,9 @@ def test_json_has_one_object_per_line() -> None:
 
 
 @pytest.mark.thorough(one_in=4)
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_malformed_documents_are_exported(name: str) -> None:
-    parsed = parse_operation(ODD[name].document)
+    parsed = parse_operation(MALFORMED_DOCUMENTS[name].document)
     fields = ("remote_id", "type", "importer_key", "status", "remote_user_id", "file", "unreadable")
     row = make_row(pk=1, **{field: getattr(parsed, field) for field in fields})
     [object_], [cells] = json.loads(as_json(row)), read_csv(as_csv(row))

@@ -67,7 +67,7 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     def try_again(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
         """Deliver now what was not, or begin anew with what was given up."""
         wanted = list(alerts.filter(delivered_at=None).values_list("pk", flat=True))
-        outbox.try_again(wanted)
+        outbox.retry(wanted)
         delivered = Alert.objects.filter(pk__in=wanted).exclude(delivered_at=None).count()
         if not wanted:
             messages.info(request, _("All of these had been delivered."))

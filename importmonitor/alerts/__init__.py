@@ -1,1 +1,1 @@
-"""Telling somebody: the outbox, what its messages say, and the channels that carry them."""
+"""Alerts: their messages, the outbox that stores them, and the channels that deliver them."""

@@ -1,4 +1,4 @@
-"""The channels: each carries a message somewhere, or says in one line why it could not."""
+"""The channels that deliver messages, or say in one line why they could not."""
 
 import hashlib
 import logging
@@ -17,82 +17,82 @@ from importmonitor.conf.channels import ChannelConfig
 
 
 class Undelivered(Exception):
-    """A message could not be delivered. The text is shown to people and holds no secret."""
+    """A message could not be delivered. The text is shown to people and contains no secret."""
 
 
 class Misconfigured(Exception):
-    """A channel cannot be made of its options; the text says what is wrong, without a secret."""
+    """A channel's options are invalid. The text says what is wrong and contains no secret."""
 
 
 class Backend(Protocol):
-    """What a channel's BACKEND has to be: made once for each delivery, of the channel's options.
+    """The interface of a channel's BACKEND, which is instantiated for each delivery.
 
-    The constructor raises Misconfigured.
+    The constructor gets the channel's other options, and raises Misconfigured.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None: ...
 
     def send(self, message: Message) -> None:
-        """Deliver a message, within seconds; raises Undelivered, or anything else."""
+        """Deliver a message within seconds; raises Undelivered, or anything else."""
 
 
-def backend(channel: ChannelConfig) -> Backend:
-    """Return what carries a channel's messages; raises Misconfigured."""
+def load_backend(channel: ChannelConfig) -> Backend:
+    """Return a channel's backend; raises Misconfigured."""
     try:
-        made: Backend = import_string(channel.backend)(channel.options)
+        backend: Backend = import_string(channel.backend)(channel.options)
     except ImportError as error:
         raise Misconfigured(f"{channel.backend} cannot be imported: {error}.") from None
     except Misconfigured:
         raise
     except Exception as error:  # noqa: BLE001 - a host's own backend can raise anything
-        # Not its text, which may hold an option.
+        # Without its text, which may contain an option.
         raise Misconfigured(f"{channel.backend} raised {type(error).__name__}.") from None
-    return made
+    return backend
 
 
 class EmailChannel:
-    """E-mail by Django's own mail settings.
+    """E-mail, by Django's own mail settings.
 
     Options: TO, a list of addresses; FROM, an address instead of DEFAULT_FROM_EMAIL.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        _know(options, {"TO", "FROM"})
+        _refuse_unknown(options, {"TO", "FROM"})
         to = options.get("TO")
         if not isinstance(to, list | tuple) or not to or not all(map(_is_address, to)):
-            raise Misconfigured("TO is to be a list of e-mail addresses, with one at least.")
+            raise Misconfigured("TO must be a list of at least one e-mail address.")
         if not _is_address(options.get("FROM", "a@b")):
-            raise Misconfigured("FROM is to be an e-mail address.")
+            raise Misconfigured("FROM must be an e-mail address.")
         self.to = list(to)
         self.sender = options.get("FROM")
 
     def send(self, message: Message) -> None:
-        # The same for every attempt, from whatever machine: a mailbox that gets it twice can tell.
+        # The same for every attempt from every host, so that a mailbox can drop duplicates.
         key = hashlib.sha256(message.body["idempotency_key"].encode()).hexdigest()[:32]
-        letter = mail.EmailMessage(
+        email = mail.EmailMessage(
             subject=f"[importmonitor] {message.title}",
             body=message.text,
             from_email=self.sender,
             to=self.to,
             headers={
                 "Message-ID": f"<importmonitor.{key}@importmonitor.invalid>",
-                # RFC 3834: nobody is to answer that they are on holiday.
+                # RFC 3834: no out-of-office replies.
                 "Auto-Submitted": "auto-generated",
                 "X-Importmonitor-Event": message.body["event"],
             },
         )
-        mailer = _mailer()
+        connection = _mail_connection()
         try:
             try:
-                mailer.send_messages([letter])
+                connection.send_messages([email])
             finally:
-                # After a login that was refused, Django leaves it open.
-                mailer.close()
+                # Django leaves it open after a refused login.
+                connection.close()
         except smtplib.SMTPRecipientsRefused as error:
             codes = ", ".join(sorted({str(code) for code, _ in error.recipients.values()}))
-            raise Undelivered(f"The mail server refused every address ({codes}).") from None
+            raise Undelivered(f"The mail server refused all recipients ({codes}).") from None
         except smtplib.SMTPResponseException as error:
-            # Its text can repeat what was sent, credentials included.
+            # Its text can quote what was sent, credentials included.
             raise Undelivered(f"The mail server answered {error.smtp_code}.") from None
         except smtplib.SMTPException as error:
             raise Undelivered(f"The mail server refused ({type(error).__name__}).") from None
@@ -103,17 +103,17 @@ class EmailChannel:
 
 
 class AppriseChannel:
-    """Any of the services that the library Apprise knows, by its URL for it.
+    """Any of the services that the library Apprise supports.
 
     Options: URL, such as slack://…, rocket://…, msteams://…, pagerduty://…, jsons://…. A JSON
-    hook (json://, jsons://) gets the whole JSON form, and the key as `Idempotency-Key`.
+    webhook (json://, jsons://) gets the whole JSON form, and the key as `Idempotency-Key`.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        _know(options, {"URL"})
+        _refuse_unknown(options, {"URL"})
         url = options.get("URL")
         if not isinstance(url, str) or "://" not in url:
-            raise Misconfigured("URL is to be an Apprise URL, like slack://…")
+            raise Misconfigured("URL must be an Apprise URL, like slack://…")
         self.scheme = url.partition("://")[0].strip().lower()
         try:
             import apprise
@@ -121,39 +121,39 @@ class AppriseChannel:
             raise Misconfigured(
                 "This channel needs Apprise: pip install 'importmonitor[apprise]'."
             ) from None
-        with _apprise_said():
+        with _captured_logs():
             service: Any = apprise.Apprise.instantiate(url)
         if service is None:
-            # Not the URL: it is made of secrets.
-            raise Misconfigured(f"Apprise cannot read the URL, which begins {self.scheme}://")
+            # Without the URL, which contains secrets.
+            raise Misconfigured(f"Apprise cannot parse the URL, which starts with {self.scheme}://")
         self.service = service
 
     def send(self, message: Message) -> None:
         if self.scheme in {"json", "jsons"}:
             self.service.payload_extras = {**self.service.payload_extras, **message.body}
             self.service.headers["Idempotency-Key"] = message.body["idempotency_key"]
-        with _apprise_said() as said:
-            # As text: of what Rocket.Chat's users named their files, nothing is markup.
+        with _captured_logs() as lines:
+            # As text: nothing in the names of Rocket.Chat users' files is markup.
             delivered = self.service.notify(
                 title=message.title,
                 body=message.text,
                 body_format="text",
-                notify_type=_type(message),
+                notify_type=_notify_type(message),
             )
         if not delivered:
-            code = next((found[1] for each in said if (found := _CODE.search(each))), None)
-            why = f"was answered {code}" if code else "was not accepted, or could not be reached"
-            raise Undelivered(f"{self.scheme}: {why}.")
+            code = next((match[1] for line in lines if (match := _CODE.search(line))), None)
+            reason = f"HTTP status {code}" if code else "not accepted, or not reachable"
+            raise Undelivered(f"{self.scheme}: {reason}.")
 
 
-#: Seconds for each answer of a mail server, where the host's settings give none.
+#: Seconds for each reply of a mail server, where the host's settings have no timeout.
 _MAIL_TIMEOUT = 10
 _CODE = re.compile(r"error=([0-9]{3})\b")
-_capturing: ContextVar[list[str] | None] = ContextVar("capturing", default=None)
+_captured_lines: ContextVar[list[str] | None] = ContextVar("captured_lines", default=None)
 
 
-def _mailer() -> Any:
-    """Return Django's connection for mail, which gives up if the server says nothing."""
+def _mail_connection() -> Any:
+    """Return Django's mail connection, always with a timeout."""
     # Django 6.1 has several mailers, and deprecates get_connection.
     mailers: Any = getattr(mail, "mailers", None)
     connection: Any = mail.get_connection() if mailers is None else mailers.default
@@ -166,15 +166,15 @@ def _is_address(value: object) -> bool:
     return isinstance(value, str) and "@" in value and one_line(value) == value
 
 
-def _know(options: Mapping[str, Any], known: set[str]) -> None:
-    if unknown := sorted(str(key) for key in options if key not in known):
+def _refuse_unknown(options: Mapping[str, Any], names: set[str]) -> None:
+    if unknown := sorted(str(key) for key in options if key not in names):
         raise Misconfigured(
-            f"Unknown: {', '.join(unknown)}. There are {', '.join(sorted(known))} "
-            "besides BACKEND and EVENTS."
+            f"Unknown option: {', '.join(unknown)}. The options are BACKEND, EVENTS and "
+            f"{', '.join(sorted(names))}."
         )
 
 
-def _type(message: Message) -> str:
+def _notify_type(message: Message) -> str:
     return {
         "import.failed": "failure",
         "import.interrupted": "failure",
@@ -187,22 +187,22 @@ def _type(message: Message) -> str:
 
 
 @contextmanager
-def _apprise_said() -> Iterator[list[str]]:
-    """Take what is logged about a delivery out of the log: URLs of services are secrets."""
-    said: list[str] = []
-    token = _capturing.set(said)
+def _captured_logs() -> Iterator[list[str]]:
+    """Keep the lines that a delivery logs out of the logs: the URLs of services are secrets."""
+    lines: list[str] = []
+    token = _captured_lines.set(lines)
     loggers = [logging.getLogger(name) for name in ("apprise", "urllib3.connectionpool")]
     for logger in loggers:
         logger.addFilter(_capture)
     try:
-        yield said
+        yield lines
     finally:
-        _capturing.reset(token)
+        _captured_lines.reset(token)
 
 
 def _capture(record: logging.LogRecord) -> bool:
-    said = _capturing.get()
-    if said is None:
+    lines = _captured_lines.get()
+    if lines is None:
         return True
-    said.append(record.getMessage())
+    lines.append(record.getMessage())
     return False

@@ -1,4 +1,4 @@
-"""What an alert says: a stable JSON form for programs, and from it a text for people."""
+"""The contents of an alert: a stable JSON form for programs, and a text for people made of it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,16 +14,21 @@ from importmonitor.choices import Event, event_label
 from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import ImportOperation, Outcome
 
-#: Counts up when a key of the JSON form changes its meaning or goes; new keys may come any time.
+#: Increased when a key of the JSON form changes its meaning or is removed; keys can be added.
 SCHEMA_VERSION = 1
 
 #: Characters of a title, which becomes the subject of an e-mail.
-_LONGEST = 200
+_MAX_TITLE_LENGTH = 200
 
-#: The event of a message that only shows that messages arrive.
+#: The event of a message that tests whether alerts are delivered.
 TEST = "test"
 
-#: Rocket.Chat opens these while it imports; a server that is killed in between leaves them so.
+#: Those whose reason is in Rocket.Chat's server log.
+_OUTCOMES_WITH_A_REASON = frozenset(
+    {Outcome.DONE_WITH_ERRORS, Outcome.INCOMPLETE, Outcome.FAILED, Outcome.INTERRUPTED}
+)
+
+#: Rocket.Chat sets these during an import; a server that is killed meanwhile leaves them so.
 OPENED_SETTINGS = (
     ("Accounts_AllowUsernameChange", gettext_lazy("on")),
     ("FileUpload_MaxFileSize", "-1"),
@@ -34,9 +39,9 @@ OPENED_SETTINGS = (
 
 @dataclass(frozen=True)
 class AlertDraft:
-    """Something to tell, as it is when it happens: the JSON form, less what a delivery adds.
+    """An alert before it is written: the JSON form without what a delivery adds.
 
-    `key` is unique to what happened; `operation_pk` and `transition_pk` are the rows it tells of.
+    `key` is unique to the event; `operation_pk` and `transition_pk` are the rows it is about.
     """
 
     event: str
@@ -49,7 +54,7 @@ class AlertDraft:
 
 @dataclass(frozen=True)
 class Message:
-    """An alert as people read it: a line, and some more lines; `body` is its JSON form."""
+    """An alert as people read it: a line and a text; `body` is its JSON form."""
 
     title: str
     text: str
@@ -67,14 +72,14 @@ def draft_operation_alert(
     step: str,
     transition_pk: int | None,
 ) -> AlertDraft:
-    """Put down an event of a saved operation.
+    """Return an alert about an event of a saved operation.
 
-    `states` are the old and the new one; `log_from` is from when on Rocket.Chat's server log may
-    tell more, and `step` the one that it was at.
+    `states` are the old and the new one. `log_from` is where the part of Rocket.Chat's server log
+    starts that can hold the reason, and `step` is the step at that time.
     """
     outcome = operation.present_outcome
     left = operation.time_left(at)
-    body = _body(event, operation.workspace, key, at, states) | {
+    body = _base_body(event, operation.workspace, key, at, states) | {
         "operation": {
             "id": operation.pk,
             "remote_id": operation.remote_id,
@@ -106,33 +111,33 @@ def draft_operation_alert(
 def draft_workspace_alert(
     event: Event, workspace: str, *, at: datetime, since: datetime, outcome: str, message: str
 ) -> AlertDraft:
-    """Put down that a workspace cannot be looked at since a time, or can again."""
+    """Return an alert that a workspace has been unreachable since a time, or is reachable again."""
     key = workspace_key(event, workspace, since)
     states = ("ok", "failing") if event == Event.UNREACHABLE else ("failing", "ok")
-    body = _body(event, workspace, key, at, states) | {
+    body = _base_body(event, workspace, key, at, states) | {
         "sync": {"outcome": outcome, "message": message, "since": _iso(since)},
     }
     return AlertDraft(event, workspace, key, body)
 
 
 def workspace_key(event: Event, workspace: str, since: datetime) -> str:
-    """Return the idempotency key of an event of a workspace that is in trouble since a time."""
+    """Return the idempotency key of an event of a workspace whose polls failed since a time."""
     return f"{event}:{workspace}:{_iso(since)}"
 
 
 def draft_test_alert(workspace: str, *, at: datetime, key: str) -> AlertDraft:
-    """Put down a message that tells of nothing, to see whether it arrives."""
-    return AlertDraft(TEST, workspace, key, _body(TEST, workspace, key, at, (None, None)))
+    """Return an alert that tests whether alerts are delivered."""
+    return AlertDraft(TEST, workspace, key, _base_body(TEST, workspace, key, at, (None, None)))
 
 
 def render_message(body: dict[str, Any]) -> Message:
-    """Word an alert from its stored JSON form, in the active language."""
+    """Return the message for the stored JSON form of an alert, in the active language."""
     operation = body["operation"]
     link = _link(operation)
     body = body | {"url": link}
     if body["event"] == TEST:
-        title = _("%(workspace)s: a test of the alerts") % body
-        return Message(title, _("If you can read this, alerts arrive."), body)
+        title = _("%(workspace)s: test alert") % body
+        return Message(title, _("If you can read this, alerts are delivered."), body)
     title = _title(body, operation)
     if operation is None:
         lines = _workspace_lines(body)
@@ -142,13 +147,14 @@ def render_message(body: dict[str, Any]) -> Message:
 
 
 def _title(body: dict[str, Any], operation: dict[str, Any] | None) -> str:
-    what = event_label(body["event"])
+    label = event_label(body["event"])
     if operation is None:
-        return f"{body['workspace']}: {what}"
+        return f"{body['workspace']}: {label}"
     if body["event"] == Event.FINISHED and operation["outcome"]:
-        what = f"{what}: {Outcome(operation['outcome']).label}"
+        label = f"{label}: {Outcome(operation['outcome']).label}"
     name = ", ".join(filter(None, (operation["type"], operation["file"])))
-    return one_line(f"{body['workspace']}: {what} ({name or operation['remote_id']})")[:_LONGEST]
+    title = one_line(f"{body['workspace']}: {label} ({name or operation['remote_id']})")
+    return title[:_MAX_TITLE_LENGTH]
 
 
 def _workspace_lines(body: dict[str, Any]) -> list[str]:
@@ -159,7 +165,10 @@ def _workspace_lines(body: dict[str, Any]) -> list[str]:
     return [
         since,
         one_line(sync["message"]),
-        _("That says nothing about an import that runs there: nobody can see it from here."),
+        _(
+            "An import may still be running there; its progress cannot be seen until the "
+            "workspace is reachable again."
+        ),
     ]
 
 
@@ -167,16 +176,16 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
     counters = operation["counters"]
     facts = [
         (_("Workspace"), body["workspace"]),
-        (_("When"), _local(body["occurred_at"])),
-        (_("Import"), _kind(operation)),
+        (_("Time"), _local(body["occurred_at"])),
+        (_("Import"), _importer(operation)),
         (_("File"), operation["file"]),
         (_("Started by"), operation["started_by"]),
         (_("Started"), _local(operation["started_at"])),
         (_("Ended"), _local(operation["finished_at"])),
         (_("Duration"), format_duration(timedelta(seconds=operation["duration_seconds"]))),
         (_("Outcome"), Outcome(operation["outcome"]).label if operation["outcome"] else ""),
-        (_("In Rocket.Chat"), f"{operation['state']}, {operation['status']}"),
-        (_("Counted"), _counted(operation)),
+        (_("Status in Rocket.Chat"), f"{operation['state']}, {operation['status']}"),
+        (_("Progress"), _progress(operation)),
         *(
             (name, format_number(counters[key]))
             for key, name in (
@@ -192,53 +201,52 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
     if operation["seconds_left"] is not None:
         left = format_duration(timedelta(seconds=operation["seconds_left"]))
         facts.append((_("Time left"), _("about %(time)s") % {"time": left}))
-    return [one_line(f"{name}: {fact}") for name, fact in facts if fact]
+    return [one_line(f"{name}: {value}") for name, value in facts if value]
 
 
-def _kind(operation: dict[str, Any]) -> str:
-    """Name the importer: a label, which can be a key of a translation, and its real key."""
+def _importer(operation: dict[str, Any]) -> str:
+    """Return the importer's label, which can be a translation key, and its key if it differs."""
     label, key = operation["type"], operation["importer_key"]
     return label or key if label.lower() in ("", key.lower()) else f"{label} ({key})"
 
 
-def _counted(operation: dict[str, Any]) -> str:
+def _progress(operation: dict[str, Any]) -> str:
     total, completed = operation["counters"]["total"], operation["counters"]["completed"]
     if completed is None or total is None:
         return "" if completed is None else format_number(completed)
-    counted = _("%(completed)s of %(total)s") % {
+    progress = _("%(completed)s of %(total)s") % {
         "completed": format_number(completed),
         "total": format_number(total),
     }
-    return counted if operation["percent"] is None else f"{counted} ({operation['percent']} %)"
+    return progress if operation["percent"] is None else f"{progress} ({operation['percent']} %)"
 
 
 def _advice(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
-    """Say where the reason is to be found, and what is to be seen to."""
+    """Return the lines that say where the reason is and what to do."""
     advice = []
-    in_trouble = {Outcome.DONE_WITH_ERRORS, Outcome.INCOMPLETE, Outcome.FAILED, Outcome.INTERRUPTED}
-    if body["event"] == Event.STALLED or operation["outcome"] in in_trouble:
+    if body["event"] == Event.STALLED or operation["outcome"] in _OUTCOMES_WITH_A_REASON:
         log = body["server_log"]
-        where = {"start": _local(log["from"]), "end": _local(log["to"]), "status": log["status"]}
+        span = {"start": _local(log["from"]), "end": _local(log["to"]), "status": log["status"]}
         advice += [
             "",
             one_line(
                 _(
-                    "The reason is in Rocket.Chat's server log alone. Look for lines with "
-                    "“Importer” from %(start)s to %(end)s, at the step %(status)s."
+                    "The reason is only in Rocket.Chat's server log. Search it for “Importer” "
+                    "between %(start)s and %(end)s (step %(status)s)."
                 )
-                % where
+                % span
             ),
         ]
     if body["event"] == Event.WAITING:
-        advice += ["", _("Somebody has to choose in Rocket.Chat what to import.")]
+        advice += ["", _("Choose in Rocket.Chat what to import.")]
     if operation["outcome"] == Outcome.INTERRUPTED:
         settings = ", ".join(f"{name} ({value})" for name, value in OPENED_SETTINGS)
         advice += [
             "",
-            _("It will not go on by itself, whatever Rocket.Chat's page shows."),
+            _("It will not continue, whatever Rocket.Chat's page shows."),
             _(
-                "Rocket.Chat opens these settings while it imports, and may have left them open: "
-                "%(settings)s. Check them."
+                "Rocket.Chat changes these settings during an import and may not have restored "
+                "them: %(settings)s. Check them."
             )
             % {"settings": settings},
         ]
@@ -246,7 +254,7 @@ def _advice(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
 
 
 def _link(operation: dict[str, Any] | None) -> str | None:
-    """Return the address of an operation's admin page, or the history's; None if unknown."""
+    """Return the URL of an operation's admin page, or of the history; None if there is none."""
     base = conf.options().base_url
     if not base:
         return None
@@ -257,14 +265,14 @@ def _link(operation: dict[str, Any] | None) -> str | None:
         else:
             path = reverse(f"{page}change", args=[operation["id"]])
     except NoReverseMatch:
-        # A host without the admin.
+        # The host has no admin.
         return None
-    # A path that the site is mounted at belongs to its base URL; a cron job knows of none.
+    # The base URL includes the path that the site is mounted at, which a cron job does not know.
     return base + path.removeprefix(get_script_prefix().rstrip("/"))
 
 
 def one_line(text: str) -> str:
-    """Return text that cannot begin a line of its own, or a header of an e-mail."""
+    """Return text that cannot start another line, or another header of an e-mail."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
@@ -278,7 +286,7 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
-def _body(
+def _base_body(
     event: str, workspace: str, key: str, at: datetime, states: tuple[str | None, str | None]
 ) -> dict[str, Any]:
     old, new = states

@@ -22,12 +22,20 @@ def store_outcomes(apps: Any, schema_editor: Any) -> None:
 
 def rename_in_alerts(apps: Any, schema_editor: Any) -> None:
     """Rename the outcome in stored alerts: those that are pending are rendered from it."""
+    _rename_in_alerts(apps, schema_editor, "done_short", "incomplete")
+
+
+def restore_in_alerts(apps: Any, schema_editor: Any) -> None:
+    _rename_in_alerts(apps, schema_editor, "incomplete", "done_short")
+
+
+def _rename_in_alerts(apps: Any, schema_editor: Any, old: str, new: str) -> None:
     alerts = apps.get_model("importmonitor", "Alert").objects.using(schema_editor.connection.alias)
     rows = alerts.filter(event="import.finished").only("body")
     for alert in rows.iterator(chunk_size=500):
         operation = alert.body.get("operation") or {}
-        if operation.get("outcome") == "done_short":
-            operation["outcome"] = "incomplete"
+        if operation.get("outcome") == old:
+            operation["outcome"] = new
             alerts.filter(pk=alert.pk).update(body=alert.body)
 
 
@@ -56,7 +64,7 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, choices=[('done', 'Done'), ('done_with_errors', 'Done with errors'), ('incomplete', 'Incomplete'), ('failed', 'Failed'), ('interrupted', 'Interrupted'), ('superseded', 'Superseded'), ('canceled', 'Canceled')], default='', editable=False, max_length=20, verbose_name='outcome'),
         ),
         migrations.RunPython(store_outcomes, migrations.RunPython.noop, elidable=True),
-        migrations.RunPython(rename_in_alerts, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(rename_in_alerts, restore_in_alerts, elidable=True),
         migrations.AddIndex(
             model_name='importoperation',
             index=models.Index(fields=['outcome', '-started_at', '-id'], name='importmonitor_op_outcome'),

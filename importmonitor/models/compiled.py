@@ -10,7 +10,7 @@ from django.db.models.sql import UpdateQuery
 
 
 class Param(Expression):
-    """A placeholder in a compiled query for a value that is given at each execution."""
+    """A placeholder in a compiled query for a value that each execution passes."""
 
     def __init__(self, name: str, field: "models.Field[Any, Any]") -> None:
         """`field` is of the type of the column that the value is compared with, or stored in."""

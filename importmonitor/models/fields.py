@@ -1,4 +1,4 @@
-"""What databases do differently, made the same for all of them."""
+"""Fields and queries that work the same on all databases."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -89,7 +89,7 @@ def workspace_health(now: datetime, aliases: Sequence[str] | None = None) -> lis
     health = _sync_health([(alias, newest, good) for alias, newest, good, _ in rows], now)
     keys = {alias: key for alias, _, _, key in rows if key}
     current_operations = ImportOperation.objects.defer("payload").in_bulk(list(keys.values()))
-    # Rocket.Chat says that it has no operation, whatever it had before.
+    # Rocket.Chat reports no operation at present, although it had one before.
     empty = {alias for alias, sync in health.items() if sync.period.outcome == SyncPeriod.EMPTY}
     return [
         WorkspaceHealth(
@@ -116,7 +116,7 @@ def _leases(aliases: Collection[str]) -> Any:
 def _sync_health(
     rows: list[tuple[str, int | None, int | None]], now: datetime
 ) -> dict[str, SyncHealth]:
-    keys = {key for _alias, *both in rows for key in both if key}
+    keys = {key for _alias, *pair in rows for key in pair if key}
     periods = SyncPeriod.objects.in_bulk(keys)
     return {
         alias: SyncHealth(period, periods.get(good), freshness(period, now))

@@ -32,10 +32,10 @@ class EndReason(models.TextChoices):
 
     @classmethod
     def from_remote(cls, status: str, valid: bool | None) -> "EndReason | None":
-        """Return why an operation of this `status` and `valid` is over, None while it is not.
+        """Return why an operation with this `status` and `valid` is over, None if it is not.
 
-        Invalid in the middle of its steps, it was interrupted: nothing in Rocket.Chat moves it
-        again, although its page goes on showing a progress bar.
+        One that became invalid before its end was interrupted: nothing in Rocket.Chat continues
+        it, although its page keeps showing a progress bar.
         """
         if status in _END_REASONS:
             return _END_REASONS[status]
@@ -259,7 +259,7 @@ class ImportOperation(models.Model):
             return False
         if self.finished_at is None:
             return True
-        # One that a newer import hid may have been running when it was last seen.
+        # One that a newer import superseded may have been running at its last poll.
         return self.state in states.ACTIVE_STATES and self.end_reason != EndReason.SUPERSEDED
 
     @property

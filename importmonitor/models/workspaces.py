@@ -207,7 +207,7 @@ _extended = CompiledQuery(
 
 class SyncLeaseQuerySet(models.QuerySet["SyncLease"]):
     def acquire(self, workspace: str, holder: str, *, now: datetime, duration: timedelta) -> bool:
-        """Acquire a workspace's lease and return True, unless it is held or not to be polled yet.
+        """Acquire a workspace's lease and return True, unless it is held or must not be polled.
 
         A single conditional UPDATE, so of any number of processes one gets it.
         """

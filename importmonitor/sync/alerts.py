@@ -21,11 +21,11 @@ def alerts_for_change(change: Change, at: datetime) -> list[AlertDraft]:
     progressed_at, _now = change.updated.get("last_progress_at", (operation.last_progress_at, None))
     drafts = []
     for event, transition in change.events:
-        # When the errors of a finished import happened is unknown, and so is anything about an
-        # import that was never polled while it ran: the whole of its time is of interest.
+        # The reason can be anywhere in the import's log: the counters do not date its errors, and
+        # one that is new was never polled while it ran.
         whole_import = event == Event.FINISHED or change.created
-        # The identity of the event: the transition, or the time since when it has been waiting.
-        # With the time, since another database has another transition of that number.
+        # The event is identified by its transition, or by the time since which it has waited. The
+        # key has the time too, since another database has another transition with that number.
         happened_at = transition.observed_at if transition else operation.waiting_since
         number = transition.pk if transition else operation.pk
         drafts.append(

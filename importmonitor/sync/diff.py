@@ -28,12 +28,12 @@ _END_EVENTS = {EndReason.FAILED: Event.FAILED, EndReason.INTERRUPTED: Event.INTE
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What Rocket.Chat said of a workspace's operations at a time.
+    """A workspace's operations as Rocket.Chat returned them at a time.
 
-    `has_list` is whether the list of operations was requested, and `latest` what it held: nothing
-    if it was refused. `watched` is the total time in which the workspace has been watched;
-    `known_since` is the time of its first poll, None if this is the first; operations that started
-    before `pruned_before` and are over were deleted on purpose.
+    `has_list` is whether the list of operations was requested, and `latest` its content: empty if
+    it was refused. `watched` is the total time in which the workspace has been watched;
+    `known_since` is the time of its first successful poll, None if this is the first; operations
+    that started before `pruned_before` and are over were deleted on purpose.
     """
 
     workspace: str
@@ -47,7 +47,7 @@ class Snapshot:
 
     @property
     def operations(self) -> dict[str, Operation]:
-        """The operations by id, each in its latest version."""
+        """The latest version of each operation, by its id."""
         operations: dict[str, Operation] = {}
         # The list was requested after the current operation, and so comes second.
         for operation in (*filter(None, [self.current]), *self.latest):
@@ -66,7 +66,7 @@ class ChangeEvent(NamedTuple):
 
 @dataclass
 class Change:
-    """An operation with its new values, not saved yet, and the rows that go with them.
+    """An operation with its new values, unsaved, and the rows that go with them.
 
     `updated` maps the names of the changed fields to their old and new values; for a new
     operation, those of the fields that are not empty, with None as the old value. `is_sampled` is
@@ -193,7 +193,7 @@ def _apply(draft: Change, received: Operation, at: datetime) -> None:
 def _close(
     draft: Change, successor: ImportOperation | None, is_newest: bool, snapshot: Snapshot
 ) -> None:
-    """Add the transition of an operation, its end, and the events of both."""
+    """Add an operation's transition, its end, and their events."""
     operation = draft.operation
     reason = EndReason.from_remote(operation.status, operation.valid)
     if not is_newest and reason in (None, EndReason.INTERRUPTED):

@@ -15,11 +15,11 @@ MAX_BACKOFF = 600.0
 
 # How long the calls of other clients are remembered, in seconds.
 _MEMORY = 3600.0
-# Where in a window its only call is made: late enough to see how many calls others make in it.
+# Seconds into a window at which its only call is made: late enough to count the calls of others.
 _OFFSET = 30.0
 # A shorter part of a window says nothing about the whole, in seconds.
 _MIN_OBSERVED = 20.0
-# The part of the limit that is left to clients that have made no call yet.
+# The part of the limit that is reserved for clients that have made no call so far.
 _RESERVE = 0.2
 
 
@@ -65,8 +65,8 @@ class PollInterval:
     def _count(self, rate_limit: RateLimit, at: float) -> int:
         """Count this call, and return how many calls others have made in its window."""
         ends, passed = at + rate_limit.resets_in, WINDOW - rate_limit.resets_in
-        # Since when the number of calls is known: the beginning of the window, or the end of the
-        # one before, if there cannot have been another in between.
+        # The number of calls is known since the beginning of the window, or since the end of the
+        # last one that was observed, if there cannot have been another in between.
         since = at - passed
         if abs(ends - self.window_ends) > WINDOW / 10:
             if since - self.window_ends < WINDOW:
@@ -82,8 +82,8 @@ class PollInterval:
         return others
 
     def _others_per_window(self, rate_limit: RateLimit, at: float) -> float:
-        """Return how many calls per window to leave to others: the most that they have made."""
+        """Return how many calls per window to leave to others: the maximum that was observed."""
         if not self.observed:
-            # Nothing is known of them yet: all but one.
+            # They can need all but one.
             return rate_limit.limit - 1
         return max(rate_limit.limit * _RESERVE, *(calls for _, calls in self.observed))

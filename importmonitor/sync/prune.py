@@ -61,7 +61,7 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
                 break
         pruned.periods += _delete(periods)
     alerts = Alert.objects.filter(operation=None, created_at__lt=before, next_attempt_at=None)
-    # Of an outage that lasts, the alert has to stay, or it would be sent again.
+    # The alert of a present outage stays, or it would be sent again.
     failing = [alias for alias in aliases if _is_failing(alias)]
     alerts = alerts.exclude(workspace__in=failing)
     pruned.alerts = alerts.count() if dry_run else _delete(alerts)
@@ -78,7 +78,7 @@ def prune_samples(before: datetime, *, dry_run: bool = False) -> int:
 
 def _old_periods(workspace: str, before: datetime) -> QuerySet[SyncPeriod]:
     good = SyncPeriod.objects.last_good(workspace)
-    # Without a good one, only the first period tells since when the polls have been failing.
+    # Without a good one, the first period is when the polls began to fail.
     return SyncPeriod.objects.filter(
         workspace=workspace, last_at__lt=before, pk__lt=good.pk if good else 0
     )

@@ -45,7 +45,7 @@ def records_per_second(samples: Sequence[Sample]) -> float | None:
 def _non_decreasing(samples: Sequence[Sample]) -> list[_Point]:
     """Return the points that no later one is below.
 
-    Where a counter went back, what it had counted before says nothing about what is left.
+    After a counter went back, its earlier values say nothing about the records that are left.
     """
     points: list[_Point] = []
     for sample in reversed(samples):

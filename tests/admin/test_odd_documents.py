@@ -10,7 +10,7 @@ from django.urls import reverse
 from importmonitor.models import ImportOperation
 from tests.admin.helpers import HISTORY, change_url, page
 from tests.api.helpers import sync
-from tests.malformed_documents import ODD
+from tests.malformed_documents import MALFORMED_DOCUMENTS
 
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse as Response
@@ -32,9 +32,9 @@ def search(client: Client, term: str) -> int:
 
 
 @pytest.mark.thorough(one_in=4)
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_odd(root: Client, name: str) -> None:
-    sync(ODD[name].document)
+    sync(MALFORMED_DOCUMENTS[name].document)
     operation = ImportOperation.objects.get()
     history = page(show(root, HISTORY))
     [row] = history.rows
@@ -49,7 +49,7 @@ def test_odd(root: Client, name: str) -> None:
 )
 def test_odd_with_a_note(root: Client, name: str) -> None:
     """The admin's log and its message name the operation; its own history shows both."""
-    sync(ODD[name].document)
+    sync(MALFORMED_DOCUMENTS[name].document)
     operation = ImportOperation.objects.get()
     assert root.post(change_url(operation), {"note": "odd", "_save": "Save"}).status_code == 302
     assert ImportOperation.objects.get().note == "odd"

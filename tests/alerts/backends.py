@@ -1,4 +1,4 @@
-"""Channels that bring messages no further than the test."""
+"""Channels that record messages instead of delivering them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,10 +8,11 @@ from importmonitor.alerts.messages import Message
 
 
 @dataclass
-class Post:
-    """What the recording channels were given, by the channel's name, in order.
+class Recorder:
+    """The messages of the recording channels, with the channel's name, in order.
 
-    `on_send` are done instead of delivering, by the channel's name; what they raise, it raises.
+    `on_send` maps names of channels to functions that are called before a message is delivered;
+    if one raises, it is not.
     """
 
     attempted: list[tuple[str, Message]] = field(default_factory=list)
@@ -31,36 +32,36 @@ class Post:
         return [message.body["event"] for message in self.messages]
 
     def fail(self, error: BaseException, name: str = "ops") -> None:
-        """Let a channel raise this, until it is mended."""
+        """Let a channel raise an exception until `restore`."""
 
-        def trouble() -> None:
+        def raise_error() -> None:
             raise error
 
-        self.on_send[name] = trouble
+        self.on_send[name] = raise_error
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self.on_send.clear()
 
 
-#: The channels are made by their dotted path: this is how they find what a test looks at.
-POST = Post()
+#: A global, since channels are instantiated by their dotted path.
+RECORDER = Recorder()
 
 
 class Recording:
-    """Keeps what it is to send. Option: NAME."""
+    """Records messages. Option: NAME."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.name = options.get("NAME", "ops")
 
     def send(self, message: Message) -> None:
-        POST.attempted.append((self.name, message))
-        if on_send := POST.on_send.get(self.name):
+        RECORDER.attempted.append((self.name, message))
+        if on_send := RECORDER.on_send.get(self.name):
             on_send()
-        POST.delivered.append((self.name, message))
+        RECORDER.delivered.append((self.name, message))
 
 
-class Unmakeable:
-    """Breaks on its options, as a host's own class may."""
+class Unloadable:
+    """Raises on its options, as a host's own class may."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         raise LookupError(options["PASSWORD"])

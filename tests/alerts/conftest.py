@@ -1,4 +1,4 @@
-"""What the tests of the alerts start from: channels that record, and a workspace looked at once."""
+"""A recording channel, and workspaces that were polled once."""
 
 from typing import Any
 
@@ -7,38 +7,40 @@ import pytest
 from simulator.clock import Clock
 from simulator.workspace import Workspace
 from tests.alerts import backends
-from tests.alerts.backends import Post, recording
-from tests.alerts.helpers import BASE_URL, Watched, configure_channels
+from tests.alerts.backends import Recorder, recording
+from tests.alerts.helpers import BASE_URL, PolledWorkspace, configure_channels
 from tests.conftest import MONDAY
 from tests.fake_client import FakeClient
 
 
 @pytest.fixture
-def post(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Post:
-    """What arrives at the one channel that is configured, `ops`."""
+def recorder(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """The recorder of the only configured channel, `ops`."""
     configure_channels(settings, {"ops": recording()}, BASE_URL=BASE_URL)
-    made = Post()
-    monkeypatch.setattr(backends, "POST", made)
-    return made
+    recorder = Recorder()
+    monkeypatch.setattr(backends, "RECORDER", recorder)
+    return recorder
 
 
 @pytest.fixture
-def served(db: None, rocketchat: Workspace, post: Post, settings: Any) -> Watched:
-    """A workspace into which nothing was ever imported, looked at over HTTP a second ago."""
+def polled_over_http(
+    db: None, rocketchat: Workspace, recorder: Recorder, settings: Any
+) -> PolledWorkspace:
+    """A workspace without imports that was polled over HTTP a second ago."""
     configure_channels(settings, {"ops": recording()}, BASE_URL=BASE_URL)
-    return _looked_at(Watched(rocketchat))
+    return _polled_once(PolledWorkspace(rocketchat))
 
 
 @pytest.fixture
-def watched(db: None, workspace: Workspace, post: Post) -> Watched:
-    """The same without a network between."""
-    return _looked_at(Watched(workspace, FakeClient(workspace)))
+def polled(db: None, workspace: Workspace, recorder: Recorder) -> PolledWorkspace:
+    """A workspace without imports that was polled by a fake client a second ago."""
+    return _polled_once(PolledWorkspace(workspace, FakeClient(workspace)))
 
 
-def _looked_at(watched: Watched) -> Watched:
-    watched.poll()
-    watched.clock.advance(1)
-    return watched
+def _polled_once(polled: PolledWorkspace) -> PolledWorkspace:
+    polled.poll()
+    polled.clock.advance(1)
+    return polled
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Polls that deliver, and messages to deliver without any."""
+"""Polls that deliver alerts, and alerts to deliver without a poll."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,75 +22,76 @@ BASE_URL = "https://imports.example.org"
 
 
 def configure_channels(settings: Any, channels: Mapping[str, Any], **options: Any) -> None:
-    """Configure channels, and further settings of the app's, beside the workspaces there are."""
+    """Configure channels and other settings of the app; the workspaces stay."""
     settings.IMPORTMONITOR = {**settings.IMPORTMONITOR, "CHANNELS": channels, **options}
 
 
 @dataclass
-class Watched:
-    """A simulated workspace and how it is looked at: over HTTP, unless there is a client."""
+class PolledWorkspace:
+    """A simulated workspace, polled by a fake client or over HTTP."""
 
     rocketchat: Workspace
-    near: FakeClient | None = None
+    client: FakeClient | None = None
 
     @property
     def clock(self) -> Clock:
         return self.rocketchat.clock
 
     def fail(self, error: RocketChatError | None = None) -> None:
-        """Let all looks fail, with no network between, until it is mended."""
-        assert self.near is not None
-        self.near.trouble = error or Unreachable("default: GET https://… was answered 503.")
+        """Let all polls by the fake client fail until `restore`."""
+        assert self.client is not None
+        self.client.error = error or Unreachable("default: GET https://… was answered 503.")
 
-    def mend(self) -> None:
-        assert self.near is not None
-        self.near.trouble = None
+    def restore(self) -> None:
+        assert self.client is not None
+        self.client.error = None
 
-    def start(self, ending: Any = "done", **options: Any) -> str:
-        """Start the import of people.csv, of ten minutes."""
-        drawn: dict[str, Any] = {"seconds": 600, "user": USER_ID, "file_name": "people.csv"}
-        return self.rocketchat.start_import("csv", ending, **drawn | options)
+    def start_import(self, ending: Any = "done", **options: Any) -> str:
+        """Start an import of people.csv that takes ten minutes."""
+        defaults: dict[str, Any] = {"seconds": 600, "user": USER_ID, "file_name": "people.csv"}
+        return self.rocketchat.start_import("csv", ending, **defaults | options)
 
     def poll(self, after: float = 0.0, **options: Any) -> SyncResult:
-        """Look by the simulator's clock, and do what is done on commit."""
+        """Poll by the simulator's clock, some seconds later, and run the commit hooks."""
         self.clock.advance(after)
-        client: Any = self.near
+        client: Any = self.client
         with TestCase.captureOnCommitCallbacks(execute=True):
             return sync_workspace("default", now=self.clock.now, client=client, **options)
 
-    def live_through(self, seconds: int, every: int) -> None:
+    def poll_for(self, seconds: int, every: int) -> None:
+        """Poll in intervals for some seconds of the simulator's time."""
         for _ in range(0, seconds, every):
             self.poll(after=every)
 
 
 def sync_documents(at: datetime, *documents: Mapping[str, Any] | None) -> None:
-    """Look at one document after another, and do what is done on commit."""
+    """Poll a workspace with each document in turn, and run the commit hooks."""
     for document in documents:
         client: Any = FakeClient(document)
         with TestCase.captureOnCommitCallbacks(execute=True):
             assert sync_workspace("default", client=client, now=lambda: at).ok
 
 
-def put_down(clock: Clock, *keys: str) -> None:
-    """Write messages that a workspace cannot be looked at into the outbox."""
+def write_alerts(clock: Clock, *keys: str) -> None:
+    """Write alerts about an unreachable workspace into the outbox."""
     now = clock.now()
-    notice = draft_workspace_alert(
+    draft = draft_workspace_alert(
         Event.UNREACHABLE, "default", at=now, since=now, outcome="Unreachable", message="no answer"
     )
-    bodies = {key: notice.body | {"idempotency_key": key} for key in keys}
-    outbox.write([replace(notice, key=key, body=bodies[key]) for key in keys], now)
+    bodies = {key: draft.body | {"idempotency_key": key} for key in keys}
+    outbox.write([replace(draft, key=key, body=bodies[key]) for key in keys], now)
 
 
 def deliver(clock: Clock, after: float = 0.0) -> int:
-    """Deliver what is due, some seconds later."""
+    """Deliver the alerts that are due some seconds later."""
     clock.advance(after)
     return outbox.deliver(now=clock.now)
 
 
-def alert(channel: str = "ops") -> Alert:
-    """Return the one alert of a channel."""
+def get_alert(channel: str = "ops") -> Alert:
+    """Return the only alert of a channel."""
     return Alert.objects.get(channel=channel)
 
 
-def keys(messages: list[Any]) -> list[str]:
+def idempotency_keys(messages: list[Any]) -> list[str]:
     return [message.body["idempotency_key"] for message in messages]

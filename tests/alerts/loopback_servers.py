@@ -1,4 +1,4 @@
-"""Servers on loopback that take messages as real ones do, or refuse them as they are told."""
+"""Servers on loopback that accept messages as real ones do, or refuse them."""
 
 import email
 import email.policy
@@ -11,15 +11,15 @@ import django
 
 from tests.remote.servers import Connection, Server, http
 
-#: What a sink does instead of answering: nothing, until the client has had enough.
+#: Instead of a reply: nothing, until the client hangs up.
 HANG = "hang"
-#: Or: it hangs up.
-LEAVE = "leave"
+#: Instead of a reply: the server hangs up.
+HANG_UP = "hang up"
 
 
 @dataclass
 class Mail:
-    """A mail as a server gets it."""
+    """An e-mail as a server gets it."""
 
     recipients: list[str]
     raw: bytes
@@ -38,55 +38,54 @@ class Mail:
 
 @dataclass
 class SmtpSink:
-    """A mail server. `refusals` are what it says instead of yes, by the command, once each.
+    """A mail server. `refusals` are pairs of a command and the reply to it, used once each.
 
-    The command is "" for the connection itself, and "." for the end of a mail. `offered` are the
-    mails that reached their end, `mails` those that were taken.
+    The command is "" for the connection itself, and "." for the end of an e-mail. `offered` are
+    the e-mails that reached their end, `mails` those that were accepted.
     """
 
     refusals: list[tuple[str, str]] = field(default_factory=list)
     offered: list[Mail] = field(default_factory=list)
     mails: list[Mail] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    _refusal: str = ""
 
     def __call__(self, connection: Connection) -> None:
         recipients: list[str] = []
         with connection.sock.makefile("rb") as lines:
-            if not self._answer(connection, "", "220 sink"):
+            if not self._reply(connection, "", "220 sink"):
                 return
             for line in lines:
                 command = line.decode().strip()
-                self.said.append(command)
+                self.commands.append(command)
                 verb = command.partition(" ")[0].upper()
                 if verb == "MAIL":
                     recipients = []
                 elif verb == "RCPT":
                     recipients.append(command.partition("<")[2].partition(">")[0])
-                if not self._answer(connection, verb, _YES.get(verb, "250 yes")):
+                if not self._reply(connection, verb, _REPLIES.get(verb, "250 yes")):
                     return
-                if verb == "DATA" and self._told == "":
-                    self.offered.append(Mail(recipients, _mail(lines)))
-                    if not self._answer(connection, ".", "250 yes"):
+                if verb == "DATA" and self._refusal == "":
+                    self.offered.append(Mail(recipients, _read_mail(lines)))
+                    if not self._reply(connection, ".", "250 yes"):
                         return
-                    if self._told == "":
+                    if self._refusal == "":
                         self.mails.append(self.offered[-1])
 
-    _told: str = ""
-
-    def _answer(self, connection: Connection, verb: str, yes: str) -> bool:
-        """Answer a command; tell whether to go on."""
-        self._told = ""
+    def _reply(self, connection: Connection, verb: str, success: str) -> bool:
+        """Reply to a command; return whether the connection stays open."""
+        self._refusal = ""
         if self.refusals and self.refusals[0][0] == verb:
-            self._told = self.refusals.pop(0)[1]
-        if self._told == HANG:
+            self._refusal = self.refusals.pop(0)[1]
+        if self._refusal == HANG:
             connection.wait_for_the_end()
-        if self._told in {HANG, LEAVE}:
+        if self._refusal in {HANG, HANG_UP}:
             return False
-        connection.send(f"{self._told or yes}\r\n".encode())
+        connection.send(f"{self._refusal or success}\r\n".encode())
         return verb != "QUIT"
 
 
-_YES = {
+_REPLIES = {
     "EHLO": "250-sink\r\n250 AUTH PLAIN",
     "AUTH": "235 yes",
     "DATA": "354 go on",
@@ -94,19 +93,19 @@ _YES = {
 }
 
 
-def _mail(lines: BinaryIO) -> bytes:
-    """Read a mail to its end, without the dots that SMTP puts before dots."""
-    read = []
-    for line in lines:
+def _read_mail(stream: BinaryIO) -> bytes:
+    """Read an e-mail to its end, without the dots that SMTP adds to lines that start with one."""
+    lines = []
+    for line in stream:
         if line == b".\r\n":
             break
-        read.append(line.removeprefix(b"."))
-    return b"".join(read)
+        lines.append(line.removeprefix(b"."))
+    return b"".join(lines)
 
 
 @dataclass
 class Request:
-    """A request as a hook gets it; the names of headers are in lower case."""
+    """A request as a webhook gets it; the names of headers are in lower case."""
 
     line: str
     headers: dict[str, str]
@@ -119,12 +118,11 @@ class Request:
 
 @dataclass
 class HttpSink:
-    """A hook. `refusals` are the statuses that it answers first (or HANG); then 200."""
+    """A webhook. `refusals` are the statuses of its first responses (or HANG); then 200."""
 
     refusals: list[int | str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
-    taken: list[Request] = field(default_factory=list)
-    answer: str = "{}"
+    accepted: list[Request] = field(default_factory=list)
 
     def __call__(self, connection: Connection) -> None:
         with connection.sock.makefile("rb") as stream:
@@ -143,8 +141,8 @@ class HttpSink:
         if isinstance(refusal, int):
             connection.send(http(line, refusal))
             return
-        self.taken.append(request)
-        connection.send(http(self.answer))
+        self.accepted.append(request)
+        connection.send(http("{}"))
 
 
 def listening(sink: SmtpSink | HttpSink, *, refusing: bool = False) -> Server:
@@ -155,12 +153,12 @@ def listening(sink: SmtpSink | HttpSink, *, refusing: bool = False) -> Server:
 def configure_mail(
     settings: Any, port: int, *, timeout: float | None = 5, user: str = "", password: str = ""
 ) -> None:
-    """Let Django send mail by SMTP to a port of loopback."""
+    """Configure Django to send e-mail by SMTP to a port of loopback."""
     backend = "django.core.mail.backends.smtp.EmailBackend"
     if django.VERSION >= (6, 1):
         options = {"host": "127.0.0.1", "port": port, "username": user, "password": password}
-        given = {} if timeout is None else {"timeout": timeout}
-        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options | given}}
+        extra = {} if timeout is None else {"timeout": timeout}
+        settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options | extra}}
         return
     settings.EMAIL_BACKEND = backend
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port

@@ -1,4 +1,4 @@
-"""What is told of imports, as polls of the simulator find them: each event, once."""
+"""The alerts about imports: every event of the simulator's imports, once."""
 
 import json
 import re
@@ -10,8 +10,8 @@ import pytest
 from importmonitor.alerts.messages import OPENED_SETTINGS, Message
 from importmonitor.models import Alert, ImportOperation, StatusTransition
 from simulator.workspace import Workspace
-from tests.alerts.backends import Post
-from tests.alerts.helpers import Watched
+from tests.alerts.backends import Recorder
+from tests.alerts.helpers import PolledWorkspace
 from tests.conftest import USER_ID
 from tests.fake_client import FakeClient
 
@@ -31,22 +31,24 @@ BODY = {
 }
 
 
-def only(post: Post, event: str) -> Message:
-    """Return the one message of an event."""
-    (message,) = [each for each in post.messages if each.body["event"] == event]
+def only_message(recorder: Recorder, event: str) -> Message:
+    """Return the only message about an event."""
+    (message,) = [message for message in recorder.messages if message.body["event"] == event]
     return message
 
 
-def moved(watched: Watched, status: str) -> datetime:
-    """Return when an import came to a step, by the simulator's log."""
-    return next(entry.at for entry in watched.rocketchat.log if entry.status == status)
+def reached_at(polled: PolledWorkspace, status: str) -> datetime:
+    """Return when an import reached a step, by the simulator's log."""
+    return next(entry.at for entry in polled.rocketchat.log if entry.status == status)
 
 
-def test_an_import_that_ends_well(served: Watched, post: Post) -> None:
-    remote_id = served.start()
-    served.live_through(900, 150)
-    assert post.events == ["import.started", "import.finished"]
-    started, finished = post.messages
+def test_start_and_successful_end_are_alerted(
+    polled_over_http: PolledWorkspace, recorder: Recorder
+) -> None:
+    remote_id = polled_over_http.start_import()
+    polled_over_http.poll_for(900, 150)
+    assert recorder.events == ["import.started", "import.finished"]
+    started, finished = recorder.messages
     operation = ImportOperation.objects.get()
     assert started.title == "default: Import started (CSV, people.csv)"
     assert finished.title == "default: Import finished: Done (CSV, people.csv)"
@@ -58,15 +60,15 @@ def test_an_import_that_ends_well(served: Watched, post: Post) -> None:
         "Started: 2026-01-05 09:00:01 UTC",
         "Duration: 2 min",
     } <= set(started.text.splitlines())
-    counted = f"{operation.count_total:,}"
+    total = f"{operation.count_total:,}"
     assert {
         "Workspace: default",
         "File: people.csv",
         f"Started by: {USER_ID}",
         f"Ended: {operation.finished_at:%Y-%m-%d %H:%M:%S} UTC",
         "Outcome: Done",
-        "In Rocket.Chat: done, importer_done",
-        f"Counted: {counted} of {counted} (100 %)",
+        "Status in Rocket.Chat: done, importer_done",
+        f"Progress: {total} of {total} (100 %)",
         f"Users: {operation.count_users:,}",
         f"Channels: {operation.count_channels:,}",
         f"Messages: {operation.count_messages:,}",
@@ -77,13 +79,15 @@ def test_an_import_that_ends_well(served: Watched, post: Post) -> None:
     assert finished.body["operation"]["remote_id"] == remote_id
 
 
-def test_the_json_form_is_stable(watched: Watched, post: Post) -> None:
-    """A hook relies on these keys: others may come, but one that goes is a new version."""
-    watched.start()
-    watched.live_through(750, 150)
-    watched.fail()
-    watched.live_through(600, 300)
-    _, finished, unreachable = (json.loads(json.dumps(each.body)) for each in post.messages)
+def test_json_form_has_its_documented_keys(polled: PolledWorkspace, recorder: Recorder) -> None:
+    """Webhooks rely on these keys: one can be added, but removing one needs a new version."""
+    polled.start_import()
+    polled.poll_for(750, 150)
+    polled.fail()
+    polled.poll_for(600, 300)
+    _, finished, unreachable = (
+        json.loads(json.dumps(message.body)) for message in recorder.messages
+    )
     operation = ImportOperation.objects.get()
     assert finished.keys() == unreachable.keys()
     assert finished.keys() >= BODY
@@ -133,58 +137,62 @@ def test_the_json_form_is_stable(watched: Watched, post: Post) -> None:
         ("overshoot", "import.finished", "done", "finished: Done"),
     ],
 )
-def test_every_other_ending(
-    watched: Watched, post: Post, ending: str, event: str, outcome: str, title: str
+def test_other_outcomes_are_alerted(
+    polled: PolledWorkspace, recorder: Recorder, ending: str, event: str, outcome: str, title: str
 ) -> None:
-    watched.start(ending)
-    watched.live_through(700, 350)
-    assert post.events == ["import.started", event]
-    message = only(post, event)
+    polled.start_import(ending)
+    polled.poll_for(700, 350)
+    assert recorder.events == ["import.started", event]
+    message = only_message(recorder, event)
     assert message.title == f"default: Import {title} (CSV, people.csv)"
     assert message.body["operation"]["outcome"] == outcome
-    in_trouble = {"done_with_errors", "incomplete", "failed"}
-    assert ("Rocket.Chat's server log" in message.text) == (outcome in in_trouble)
+    has_reason = outcome in {"done_with_errors", "incomplete", "failed"}
+    assert ("Rocket.Chat's server log" in message.text) == has_reason
     assert not any(name in message.text for name, _ in OPENED_SETTINGS)
 
 
-def looked_for(message: Message) -> tuple[str, str, str]:
-    """Return from when to when, and at which step, to look into the server's log."""
+def log_span(message: Message) -> tuple[str, str, str]:
+    """Return the start, end and step of the part of the server log that has the reason."""
     time = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC"
-    found = re.search(rf"from {time} to {time}(?:, at the step (\w+))?", message.text)
-    assert found is not None
-    return found[1], found[2], found[3] or ""
+    match = re.search(rf"between {time} and {time} \(step (\w+)\)", message.text)
+    assert match is not None
+    return match[1], match[2], match[3]
 
 
-def test_a_failure_says_when_and_at_which_step_to_look_for_its_reason(
-    served: Watched, post: Post
+def test_failure_names_the_time_span_and_step_in_the_server_log(
+    polled_over_http: PolledWorkspace, recorder: Recorder
 ) -> None:
-    served.start("failed", step="importer_importing_messages")
-    served.live_through(770, 170)
-    failed_at = f"{moved(served, 'importer_import_failed'):%Y-%m-%d %H:%M:%S}"
-    began, ended, step = looked_for(only(post, "import.failed"))
-    assert began < failed_at <= ended
+    polled_over_http.start_import("failed", step="importer_importing_messages")
+    polled_over_http.poll_for(770, 170)
+    failed_at = f"{reached_at(polled_over_http, 'importer_import_failed'):%Y-%m-%d %H:%M:%S}"
+    start, end, step = log_span(only_message(recorder, "import.failed"))
+    assert start < failed_at <= end
     assert step == "importer_importing_messages"
 
 
-def test_errors_are_to_be_looked_for_in_all_of_the_import(watched: Watched, post: Post) -> None:
-    watched.start("done-with-errors")
-    watched.live_through(750, 150)
-    began, ended, _ = looked_for(only(post, "import.finished"))
+def test_done_with_errors_names_the_whole_import_in_the_server_log(
+    polled: PolledWorkspace, recorder: Recorder
+) -> None:
+    polled.start_import("done-with-errors")
+    polled.poll_for(750, 150)
+    start, end, _ = log_span(only_message(recorder, "import.finished"))
     errors_at = next(
-        entry.at for entry in watched.rocketchat.log if (entry.count or {}).get("error")
+        entry.at for entry in polled.rocketchat.log if (entry.count or {}).get("error")
     )
-    assert began < f"{errors_at:%Y-%m-%d %H:%M:%S}" <= ended
+    assert start < f"{errors_at:%Y-%m-%d %H:%M:%S}" <= end
 
 
-def test_a_restart_interrupts(served: Watched, post: Post) -> None:
-    served.start(seconds=3600)
-    served.live_through(1800, 600)
-    served.clock.advance(30)
+def test_restart_interrupts_running_import(
+    polled_over_http: PolledWorkspace, recorder: Recorder
+) -> None:
+    polled_over_http.start_import(seconds=3600)
+    polled_over_http.poll_for(1800, 600)
+    polled_over_http.clock.advance(30)
     status = ImportOperation.objects.get().status
-    served.rocketchat.restart()
-    served.live_through(1200, 600)
-    assert post.events == ["import.started", "import.interrupted"]
-    message = only(post, "import.interrupted")
+    polled_over_http.rocketchat.restart()
+    polled_over_http.poll_for(1200, 600)
+    assert recorder.events == ["import.started", "import.interrupted"]
+    message = only_message(recorder, "import.interrupted")
     assert message.title == "default: Import interrupted (CSV, people.csv)"
     assert message.body["operation"]["outcome"] == "interrupted"
     assert (message.body["old_state"], message.body["new_state"]) == ("importing", "error")
@@ -195,121 +203,137 @@ def test_a_restart_interrupts(served: Watched, post: Post) -> None:
         "FileUpload_MediaTypeBlackList",
     ):
         assert name in message.text
-    assert looked_for(message) == ("2026-01-05 09:30:01", "2026-01-05 09:30:31", status)
+    assert log_span(message) == ("2026-01-05 09:30:01", "2026-01-05 09:30:31", status)
 
 
-def test_a_newer_import_ends_an_open_one(watched: Watched, post: Post) -> None:
-    watched.start(seconds=3600)
-    watched.live_through(600, 300)
-    watched.start(seconds=3600)
-    watched.live_through(600, 300)
-    assert post.events == ["import.started", "import.finished", "import.started"]
-    assert only(post, "import.finished").body["operation"]["outcome"] == "superseded"
+def test_newer_import_supersedes_running_one(polled: PolledWorkspace, recorder: Recorder) -> None:
+    polled.start_import(seconds=3600)
+    polled.poll_for(600, 300)
+    polled.start_import(seconds=3600)
+    polled.poll_for(600, 300)
+    assert recorder.events == ["import.started", "import.finished", "import.started"]
+    assert only_message(recorder, "import.finished").body["operation"]["outcome"] == "superseded"
 
 
-def test_an_import_that_is_not_seen_to_run_is_told_when_it_is_found(
-    watched: Watched, post: Post
+def test_import_missed_between_polls_is_alerted_with_its_outcome(
+    polled: PolledWorkspace, recorder: Recorder
 ) -> None:
-    watched.start(seconds=60)
-    watched.clock.advance(120)
-    watched.start("failed", seconds=60)
-    watched.clock.advance(120)
-    watched.poll()
-    watched.live_through(600, 300)
-    assert sorted(post.events) == ["import.failed", "import.finished"]
+    polled.start_import(seconds=60)
+    polled.clock.advance(120)
+    polled.start_import("failed", seconds=60)
+    polled.clock.advance(120)
+    polled.poll()
+    polled.poll_for(600, 300)
+    assert sorted(recorder.events) == ["import.failed", "import.finished"]
 
 
-def test_waiting_for_somebody_is_told_once(watched: Watched, post: Post) -> None:
-    remote_id = watched.start("waiting", seconds=60)
-    watched.live_through(3600, 1800)
-    assert post.events == ["import.started"]
-    watched.live_through(7200, 2400)
-    assert post.events == ["import.started", "import.waiting"]
-    message = only(post, "import.waiting")
+def test_waiting_import_is_alerted_once(polled: PolledWorkspace, recorder: Recorder) -> None:
+    remote_id = polled.start_import("waiting", seconds=60)
+    polled.poll_for(3600, 1800)
+    assert recorder.events == ["import.started"]
+    polled.poll_for(7200, 2400)
+    assert recorder.events == ["import.started", "import.waiting"]
+    message = only_message(recorder, "import.waiting")
     assert message.title == "default: Import waiting for input (CSV, people.csv)"
-    assert "Somebody has to choose in Rocket.Chat what to import." in message.text
+    assert "Choose in Rocket.Chat what to import." in message.text
     assert message.body["old_state"] == message.body["new_state"] == "ready"
     assert Alert.objects.get(event="import.waiting").transition is None
-    watched.rocketchat.select(remote_id)
-    watched.live_through(600, 300)
-    assert post.events[2:] == ["import.finished"]
+    polled.rocketchat.select(remote_id)
+    polled.poll_for(600, 300)
+    assert recorder.events[2:] == ["import.finished"]
 
 
-def test_stalled_and_resumed_are_told_once_each(watched: Watched, post: Post) -> None:
-    watched.start("stuck", seconds=600, stuck_for=3600)
-    watched.live_through(4500, 450)
-    assert post.events == ["import.started", "import.stalled", "import.resumed", "import.finished"]
-    stalled = only(post, "import.stalled")
-    assert stalled.title == "default: Import stalled (CSV, people.csv)"
-    began, _, step = looked_for(stalled)
-    since = datetime.fromisoformat(stalled.body["operation"]["last_progress_at"])
-    assert began == f"{since:%Y-%m-%d %H:%M:%S}"
-    assert step == stalled.body["operation"]["status"]
-    told_at = datetime.fromisoformat(stalled.body["occurred_at"])
-    assert timedelta(minutes=15) <= told_at - since <= timedelta(minutes=23)
-    assert only(post, "import.resumed").title == "default: Import resumed (CSV, people.csv)"
-
-
-def test_an_import_that_stalls_for_good_and_is_interrupted(watched: Watched, post: Post) -> None:
-    watched.start("stuck", seconds=600, stuck_for=86_400)
-    watched.live_through(2250, 450)
-    watched.rocketchat.restart()
-    watched.live_through(800, 400)
-    assert post.events == ["import.started", "import.stalled", "import.interrupted"]
-
-
-def running(watched: Watched) -> None:
-    watched.start(seconds=3600)
-
-
-def waiting(watched: Watched) -> None:
-    watched.start("waiting", seconds=60)
-    watched.clock.advance(86_400)
-
-
-def over(watched: Watched) -> None:
-    watched.start("failed", seconds=60)
-    watched.clock.advance(60)
-    watched.start(seconds=60)
-    watched.clock.advance(60)
-
-
-def interrupted(watched: Watched) -> None:
-    watched.start(seconds=3600)
-    watched.clock.advance(1800)
-    watched.rocketchat.restart()
-
-
-@pytest.mark.parametrize("past", [running, waiting, over, interrupted])
-def test_the_first_contact_is_quiet(
-    workspace: Workspace, post: Post, past: Callable[[Watched], None]
+def test_stall_and_resumption_are_alerted_once_each(
+    polled: PolledWorkspace, recorder: Recorder
 ) -> None:
-    watched = Watched(workspace, FakeClient(workspace))
-    past(watched)
-    watched.poll(after=300)
-    watched.poll()
+    polled.start_import("stuck", seconds=600, stuck_for=3600)
+    polled.poll_for(4500, 450)
+    assert recorder.events == [
+        "import.started",
+        "import.stalled",
+        "import.resumed",
+        "import.finished",
+    ]
+    stalled = only_message(recorder, "import.stalled")
+    assert stalled.title == "default: Import stalled (CSV, people.csv)"
+    start, _, step = log_span(stalled)
+    since = datetime.fromisoformat(stalled.body["operation"]["last_progress_at"])
+    assert start == f"{since:%Y-%m-%d %H:%M:%S}"
+    assert step == stalled.body["operation"]["status"]
+    occurred_at = datetime.fromisoformat(stalled.body["occurred_at"])
+    assert timedelta(minutes=15) <= occurred_at - since <= timedelta(minutes=23)
+    assert (
+        only_message(recorder, "import.resumed").title
+        == "default: Import resumed (CSV, people.csv)"
+    )
+
+
+def test_interrupted_after_stall_has_not_resumed(
+    polled: PolledWorkspace, recorder: Recorder
+) -> None:
+    polled.start_import("stuck", seconds=600, stuck_for=86_400)
+    polled.poll_for(2250, 450)
+    polled.rocketchat.restart()
+    polled.poll_for(800, 400)
+    assert recorder.events == ["import.started", "import.stalled", "import.interrupted"]
+
+
+def running_import(polled: PolledWorkspace) -> None:
+    polled.start_import(seconds=3600)
+
+
+def waiting_import(polled: PolledWorkspace) -> None:
+    polled.start_import("waiting", seconds=60)
+    polled.clock.advance(86_400)
+
+
+def finished_imports(polled: PolledWorkspace) -> None:
+    polled.start_import("failed", seconds=60)
+    polled.clock.advance(60)
+    polled.start_import(seconds=60)
+    polled.clock.advance(60)
+
+
+def interrupted_import(polled: PolledWorkspace) -> None:
+    polled.start_import(seconds=3600)
+    polled.clock.advance(1800)
+    polled.rocketchat.restart()
+
+
+@pytest.mark.parametrize(
+    "past", [running_import, waiting_import, finished_imports, interrupted_import]
+)
+def test_first_poll_alerts_nothing(
+    workspace: Workspace, recorder: Recorder, past: Callable[[PolledWorkspace], None]
+) -> None:
+    polled = PolledWorkspace(workspace, FakeClient(workspace))
+    past(polled)
+    polled.poll(after=300)
+    polled.poll()
     assert ImportOperation.objects.exists()
     assert not Alert.objects.exists()
-    assert post.events == []
+    assert recorder.events == []
 
 
-def test_the_end_of_what_ran_at_the_first_contact_is_told(workspace: Workspace, post: Post) -> None:
-    watched = Watched(workspace, FakeClient(workspace))
-    watched.start()
-    watched.live_through(900, 300)
-    assert post.events == ["import.finished"]
+def test_end_of_import_running_at_first_poll_is_alerted(
+    workspace: Workspace, recorder: Recorder
+) -> None:
+    polled = PolledWorkspace(workspace, FakeClient(workspace))
+    polled.start_import()
+    polled.poll_for(900, 300)
+    assert recorder.events == ["import.finished"]
 
 
-def test_a_restart_after_the_end_is_not_told(watched: Watched, post: Post) -> None:
-    watched.start(seconds=60)
-    watched.live_through(120, 120)
-    watched.rocketchat.restart()
-    watched.live_through(120, 120)
-    assert post.events == ["import.finished"]
+def test_restart_after_the_end_is_not_alerted(polled: PolledWorkspace, recorder: Recorder) -> None:
+    polled.start_import(seconds=60)
+    polled.poll_for(120, 120)
+    polled.rocketchat.restart()
+    polled.poll_for(120, 120)
+    assert recorder.events == ["import.finished"]
 
 
-def test_a_dry_run_tells_nobody(watched: Watched, post: Post) -> None:
-    watched.start()
-    watched.poll(dry_run=True)
+def test_dry_run_alerts_nothing(polled: PolledWorkspace, recorder: Recorder) -> None:
+    polled.start_import()
+    polled.poll(dry_run=True)
     assert not Alert.objects.exists()
-    assert post.attempted == []
+    assert recorder.attempted == []

@@ -1,4 +1,4 @@
-"""When messages go out: after what they tell of is stored, and whatever else fails."""
+"""Alerts are delivered after the commit of the change that they report, whatever else fails."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,48 +10,48 @@ from importmonitor.alerts import outbox
 from importmonitor.models import Alert, ImportOperation, SyncLease
 from importmonitor.sync.poll import SyncResult, sync_workspace
 from simulator.workspace import Workspace
-from tests.alerts.backends import Post
-from tests.alerts.helpers import Watched
+from tests.alerts.backends import Recorder
+from tests.alerts.helpers import PolledWorkspace
 from tests.conftest import MONDAY
 from tests.fake_client import FakeClient
 
 pytestmark = pytest.mark.django_db
 
 
-def test_messages_are_delivered_on_commit_and_not_before(watched: Watched, post: Post) -> None:
-    watched.start()
+def test_alerts_are_delivered_after_commit(polled: PolledWorkspace, recorder: Recorder) -> None:
+    polled.start_import()
     with transaction.atomic():
-        near: Any = watched.near
-        assert sync_workspace("default", now=watched.clock.now, client=near).ok
+        client: Any = polled.client
+        assert sync_workspace("default", now=polled.clock.now, client=client).ok
         assert Alert.objects.count() == 1
-        assert post.attempted == []
-    assert post.attempted == []
-    watched.clock.advance(1)
-    watched.poll()
-    assert post.events == ["import.started"]
+        assert recorder.attempted == []
+    assert recorder.attempted == []
+    polled.clock.advance(1)
+    polled.poll()
+    assert recorder.events == ["import.started"]
 
 
-def test_what_is_rolled_back_is_not_told(watched: Watched, post: Post) -> None:
-    watched.start()
+def test_rollback_discards_alerts(polled: PolledWorkspace, recorder: Recorder) -> None:
+    polled.start_import()
 
     class Failure(Exception):
         pass
 
-    def transaction_of_the_host() -> None:
+    def roll_back() -> None:
         with transaction.atomic():
-            watched.poll()
+            polled.poll()
             raise Failure
 
     with pytest.raises(Failure):
-        transaction_of_the_host()
+        roll_back()
     assert not Alert.objects.exists()
     assert not ImportOperation.objects.exists()
 
 
-def test_an_alert_that_cannot_be_written_takes_what_it_tells_of_with_it(
-    watched: Watched,
+def test_failure_to_write_an_alert_rolls_back_the_change(
+    polled: PolledWorkspace,
 ) -> None:
-    watched.start()
+    polled.start_import()
     write = outbox.write
 
     def failing(*args: Any) -> int:
@@ -61,76 +61,76 @@ def test_an_alert_that_cannot_be_written_takes_what_it_tells_of_with_it(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbox, "write", failing)
         with pytest.raises(OperationalError):
-            watched.poll()
+            polled.poll()
     assert not ImportOperation.objects.exists()
     assert not Alert.objects.exists()
-    watched.poll()
+    polled.poll()
     assert Alert.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_transaction_and_no_lease_is_held_while_a_channel_is_at_work(
-    workspace: Workspace, post: Post
+def test_channels_deliver_outside_transaction_and_lease(
+    workspace: Workspace, recorder: Recorder
 ) -> None:
-    """In a process of its own, that is: whatever a channel does, no other has to wait for it."""
-    near: Any = FakeClient(workspace)
+    """Whatever a channel does, no other process waits for it."""
+    client: Any = FakeClient(workspace)
 
-    def look() -> SyncResult:
-        return sync_workspace("default", now=workspace.clock.now, client=near)
+    def poll() -> SyncResult:
+        return sync_workspace("default", now=workspace.clock.now, client=client)
 
-    look()
+    poll()
     workspace.clock.advance(1)
     workspace.start_import("csv", seconds=600)
-    held: list[tuple[bool, str]] = []
-    post.on_send["ops"] = lambda: held.append(
+    states: list[tuple[bool, str]] = []
+    recorder.on_send["ops"] = lambda: states.append(
         (connection.in_atomic_block, SyncLease.objects.get().holder)
     )
-    assert look().ok
-    assert held == [(False, "")]
-    assert post.events == ["import.started"]
+    assert poll().ok
+    assert states == [(False, "")]
+    assert recorder.events == ["import.started"]
 
 
-def test_a_poll_does_not_fail_when_nothing_can_be_delivered(watched: Watched, post: Post) -> None:
+def test_poll_succeeds_if_delivery_raises(polled: PolledWorkspace, recorder: Recorder) -> None:
     def broken(**kwargs: Any) -> int:
         raise OperationalError("database is locked")
 
-    watched.start()
+    polled.start_import()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbox, "deliver", broken)
-        assert watched.poll().ok
-    watched.clock.advance(1)
-    assert watched.poll().ok
-    assert post.events == ["import.started"]
+        assert polled.poll().ok
+    polled.clock.advance(1)
+    assert polled.poll().ok
+    assert recorder.events == ["import.started"]
 
 
-def test_a_later_poll_delivers_what_an_earlier_one_could_not(watched: Watched, post: Post) -> None:
-    post.fail(ConnectionRefusedError())
-    watched.start()
-    assert watched.poll().ok
-    post.mend()
-    watched.live_through(30, 15)
-    assert post.events == []
-    watched.live_through(60, 30)
-    assert post.events == ["import.started"]
-    watched.live_through(120, 60)
-    assert post.events == ["import.started"]
+def test_later_poll_retries_failed_delivery(polled: PolledWorkspace, recorder: Recorder) -> None:
+    recorder.fail(ConnectionRefusedError())
+    polled.start_import()
+    assert polled.poll().ok
+    recorder.restore()
+    polled.poll_for(30, 15)
+    assert recorder.events == []
+    polled.poll_for(60, 30)
+    assert recorder.events == ["import.started"]
+    polled.poll_for(120, 60)
+    assert recorder.events == ["import.started"]
 
 
-def test_a_failed_look_delivers_too(watched: Watched, post: Post) -> None:
-    post.fail(ConnectionRefusedError())
-    watched.start()
-    watched.poll()
-    post.mend()
-    watched.fail()
-    watched.clock.advance(120)
-    assert not watched.poll().ok
-    assert post.events == ["import.started"]
+def test_failed_poll_delivers_alerts(polled: PolledWorkspace, recorder: Recorder) -> None:
+    recorder.fail(ConnectionRefusedError())
+    polled.start_import()
+    polled.poll()
+    recorder.restore()
+    polled.fail()
+    polled.clock.advance(120)
+    assert not polled.poll().ok
+    assert recorder.events == ["import.started"]
 
 
-def test_an_event_is_dated_by_the_look_that_saw_it(watched: Watched, post: Post) -> None:
-    watched.start()
-    watched.clock.advance(60)
-    watched.poll()
+def test_event_is_dated_by_its_poll(polled: PolledWorkspace, recorder: Recorder) -> None:
+    polled.start_import()
+    polled.clock.advance(60)
+    polled.poll()
     at = MONDAY + timedelta(seconds=61)
-    assert post.messages[0].body["occurred_at"] == at.isoformat()
+    assert recorder.messages[0].body["occurred_at"] == at.isoformat()
     assert Alert.objects.get().created_at == at

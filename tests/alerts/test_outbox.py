@@ -1,4 +1,4 @@
-"""The outbox: each message once to each channel, for as long as two days, whatever fails."""
+"""The outbox delivers each alert once to each channel, and retries for two days."""
 
 import logging
 from datetime import datetime, timedelta
@@ -10,11 +10,17 @@ import pytest
 
 from importmonitor.alerts import outbox
 from importmonitor.alerts.channels import Misconfigured, Undelivered
-from importmonitor.alerts.messages import draft_test_alert as notice_of_a_test
+from importmonitor.alerts.messages import draft_test_alert
 from importmonitor.models import Alert
 from simulator.clock import Clock
-from tests.alerts.backends import Post, recording
-from tests.alerts.helpers import alert, configure_channels, deliver, keys, put_down
+from tests.alerts.backends import Recorder, recording
+from tests.alerts.helpers import (
+    configure_channels,
+    deliver,
+    get_alert,
+    idempotency_keys,
+    write_alerts,
+)
 from tests.conftest import MONDAY
 
 pytestmark = pytest.mark.django_db
@@ -24,22 +30,22 @@ MINUTE = 60.0
 DAY = 86_400.0
 
 
-def attempts(clock: Clock, number: int) -> list[timedelta]:
-    """Deliver whenever the one message is due, so often; return when that was."""
-    made = []
-    for _ in range(number):
-        due = alert().next_attempt_at
+def attempt_when_due(clock: Clock, count: int) -> list[timedelta]:
+    """Attempt the only alert whenever it is due; return the times of the attempts."""
+    times = []
+    for _ in range(count):
+        due = get_alert().next_attempt_at
         assert due is not None
         clock.set(due)
         deliver(clock)
-        made.append(due - MONDAY)
-    return made
+        times.append(due - MONDAY)
+    return times
 
 
-def test_a_message_is_delivered_once(clock: Clock, post: Post) -> None:
-    put_down(clock, "first")
+def test_alert_is_delivered_once(clock: Clock, recorder: Recorder) -> None:
+    write_alerts(clock, "first")
     assert deliver(clock, after=1) == 1
-    row = alert()
+    row = get_alert()
     assert row.delivered_at == MONDAY + timedelta(seconds=1)
     assert (row.attempts, row.next_attempt_at, row.given_up_at, row.last_error) == (
         1,
@@ -48,16 +54,16 @@ def test_a_message_is_delivered_once(clock: Clock, post: Post) -> None:
         "",
     )
     assert deliver(clock, after=DAY) == 0
-    assert keys(post.messages) == ["first"]
+    assert idempotency_keys(recorder.messages) == ["first"]
 
 
-def test_a_message_is_there_once_for_each_key_and_channel(
-    clock: Clock, post: Post, settings: Any
+def test_alert_is_unique_per_key_and_channel(
+    clock: Clock, recorder: Recorder, settings: Any
 ) -> None:
     configure_channels(settings, {"ops": recording(), "boss": recording("boss")})
-    put_down(clock, "first")
+    write_alerts(clock, "first")
     deliver(clock)
-    put_down(clock, "first", "second")
+    write_alerts(clock, "first", "second")
     deliver(clock)
     assert sorted(Alert.objects.values_list("channel", "key")) == [
         ("boss", "first"),
@@ -65,106 +71,105 @@ def test_a_message_is_there_once_for_each_key_and_channel(
         ("ops", "first"),
         ("ops", "second"),
     ]
-    told = sorted((name, message.body["idempotency_key"]) for name, message in post.delivered)
-    assert told == sorted(Alert.objects.values_list("channel", "key"))
+    delivered = [(name, message.body["idempotency_key"]) for name, message in recorder.delivered]
+    assert sorted(delivered) == sorted(Alert.objects.values_list("channel", "key"))
 
 
-def test_the_oldest_is_delivered_first(clock: Clock, post: Post) -> None:
-    put_down(clock, "first", "second")
-    put_down(clock, "third")
+def test_oldest_alert_is_delivered_first(clock: Clock, recorder: Recorder) -> None:
+    write_alerts(clock, "first", "second")
+    write_alerts(clock, "third")
     assert deliver(clock) == 3
-    assert keys(post.messages) == ["first", "second", "third"]
+    assert idempotency_keys(recorder.messages) == ["first", "second", "third"]
 
 
-def test_nothing_is_due_before_its_time(clock: Clock, post: Post) -> None:
-    put_down(clock, "first")
-    post.fail(Undelivered("The mail server answered 451."))
+def test_failed_alert_is_not_retried_before_it_is_due(clock: Clock, recorder: Recorder) -> None:
+    write_alerts(clock, "first")
+    recorder.fail(Undelivered("The mail server answered 451."))
     assert deliver(clock) == 0
-    post.mend()
+    recorder.restore()
     deliver(clock, after=50)
-    assert post.delivered == []
+    assert recorder.delivered == []
     assert deliver(clock, after=20) == 1
-    assert (alert().attempts, alert().last_error) == (2, "")
+    assert (get_alert().attempts, get_alert().last_error) == (2, "")
 
 
-def test_pauses_grow_up_to_an_hour_and_two_days_are_the_end(
-    clock: Clock, post: Post, caplog: pytest.LogCaptureFixture
+def test_backoff_doubles_up_to_an_hour_and_ends_after_two_days(
+    clock: Clock, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, logger=LOGGER)
-    put_down(clock, "first")
-    post.fail(Undelivered("The mail server answered 451."))
-    minutes = [
-        (after - before) / timedelta(minutes=1) for before, after in pairwise(attempts(clock, 10))
+    write_alerts(clock, "first")
+    recorder.fail(Undelivered("The mail server answered 451."))
+    pauses = [
+        (after - before) / timedelta(minutes=1)
+        for before, after in pairwise(attempt_when_due(clock, 10))
     ]
-    for pause, expected in zip(minutes, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
+    for pause, expected in zip(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
         assert expected * 0.89 <= pause <= expected * 1.11
     clock.set(MONDAY + timedelta(days=2, minutes=-1))
     deliver(clock)
-    assert alert().given_up_at is None
+    assert get_alert().given_up_at is None
     assert {record.levelname for record in caplog.records} == {"WARNING"}
-    (end,) = attempts(clock, 1)
+    (end,) = attempt_when_due(clock, 1)
     assert timedelta(days=2) <= end <= timedelta(days=2, minutes=67)
-    row = alert()
+    row = get_alert()
     assert row.given_up_at == clock.now()
     assert row.delivered_at is row.next_attempt_at is None
-    assert row.attempts == len(post.attempted) == 12
+    assert row.attempts == len(recorder.attempted) == 12
     assert row.last_error == "The mail server answered 451."
     assert caplog.records[-1].levelname == "ERROR"
     assert "given up" in caplog.messages[-1]
-    post.mend()
+    recorder.restore()
     assert deliver(clock, after=30 * DAY) == 0
-    assert len(post.attempted) == 12
+    assert len(recorder.attempted) == 12
 
 
-def test_a_message_is_tried_once_more_after_a_pause_of_the_monitor(
-    clock: Clock, post: Post
-) -> None:
-    put_down(clock, "first")
+def test_overdue_alert_is_attempted_before_it_is_given_up(clock: Clock, recorder: Recorder) -> None:
+    write_alerts(clock, "first")
     assert deliver(clock, after=30 * DAY) == 1
 
 
-def test_pauses_are_not_all_of_one_length(clock: Clock, post: Post) -> None:
-    """So that what failed together does not come back together."""
-    put_down(clock, *map(str, range(5)))
-    post.fail(Undelivered("no"))
+def test_backoff_has_jitter(clock: Clock, recorder: Recorder) -> None:
+    """Alerts that failed together are not retried together."""
+    write_alerts(clock, *map(str, range(5)))
+    recorder.fail(Undelivered("no"))
     for _ in range(5):
         deliver(clock)
     assert len(set(Alert.objects.values_list("next_attempt_at", flat=True))) == 5
 
 
 @pytest.mark.parametrize("failing", ["first", "second"])
-def test_a_channel_that_fails_holds_up_no_other(
-    clock: Clock, post: Post, settings: Any, failing: str
+def test_failing_channel_delays_no_other(
+    clock: Clock, recorder: Recorder, settings: Any, failing: str
 ) -> None:
     configure_channels(settings, {"first": recording("first"), "second": recording("second")})
-    put_down(clock, "a", "b", "c")
-    post.fail(Undelivered("no"), failing)
+    write_alerts(clock, "a", "b", "c")
+    recorder.fail(Undelivered("no"), failing)
     assert deliver(clock) == 3
-    assert failing not in dict(post.delivered)
-    assert [name for name, _ in post.attempted].count(failing) == 1
-    post.mend()
+    assert failing not in dict(recorder.delivered)
+    assert [name for name, _ in recorder.attempted].count(failing) == 1
+    recorder.restore()
     assert deliver(clock, after=2 * MINUTE) == 3
-    assert sorted(keys(post.messages)) == ["a", "a", "b", "b", "c", "c"]
+    assert sorted(idempotency_keys(recorder.messages)) == ["a", "a", "b", "b", "c", "c"]
 
 
-def test_a_channel_that_is_gone_is_told_of_in_the_row(
-    clock: Clock, post: Post, settings: Any, caplog: pytest.LogCaptureFixture
+def test_alert_of_removed_channel_says_so_and_is_given_up(
+    clock: Clock, recorder: Recorder, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, logger=LOGGER)
-    put_down(clock, "first")
+    write_alerts(clock, "first")
     configure_channels(settings, {"boss": recording("boss")})
     assert deliver(clock) == 0
-    assert "No channel of this name" in alert().last_error
+    assert "No channel of this name" in get_alert().last_error
     deliver(clock, after=3 * DAY)
-    assert alert().given_up_at is not None
+    assert get_alert().given_up_at is not None
     assert caplog.records[-1].levelname == "ERROR"
-    assert post.attempted == []
+    assert recorder.attempted == []
 
 
-def test_a_channel_that_comes_back_gets_what_waits_for_it(
-    clock: Clock, post: Post, settings: Any
+def test_restored_channel_gets_its_pending_alerts(
+    clock: Clock, recorder: Recorder, settings: Any
 ) -> None:
-    put_down(clock, "first")
+    write_alerts(clock, "first")
     configure_channels(settings, {})
     deliver(clock)
     configure_channels(settings, {"ops": recording()})
@@ -184,25 +189,25 @@ def test_a_channel_that_comes_back_gets_what_waits_for_it(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_whatever_a_backend_raises_is_a_failed_attempt(
-    clock: Clock, post: Post, caplog: pytest.LogCaptureFixture, error: Exception
+def test_any_exception_of_a_backend_is_a_failed_attempt(
+    clock: Clock, recorder: Recorder, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """And what it says is told to nobody: it may hold what the channel was configured with."""
+    """Its text is neither stored nor logged: it may contain the channel's options."""
     caplog.set_level(logging.DEBUG, logger="importmonitor")
-    put_down(clock, "first")
-    post.fail(error)
+    write_alerts(clock, "first")
+    recorder.fail(error)
     assert deliver(clock) == 0
-    assert type(error).__name__ in alert().last_error
-    assert alert().next_attempt_at is not None
-    assert "hush" not in alert().last_error + caplog.text
-    post.mend()
+    assert type(error).__name__ in get_alert().last_error
+    assert get_alert().next_attempt_at is not None
+    assert "hush" not in get_alert().last_error + caplog.text
+    recorder.restore()
     assert deliver(clock, after=2 * MINUTE) == 1
 
 
 @pytest.mark.parametrize(
     "backend",
     [
-        "tests.alerts.backends.Unmakeable",
+        "tests.alerts.backends.Unloadable",
         "tests.alerts.backends.Missing",
         "tests.alerts.nowhere.Backend",
         "tests.alerts.backends",
@@ -211,85 +216,91 @@ def test_whatever_a_backend_raises_is_a_failed_attempt(
         ".",
     ],
 )
-def test_a_backend_that_cannot_be_made_is_a_failed_attempt(
-    clock: Clock, post: Post, settings: Any, caplog: pytest.LogCaptureFixture, backend: str
+def test_backend_that_cannot_be_loaded_is_a_failed_attempt(
+    clock: Clock, recorder: Recorder, settings: Any, caplog: pytest.LogCaptureFixture, backend: str
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="importmonitor")
     broken = {"BACKEND": backend, "PASSWORD": "hush"}
     configure_channels(settings, {"ops": broken, "boss": recording("boss")})
-    put_down(clock, "first")
+    write_alerts(clock, "first")
     assert deliver(clock) == 1
-    assert alert().last_error
-    assert "hush" not in alert().last_error + caplog.text
+    assert get_alert().last_error
+    assert "hush" not in get_alert().last_error + caplog.text
 
 
-def test_a_row_that_cannot_be_worded_is_a_failed_attempt(clock: Clock, post: Post) -> None:
-    """As one that another version of the app has written."""
-    put_down(clock, "first", "second")
+def test_alert_that_cannot_be_rendered_is_a_failed_attempt(
+    clock: Clock, recorder: Recorder
+) -> None:
+    """One that another version of the app wrote, for example."""
+    write_alerts(clock, "first", "second")
     Alert.objects.filter(key="first").update(body={"event": "import.dreamt"})
     deliver(clock)
     deliver(clock, after=1)
-    assert keys(post.messages) == ["second"]
+    assert idempotency_keys(recorder.messages) == ["second"]
     assert Alert.objects.get(key="first").last_error
 
 
-def test_what_is_wrong_is_kept_on_one_line_and_short(clock: Clock, post: Post) -> None:
-    put_down(clock, "first")
-    post.fail(Misconfigured("two\nlines\x1b[31m " + "long " * 1000))
+def test_stored_error_is_one_short_line(clock: Clock, recorder: Recorder) -> None:
+    write_alerts(clock, "first")
+    recorder.fail(Misconfigured("two\nlines\x1b[31m " + "long " * 1000))
     deliver(clock)
-    assert alert().last_error.startswith("two lines")
-    assert alert().last_error.isprintable()
-    assert len(alert().last_error) <= 500
+    assert get_alert().last_error.startswith("two lines")
+    assert get_alert().last_error.isprintable()
+    assert len(get_alert().last_error) <= 500
 
 
-def test_of_several_deliverers_one_makes_an_attempt(clock: Clock, post: Post) -> None:
-    """Here another one comes first between finding what is due and claiming it."""
-    put_down(clock, "first", "second")
-    asked = 0
+def test_concurrent_delivery_attempts_each_alert_once(clock: Clock, recorder: Recorder) -> None:
+    """Here another process delivers between this one's SELECT and its claim."""
+    write_alerts(clock, "first", "second")
+    calls = 0
 
     def now() -> datetime:
-        nonlocal asked
-        asked += 1
-        if asked == 2:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
             assert outbox.deliver(now=clock.now) == 2
         return clock.now()
 
     assert outbox.deliver(now=now) == 0
-    assert keys(post.attempted_messages) == ["first", "second"]
+    assert idempotency_keys(recorder.attempted_messages) == ["first", "second"]
     assert set(Alert.objects.values_list("attempts", flat=True)) == {1}
 
 
-def test_what_one_process_is_at_no_other_begins(clock: Clock, post: Post) -> None:
-    put_down(clock, "first", "second")
+def test_alert_in_delivery_is_not_attempted_by_another_process(
+    clock: Clock, recorder: Recorder
+) -> None:
+    write_alerts(clock, "first", "second")
     delivered: list[int] = []
 
-    def meanwhile() -> None:
-        post.mend()
+    def deliver_concurrently() -> None:
+        recorder.restore()
         delivered.append(outbox.deliver(now=clock.now))
 
-    post.on_send["ops"] = meanwhile
+    recorder.on_send["ops"] = deliver_concurrently
     assert outbox.deliver(now=clock.now) == 1
     assert delivered == [1]
-    assert sorted(keys(post.messages)) == ["first", "second"]
+    assert sorted(idempotency_keys(recorder.messages)) == ["first", "second"]
 
 
-def test_what_a_process_was_killed_over_is_delivered_by_the_next(clock: Clock, post: Post) -> None:
-    put_down(clock, "first", "second")
-    post.fail(SystemExit())
+def test_alert_of_killed_process_is_delivered_after_its_claim_expires(
+    clock: Clock, recorder: Recorder
+) -> None:
+    write_alerts(clock, "first", "second")
+    recorder.fail(SystemExit())
     with pytest.raises(SystemExit):
         outbox.deliver(now=clock.now)
-    post.mend()
+    recorder.restore()
     assert deliver(clock) == 1
-    assert deliver(clock, after=4 * MINUTE) == 0, "it might yet be at it"
+    assert deliver(clock, after=4 * MINUTE) == 0, "the claim has not expired"
     assert deliver(clock, after=MINUTE) == 1
-    assert keys(post.messages) == ["second", "first"]
+    assert idempotency_keys(recorder.messages) == ["second", "first"]
     assert deliver(clock, after=DAY) == 0
 
 
-def test_one_call_does_not_deliver_for_ever(
-    clock: Clock, post: Post, monkeypatch: pytest.MonkeyPatch
+def test_delivery_stops_after_twenty_seconds(
+    clock: Clock, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is left is there for the next; a poll of a cron job is to end some time."""
+    """The rest stays due, and a poll by cron ends in time."""
     seconds = 0.0
 
     def take_time() -> None:
@@ -297,32 +308,32 @@ def test_one_call_does_not_deliver_for_ever(
         seconds += 9
 
     monkeypatch.setattr(outbox, "time", SimpleNamespace(monotonic=lambda: seconds))
-    post.on_send["ops"] = take_time
-    put_down(clock, *map(str, range(10)))
+    recorder.on_send["ops"] = take_time
+    write_alerts(clock, *map(str, range(10)))
     assert deliver(clock) == 3
     assert deliver(clock) == 3
-    assert keys(post.messages) == list(map(str, range(6)))
+    assert idempotency_keys(recorder.messages) == list(map(str, range(6)))
 
 
-def test_a_message_of_a_test_goes_to_every_channel_and_is_not_tried_again(
-    clock: Clock, post: Post, settings: Any
+def test_test_alert_goes_to_every_channel_and_is_not_retried(
+    clock: Clock, recorder: Recorder, settings: Any
 ) -> None:
     channels = {"ops": recording(), "boss": recording("boss", EVENTS=["import.failed"])}
     configure_channels(settings, channels)
-    post.fail(Undelivered("no"))
-    outbox.write([notice_of_a_test("default", at=MONDAY, key="test")], MONDAY)
+    recorder.fail(Undelivered("no"))
+    outbox.write([draft_test_alert("default", at=MONDAY, key="test")], MONDAY)
     assert deliver(clock) == 1
-    post.mend()
+    recorder.restore()
     assert deliver(clock, after=DAY) == 0
-    (message,) = post.messages
-    assert message.title == "default: a test of the alerts"
+    (message,) = recorder.messages
+    assert message.title == "default: test alert"
     assert (message.body["event"], message.body["operation"]) == ("test", None)
-    assert alert().given_up_at == MONDAY
-    assert alert("boss").delivered_at == MONDAY
+    assert get_alert().given_up_at == MONDAY
+    assert get_alert("boss").delivered_at == MONDAY
 
 
-def test_nothing_to_deliver_is_one_query(
-    clock: Clock, post: Post, django_assert_num_queries: Any
+def test_delivering_nothing_costs_one_query(
+    clock: Clock, recorder: Recorder, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(1):
         assert deliver(clock) == 0

@@ -8,7 +8,7 @@ from django.test import Client
 
 from importmonitor.models import ImportOperation
 from tests.api.helpers import PATH, RUNNING, sync
-from tests.malformed_documents import ODD, told
+from tests.malformed_documents import MALFORMED_DOCUMENTS, expected_response
 
 
 def reject_constant(name: str) -> NoReturn:
@@ -64,9 +64,9 @@ def test_file_data_is_removed(client: Client, headers: dict[str, str]) -> None:
 
 
 @pytest.mark.thorough(one_in=2)
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_malformed_document_is_returned(client: Client, headers: dict[str, str], name: str) -> None:
-    case = ODD[name]
+    case = MALFORMED_DOCUMENTS[name]
     sync(case.document)
     operation = ImportOperation.objects.get()
     unreadable = set(operation.unreadable)
@@ -81,14 +81,14 @@ def test_malformed_document_is_returned(client: Client, headers: dict[str, str],
     body = json.loads(response.content.decode(), parse_constant=reject_constant)
     assert body.keys() == {"operation", "success"}
     document = {key: value for key, value in body["operation"].items() if key not in case.cut}
-    assert document == told(case)
+    assert document == expected_response(case)
 
 
 @pytest.mark.thorough(one_in=3)
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_malformed_document_is_no_change_the_second_time(db: None, name: str) -> None:
     """Otherwise every poll would write, and an operation without a time would start again."""
-    case = ODD[name]
+    case = MALFORMED_DOCUMENTS[name]
     sync(case.document)
     assert sync(case.document).changes == []
     assert ImportOperation.objects.count() == 1

@@ -67,7 +67,7 @@ def everything(settings: Any, admin_user: User) -> dict[str, ImportOperation]:
             if minute == 90 and alias == "interrupted":
                 chat.restart()
             if minute >= 90 and alias == "unreachable":
-                near.trouble = Unreachable("The proxy answered 502.")
+                near.error = Unreachable("The proxy answered 502.")
             sync_workspace(alias, client=near, now=clock.now)  # type: ignore[arg-type]
             clock.advance(540)
     deliveries: tuple[dict[str, Any], ...] = (

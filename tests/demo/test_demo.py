@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.process.processes import start_process
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 # `python -m project.demo`, but in its own folder, since another demo may be running, and with a
@@ -59,7 +61,7 @@ class Demo:
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     """The demo, started while its default port is in use."""
-    process = subprocess.Popen(
+    process = start_process(
         [sys.executable, "-c", START, str(tmp_path)],
         cwd=BASE_DIR,
         stdin=subprocess.DEVNULL,

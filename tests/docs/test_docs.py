@@ -154,7 +154,7 @@ def test_python_is_python(page: Path) -> None:
 
 def test_channels_are_good_settings(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER_URL", "json://127.0.0.1:9/")
-    [block] = [each for each in blocks(ROOT / "docs" / "alert.md", "python") if "CHANNELS" in each]
+    [block] = [each for each in blocks(ROOT / "docs" / "alerts.md", "python") if "CHANNELS" in each]
     workspace = {"URL": "https://a.example.org", "USER_ID": USER_ID, "AUTH_TOKEN": AUTH_TOKEN}
     settings.IMPORTMONITOR = {"WORKSPACES": {"default": workspace}}
     exec("import os\n" + block, {"IMPORTMONITOR": settings.IMPORTMONITOR})

@@ -1,4 +1,4 @@
-"""A host project that runs as processes, a simulated workspace in this one."""
+"""The host project as processes, and a simulated workspace in this one."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from simulator.clock import Clock
 from simulator.server import Server
 from simulator.workspace import Workspace
 from tests.process.databases import Database, new_database
-from tests.process.processes import Project, ending_all, surroundings
+from tests.process.processes import Project, SilentServer, clean_environment, terminating
 
 TABLES = (
     "alert",
@@ -25,7 +25,7 @@ TABLES = (
 
 @pytest.fixture
 def workspace() -> Workspace:
-    """A workspace in which nothing was ever imported; its time is real."""
+    """A workspace without imports, in real time."""
     workspace = Workspace(Clock(datetime.now(UTC), speed=1.0), seed=3, rate_limit=None)
     workspace.add_user("monitor", "token-of-the-monitor")
     return workspace
@@ -39,12 +39,12 @@ def server(workspace: Workspace) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database with its tables, for all tests of a worker: making them takes a second."""
+    """A database with tables, for all tests of a worker: creating them takes a second."""
     with new_database(tmp_path_factory.mktemp("database")) as database:
         project = Project(database, environment(database, "http://127.0.0.1:9"))
-        with ending_all(project.started):
-            made = project.run("manage.py", "migrate", "--verbosity", "0")
-            assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
+        with terminating(project.started):
+            result = project.run("manage.py", "migrate", "--verbosity", "0")
+            assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
         yield database
 
 
@@ -52,7 +52,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 def project(migrated: Database, server: Server) -> Iterator[Project]:
     """The host project on an empty database, and the workspace that it monitors."""
     project = Project(migrated, environment(migrated, server.url))
-    with ending_all(project.started):
+    with terminating(project.started):
         yield project
     for table in TABLES:
         migrated.execute(f"DELETE FROM importmonitor_{table}")
@@ -63,12 +63,18 @@ def unmigrated(tmp_path: Path, server: Server) -> Iterator[Project]:
     """The host project on a database without tables."""
     with new_database(tmp_path) as database:
         project = Project(database, environment(database, server.url))
-        with ending_all(project.started):
+        with terminating(project.started):
             yield project
 
 
+@pytest.fixture
+def silent_server() -> Iterator[SilentServer]:
+    with SilentServer() as server:
+        yield server
+
+
 def environment(database: Database, url: str) -> dict[str, str]:
-    return surroundings() | {
+    return clean_environment() | {
         "SECRET_KEY": "only for tests",
         "ENV_FILE": os.devnull,
         "DATABASE_URL": database.url,

@@ -1,4 +1,4 @@
-"""Databases for real processes: made for a test run, and asked without Django."""
+"""Databases for real processes: created for a test run, and queried without Django."""
 
 import importlib
 import os
@@ -21,7 +21,7 @@ _TABLES = {
 
 @dataclass(frozen=True)
 class Database:
-    """A database, its DATABASE_URL, and a way to it that shares nothing with the code tested."""
+    """A database, its DATABASE_URL, and a connection that shares no code with the app."""
 
     kind: str
     url: str
@@ -47,7 +47,7 @@ class Database:
 
 @contextmanager
 def new_database(folder: Path) -> Iterator[Database]:
-    """Make an empty database, on the server that TEST_DATABASE_URL names or as a file."""
+    """Create an empty database, on the server of TEST_DATABASE_URL or in a file."""
     url = os.environ.get("TEST_DATABASE_URL", "")
     name = f"process_{uuid.uuid4().hex[:12]}"
     if url.startswith("postgres"):
@@ -91,9 +91,9 @@ def _on_mysql(url: str, name: str) -> Iterator[Database]:
 
 
 def _parts(url: str) -> dict[str, Any]:
-    """Return what both drivers call by the same names: where the server is and who asks."""
-    found = environ.Env.db_url_config(url)
-    parts = {key: found[key.upper()] for key in ("host", "port", "user", "password")}
+    """Return the server and the credentials, by the names that both drivers use."""
+    config = environ.Env.db_url_config(url)
+    parts = {key: config[key.upper()] for key in ("host", "port", "user", "password")}
     return {key: int(value) if key == "port" else value for key, value in parts.items() if value}
 
 

@@ -1,8 +1,8 @@
-"""`manage.py`, but what fails is tried again after a tenth of a second:
+"""`manage.py` that retries failed polls after a tenth of a second:
 
-python -m tests.process.fast_retry_manage [--losing] COMMAND [ARGUMENT…]
+python -m tests.process.fast_retry_manage [--lose-connection] COMMAND [ARGUMENT…]
 
-With --losing, the first poll loses its database connection while it asks Rocket.Chat.
+With --lose-connection, the first poll loses its database connection during its request.
 """
 
 import os
@@ -14,22 +14,22 @@ from django.core.management import execute_from_command_line
 
 
 def lose_a_connection() -> None:
-    """Close the connection below Django, once, where a poll has asked and will go on to write."""
+    """Close the connection without Django's knowledge, once, between a request and the writes."""
     from django.db import connection
 
     from importmonitor.rocketchat.client import Client
     from importmonitor.rocketchat.operation import Operation
 
-    asked = Client.current_operation
+    current_operation = Client.current_operation
 
-    def losing(client: Client) -> Operation | None:
-        operation = asked(client)
-        lost.stop()
+    def request_and_disconnect(client: Client) -> Operation | None:
+        operation = current_operation(client)
+        patcher.stop()
         connection.connection.close()
         return operation
 
-    lost = patch.object(Client, "current_operation", losing)
-    lost.start()
+    patcher = patch.object(Client, "current_operation", request_and_disconnect)
+    patcher.start()
 
 
 if __name__ == "__main__":
@@ -39,7 +39,7 @@ if __name__ == "__main__":
 
     interval.INITIAL_BACKOFF = interval.MAX_BACKOFF = 0.1
     arguments = sys.argv[1:]
-    if arguments[0] == "--losing":
+    if arguments[0] == "--lose-connection":
         arguments.pop(0)
         lose_a_connection()
     execute_from_command_line(["manage.py", *arguments])

@@ -1,4 +1,4 @@
-"""What may stand in the history, held against the log of the workspace where it happened."""
+"""Checks of the stored history against the simulator's log."""
 
 from collections import Counter, defaultdict
 from itertools import pairwise
@@ -15,36 +15,36 @@ _EVENTS = {"failed": "import.failed", "interrupted": "import.interrupted"}
 def assert_true_history(
     database: Database, workspace: Workspace, alias: str = "default"
 ) -> dict[str, list[Any]]:
-    """Assert that nothing is told twice, out of order, or without having happened.
+    """Assert that nothing is stored twice, out of order, or without having happened.
 
-    Returns the transitions by the operation's id in Rocket.Chat.
+    Return the transitions by the operation's id in Rocket.Chat.
     """
     operations = database.execute(
         "SELECT id, remote_id, status, valid FROM importmonitor_importoperation "
         f"WHERE workspace = '{alias}'"
     )
     remote_ids = [remote_id for _, remote_id, _, _ in operations]
-    happened = _happened(workspace)
+    logged = _logged_steps(workspace)
     assert len(remote_ids) == len(set(remote_ids))
-    assert set(remote_ids) <= set(happened)
+    assert set(remote_ids) <= set(logged)
     transitions = _transitions(database)
     for pk, remote_id, status, _valid in operations:
-        mine = transitions[pk]
-        _assert_chain(mine, status)
+        own = transitions[pk]
+        _assert_chain(own, status)
         # An import of the simulator passes each of its steps once.
-        events = [(before, after, reason) for before, after, _, reason in mine]
-        assert len(events) == len(set(events)), mine
-        seen = [(after, bool(valid)) for _, after, valid, why in mine if why != "superseded"]
-        steps = iter(happened[remote_id])
-        assert all(step in steps for step in seen), (seen, happened[remote_id])
+        changes = [(before, after, reason) for before, after, _, reason in own]
+        assert len(changes) == len(set(changes)), own
+        stored = [(after, bool(valid)) for _, after, valid, why in own if why != "superseded"]
+        steps = iter(logged[remote_id])
+        assert all(step in steps for step in stored), (stored, logged[remote_id])
     _assert_samples(database)
     return {remote_id: transitions[pk] for pk, remote_id, _, _ in operations}
 
 
-def assert_everything_told(database: Database, told: Path, alias: str = "default") -> Counter[str]:
-    """Assert that there is one alert of each event that is in the history, and that it was told.
+def assert_all_alerted(database: Database, path: Path, alias: str = "default") -> Counter[str]:
+    """Assert that every event of the history has one alert, which is in the channel's file.
 
-    For a workspace that was looked at before its first import. Returns how often each was told.
+    For a workspace that was polled before its first import. Return how often each was delivered.
     """
     expected: Counter[tuple[str, str]] = Counter()
     transitions = _transitions(database)
@@ -70,10 +70,10 @@ def assert_everything_told(database: Database, told: Path, alias: str = "default
     )
     assert len(rows) == len(alerts)
     assert all(delivered_at for _, delivered_at in rows)
-    lines = told.read_text().splitlines()
-    times_told = Counter(line for line in lines if line.split(":")[1] == alias)
-    assert set(times_told) == {key for key, _ in rows}
-    return times_told
+    lines = path.read_text().splitlines()
+    deliveries = Counter(line for line in lines if line.split(":")[1] == alias)
+    assert set(deliveries) == {key for key, _ in rows}
+    return deliveries
 
 
 def assert_up_to_date(database: Database, workspace: Workspace, alias: str = "default") -> None:
@@ -86,8 +86,8 @@ def assert_up_to_date(database: Database, workspace: Workspace, alias: str = "de
         f"AND workspace = '{alias}'"
     )
     count = current.get("count", {})
-    shown = (status, bool(valid), completed, total)
-    assert shown == (
+    stored = (status, bool(valid), completed, total)
+    assert stored == (
         current["status"],
         current["valid"],
         count.get("completed"),
@@ -109,7 +109,7 @@ def _assert_chain(transitions: list[Any], status: str) -> None:
 
 
 def _transitions(database: Database) -> dict[int, list[Any]]:
-    """Return each operation's transitions in their order, by its key."""
+    """Return the transitions of each operation in order, by its primary key."""
     transitions = defaultdict(list)
     for pk, *transition in database.execute(
         "SELECT operation_id, from_status, to_status, valid, reason "
@@ -120,7 +120,7 @@ def _transitions(database: Database) -> dict[int, list[Any]]:
 
 
 def _assert_samples(database: Database) -> None:
-    """Assert that each sample shows other counters than the one before, and a later time."""
+    """Assert that every sample differs from the one before in its counters, and is later."""
     samples = database.execute(
         "SELECT operation_id, completed, error, total, observed_at "
         "FROM importmonitor_progresssample ORDER BY operation_id, id"
@@ -131,14 +131,14 @@ def _assert_samples(database: Database) -> None:
             assert at < later, samples
 
 
-def _happened(workspace: Workspace) -> dict[str, list[tuple[str, bool]]]:
-    """Return the steps of each operation in their order, each with `valid`."""
-    happened: dict[str, list[tuple[str, bool]]] = {}
+def _logged_steps(workspace: Workspace) -> dict[str, list[tuple[str, bool]]]:
+    """Return the steps of each operation in order, with `valid`."""
+    logged: dict[str, list[tuple[str, bool]]] = {}
     for entry in workspace.log:
         if entry.operation_id is None:
             continue
-        steps = happened.setdefault(entry.operation_id, [])
+        steps = logged.setdefault(entry.operation_id, [])
         step = (str(entry.status), bool(entry.valid))
         if step not in steps[-1:]:
             steps.append(step)
-    return happened
+    return logged

@@ -1,13 +1,13 @@
-"""Syncs the workspace `default`, each time in a process of its own that is killed.
+"""Syncs the workspace `default`, each time in a process that is killed.
 
     python -m tests.process.killed FILE
 
-What it tells of it, it appends to FILE. For each line on stdin one process is forked:
+Alerts are appended to FILE. For each line of stdin, a process is forked:
 
-    before NUMBER   syncs once, and is dead before its query of that number (from 1; 0: never)
-    after SECONDS   syncs over and over, and is killed when so much time has passed
+    before NUMBER   syncs once, and is killed before its query of that number (from 1; 0: never)
+    after SECONDS   syncs repeatedly, and is killed after that time
 
-Says "killed" or "done" on stdout.
+Writes "killed" or "done STATUS" to stdout.
 """
 
 import os
@@ -20,43 +20,43 @@ from typing import Any, NoReturn
 from tests.process.worker import set_up
 
 
-def main(told: str) -> None:
-    """Serve stdin until it ends."""
-    set_up(told)
+def main(path: str) -> None:
+    """Execute the lines of stdin until it ends."""
+    set_up(path)
     for line in iter(sys.stdin.readline, ""):
-        how, value = line.split()
-        status = killed_after(float(value)) if how == "after" else killed_before(int(value))
+        when, value = line.split()
+        status = kill_after(float(value)) if when == "after" else kill_before(int(value))
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         sys.stdout.write("killed\n" if killed else f"done {os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
 
 
-def killed_before(number: int) -> int:
-    """Sync, dead before the query of that number; return how the process ended."""
+def kill_before(number: int) -> int:
+    """Sync in a process that dies before the query of that number; return its wait status."""
     child = os.fork()
     if not child:
         sync_until(number)
     return os.waitpid(child, 0)[1]
 
 
-def killed_after(seconds: float) -> int:
-    """Sync over and over for so long; return how the process ended."""
+def kill_after(seconds: float) -> int:
+    """Sync repeatedly in a process that is killed after some time; return its wait status."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         sync_for_ever(writing, os.getppid())
     os.close(writing)
-    # Counted from when it begins to sync: to connect to a database can take longer than a poll.
+    # Counted from its first sync: connecting to a database can take longer than a poll.
     os.read(reading, 1)
     os.close(reading)
     time.sleep(seconds)
-    # By its number, which stays its own until it has been waited for.
+    # Its process id cannot be reused before it has been waited for.
     os.kill(child, signal.SIGKILL)
     return os.waitpid(child, 0)[1]
 
 
 def sync_until(number: int) -> NoReturn:
-    """Sync, dying before the query of that number; end this process."""
+    """Sync, but kill this process before the query of that number; end it afterwards."""
     from django.db import connection
 
     from importmonitor.sync.poll import sync_workspace
@@ -80,7 +80,7 @@ def sync_until(number: int) -> NoReturn:
 
 
 def sync_for_ever(ready: int, parent: int) -> NoReturn:
-    """Sync over and over, unless nobody is left to end it; say when it begins."""
+    """Sync repeatedly while the parent exists; write a byte to a pipe before the first time."""
     from django.db import connection
 
     from importmonitor.sync.poll import sync_workspace
@@ -90,7 +90,7 @@ def sync_for_ever(ready: int, parent: int) -> NoReturn:
         os.write(ready, b".")
         while os.getppid() == parent:
             if sync_workspace("default").skipped:
-                # The database has not noticed yet that the last holder is dead.
+                # The database has not noticed that the last holder is dead.
                 time.sleep(0.001)
     finally:
         os._exit(1)

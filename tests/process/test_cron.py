@@ -1,4 +1,4 @@
-"""`manage.py sync_import_status` as cron runs it: what it says, where, and its exit status."""
+"""`manage.py sync_import_status` as cron runs it: its output and its exit status."""
 
 import json
 import sqlite3
@@ -11,7 +11,7 @@ import pytest
 
 from simulator.workspace import Workspace
 from tests.commands.test_sync_import_status import KEYS, OPERATION_KEYS
-from tests.process.processes import PATIENCE, Project, finished
+from tests.process.processes import PATIENCE, Project, wait_for
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
@@ -19,45 +19,45 @@ if TYPE_CHECKING:
 SYNC = ("manage.py", "sync_import_status")
 
 
-def assert_refused(ended: "CompletedProcess[str]", status: int, *words: str) -> None:
-    """Assert that it ended with a status and with words on stderr, and nothing else."""
-    assert (ended.returncode, ended.stdout) == (status, "")
+def assert_refused(result: "CompletedProcess[str]", status: int, *words: str) -> None:
+    """Assert that a command result with this status, these words on stderr, and no traceback."""
+    assert (result.returncode, result.stdout) == (status, "")
     for word in words:
-        assert word in ended.stderr
-    assert "Traceback" not in ended.stderr
+        assert word in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.long
-def test_silent_on_success(project: Project, workspace: Workspace) -> None:
+def test_verbosity_0_is_silent_on_success(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv")
-    ended = project.sync("--verbosity", "0", "--fail-on-import-error")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    result = project.sync("--verbosity", "0", "--fail-on-import-error")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     [(polls,)] = project.database.execute("SELECT polls FROM importmonitor_syncperiod")
     assert polls == 1
 
 
-def test_an_interrupted_import(project: Project, workspace: Workspace) -> None:
+def test_interrupted_import_exits_with_3(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv")
     workspace.restart()
-    ended = project.sync("--fail-on-import-error")
-    assert (ended.returncode, ended.stderr) == (3, "")
-    assert ended.stdout.startswith("default: ")
-    assert "interrupted" in ended.stdout
-    assert ended.stdout.count("\n") == 1
+    result = project.sync("--fail-on-import-error")
+    assert (result.returncode, result.stderr) == (3, "")
+    assert result.stdout.startswith("default: ")
+    assert "interrupted" in result.stdout
+    assert result.stdout.count("\n") == 1
     again = project.sync()
-    assert (again.returncode, again.stdout, again.stderr) == (0, ended.stdout, "")
+    assert (again.returncode, again.stdout, again.stderr) == (0, result.stdout, "")
 
 
-def test_refused(project: Project) -> None:
-    ended = project.sync(
+def test_refused_token_exits_with_1(project: Project) -> None:
+    result = project.sync(
         "--verbosity", "0", "--fail-on-import-error", ROCKETCHAT_AUTH_TOKEN="outdated-token"
     )
-    assert ended.returncode == 1
-    assert ended.stdout == "default: sync failed (Unauthenticated)\n"
-    assert ended.stderr.startswith("Unauthenticated: default: GET ")
-    assert ended.stderr.count("\n") == 1
-    assert "401" in ended.stderr
-    assert "outdated-token" not in ended.stderr
+    assert result.returncode == 1
+    assert result.stdout == "default: sync failed (Unauthenticated)\n"
+    assert result.stderr.startswith("Unauthenticated: default: GET ")
+    assert result.stderr.count("\n") == 1
+    assert "401" in result.stderr
+    assert "outdated-token" not in result.stderr
 
 
 @pytest.mark.thorough(one_in=5)
@@ -76,59 +76,55 @@ def test_refused(project: Project) -> None:
         pytest.param((), {"SECRET_KEY": None}, ("SECRET_KEY is not set",), id="no-secret-key"),
     ],
 )
-def test_misused(
+def test_misuse_exits_with_2(
     project: Project,
     arguments: tuple[str, ...],
     changes: dict[str, str | None],
     words: tuple[str, ...],
 ) -> None:
-    ended = project.sync("--verbosity", "0", *arguments, **changes)
-    assert_refused(ended, 2, *words)
-    assert "token-of-the-monitor" not in ended.stderr
+    result = project.sync("--verbosity", "0", *arguments, **changes)
+    assert_refused(result, 2, *words)
+    assert "token-of-the-monitor" not in result.stderr
 
 
-def test_without_tables(unmigrated: Project, workspace: Workspace) -> None:
-    ended = unmigrated.sync()
-    assert_refused(ended, 1, "manage.py migrate")
-    assert ended.stderr.count("\n") == 1
+def test_missing_tables_exit_with_1(unmigrated: Project, workspace: Workspace) -> None:
+    result = unmigrated.sync()
+    assert_refused(result, 1, "manage.py migrate")
+    assert result.stderr.count("\n") == 1
     assert not workspace.requests
 
 
 @pytest.mark.long
-def test_one_object_a_line(project: Project, workspace: Workspace) -> None:
+def test_json_is_one_object_per_line(project: Project, workspace: Workspace) -> None:
     operation_id = workspace.start_import("csv", "done", 60, records=100)
     workspace.clock.advance(61)
-    ended = project.sync("--format", "json")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    [line] = ended.stdout.splitlines()
-    told = json.loads(line)
-    assert set(told) == KEYS
-    assert (told["workspace"], told["ok"], told["skipped"], told["error"]) == (
-        "default",
-        True,
-        None,
-        None,
-    )
-    operation = told["operation"]
+    result = project.sync("--format", "json")
+    assert (result.returncode, result.stderr) == (0, "")
+    [line] = result.stdout.splitlines()
+    values = json.loads(line)
+    assert set(values) == KEYS
+    assert (values["workspace"], values["ok"]) == ("default", True)
+    assert (values["skipped"], values["error"]) == (None, None)
+    operation = values["operation"]
     assert set(operation) == OPERATION_KEYS
     assert operation["remote_id"] == operation_id
     assert (operation["outcome"], operation["percent"]) == ("done", 100)
     assert operation["counters"]["completed"] == 100
-    assert len(told["changes"]) == 1
+    assert len(values["changes"]) == 1
 
 
 def test_dry_run_writes_nothing(project: Project, workspace: Workspace) -> None:
     operation_id = workspace.start_import("csv")
     before = project.database.contents()
-    ended = project.sync("--dry-run")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert f"would change: new operation {operation_id}\n" in ended.stdout
+    result = project.sync("--dry-run")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"would change: new operation {operation_id}\n" in result.stdout
     assert workspace.requests.total() == 2  # the current operation and, since it is new, the list
     assert project.database.contents() == before
     assert before["importmonitor_importoperation"] == before["importmonitor_synclease"] == []
 
 
-def test_a_locked_database_is_waited_for(project: Project) -> None:
+def test_command_waits_for_a_locked_database(project: Project) -> None:
     if project.database.kind != "sqlite":
         pytest.skip("only SQLite has one writer at a time")
     path = project.database.url.removeprefix("sqlite:///")
@@ -139,9 +135,9 @@ def test_a_locked_database_is_waited_for(project: Project) -> None:
         time.sleep(1)
         assert process.poll() is None
         writer.execute("COMMIT")
-    ended = finished(process)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "default: nothing was ever imported\n"
+    result = wait_for(process)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "default: nothing was ever imported\n"
 
 
 def wait_until_opened(pid: int, path: str) -> None:
@@ -153,6 +149,6 @@ def wait_until_opened(pid: int, path: str) -> None:
                 if str(descriptor.readlink()) == path:
                     return
             except OSError:
-                continue  # closed in the meantime
+                continue  # It was closed meanwhile.
         time.sleep(0.01)
     raise AssertionError(f"{path} was never opened")

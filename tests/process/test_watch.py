@@ -1,4 +1,4 @@
-"""`sync_import_status --watch` as a process: what it shows, how it ends, what it survives."""
+"""`sync_import_status --watch` as a process: its output, its end, and lost connections."""
 
 import contextlib
 import json
@@ -6,7 +6,6 @@ import os
 import pty
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,14 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.workspace import Workspace
-from tests.process.processes import BASE_DIR, PATIENCE, Project, finished
+from tests.process.processes import (
+    BASE_DIR,
+    PATIENCE,
+    Project,
+    SilentServer,
+    start_process,
+    wait_for,
+)
 
 WATCH = ("manage.py", "sync_import_status", "--watch")
 OFTEN = ("--interval", "0.1", "--idle-interval", "0.1")
@@ -31,18 +37,20 @@ def leases(project: Project) -> list[tuple[object, ...]]:
     return project.database.execute("SELECT holder, expires_at FROM importmonitor_synclease")
 
 
-def test_until_it_is_finished(project: Project, workspace: Workspace) -> None:
+def test_watch_until_finished_shows_every_change_once(
+    project: Project, workspace: Workspace
+) -> None:
     workspace.start_import("csv", "done", 3600, records=1000)
     process = project.start(*WATCH, *OFTEN, "--until-finished")
-    told = lines_of(process)
-    lines = [next(told)]
+    output = lines_of(process)
+    lines = [next(output)]
     workspace.clock.advance(1800)
-    lines.append(next(told))
+    lines.append(next(output))
     workspace.clock.advance(1800)
-    lines += told
-    assert (process.wait(PATIENCE), finished(process).stderr) == (0, "")
+    lines += output
+    assert (process.wait(PATIENCE), wait_for(process).stderr) == (0, "")
     assert "done (importer_done), 1,000 of 1,000, 100 %" in lines[-1]
-    # What has not changed is not said again.
+    # A line is written only if something changed.
     assert len(lines) == len(set(lines)) > 2
     assert leases(project) == [("", None)]
     periods = project.database.execute("SELECT outcome, polls FROM importmonitor_syncperiod")
@@ -51,58 +59,57 @@ def test_until_it_is_finished(project: Project, workspace: Workspace) -> None:
 
 
 @pytest.mark.long
-def test_until_it_is_finished_tells_trouble_by_its_status(
+def test_watch_until_finished_exits_with_3_after_a_failure(
     project: Project, workspace: Workspace
 ) -> None:
     workspace.start_import("csv", "failed", 0.5)
     arguments = ("--until-finished", "--fail-on-import-error", "--format", "json")
-    ended = project.run(*WATCH, *OFTEN, *arguments)
-    assert (ended.returncode, ended.stderr) == (3, "")
-    last = json.loads(ended.stdout.splitlines()[-1])
+    result = project.run(*WATCH, *OFTEN, *arguments)
+    assert (result.returncode, result.stderr) == (3, "")
+    last = json.loads(result.stdout.splitlines()[-1])
     assert last["operation"]["outcome"] == "failed"
 
 
-def test_nothing_to_wait_for(project: Project) -> None:
-    ended = project.run(*WATCH, "--until-finished")
-    assert (ended.returncode, ended.stdout) == (0, "default: nothing was ever imported\n")
+def test_watch_until_finished_ends_at_once_without_import(project: Project) -> None:
+    result = project.run(*WATCH, "--until-finished")
+    assert (result.returncode, result.stdout) == (0, "default: nothing was ever imported\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.thorough(one_in=2)
-def test_it_ends_at_once_in_the_middle_of_a_request(
-    project: Project, number: signal.Signals
+def test_signal_ends_watch_during_a_request(
+    project: Project, silent_server: SilentServer, number: signal.Signals
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(PATIENCE)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        process = project.start(*WATCH, ROCKETCHAT_URL=url)
-        connection, _address = listener.accept()
-        with connection:
-            assert connection.recv(65536).startswith(b"GET /api/v1/getCurrentImportOperation ")
-            [(holder, _)] = leases(project)
-            assert holder
-            began = time.monotonic()
-            process.send_signal(number)
-            ended = finished(process)
-            took = time.monotonic() - began
-    # Under a second where nothing else runs; the margin is for a machine with much to do.
-    assert took < 3
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    process = project.start(
+        *WATCH,
+        ROCKETCHAT_URL=silent_server.url,
+        ROCKETCHAT_TIMEOUT=str(PATIENCE),
+        ROCKETCHAT_DEADLINE=str(PATIENCE),
+    )
+    silent_server.wait_for_request()
+    [(holder, _)] = leases(project)
+    assert holder
+    started = time.monotonic()
+    process.send_signal(number)
+    result = wait_for(process)
+    # Long before the timeout: it takes less than a second on an idle machine.
+    assert time.monotonic() - started < PATIENCE / 2
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert leases(project) == [("", None)]
 
 
 @pytest.mark.long
-def test_what_was_to_be_waited_for_has_not_come_when_it_is_ended(
+def test_interrupted_watch_until_finished_exits_with_130(
     project: Project, workspace: Workspace
 ) -> None:
     workspace.start_import("csv", seconds=3600)
     process = project.start(*WATCH, "--until-finished")
     assert next(lines_of(process)).startswith("default: CSV")
     process.send_signal(signal.SIGINT)
-    assert finished(process).returncode == 130
+    assert wait_for(process).returncode == 130
 
 
-def test_a_database_that_goes_away_and_comes_back(project: Project, workspace: Workspace) -> None:
+def test_watch_continues_after_the_database_returns(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv", seconds=3600)
     process = project.start("-m", "tests.process.fast_retry_manage", *WATCH[1:], *OFTEN)
     lines = lines_of(process)
@@ -111,60 +118,58 @@ def test_a_database_that_goes_away_and_comes_back(project: Project, workspace: W
     project.database.execute(f"ALTER TABLE {away} RENAME TO {away}_away")
     try:
         assert process.stderr is not None
-        told = process.stderr.readline()
+        error = process.stderr.readline()
     finally:
         project.database.execute(f"ALTER TABLE {away}_away RENAME TO {away}")
-    assert told.startswith("default: the database could not be used: ")
+    assert error.startswith("default: the database could not be used: ")
     workspace.cancel(str((workspace.current() or {})["_id"]))
     assert any("canceled" in line for line in lines)
     process.send_signal(signal.SIGTERM)
-    ended = finished(process)
-    assert ended.returncode == 0
-    assert "Traceback" not in told + ended.stderr
+    result = wait_for(process)
+    assert result.returncode == 0
+    assert "Traceback" not in error + result.stderr
 
 
 @pytest.mark.long
-def test_a_connection_that_is_lost_in_the_middle_of_a_poll(
-    project: Project, workspace: Workspace
-) -> None:
-    """Each thread has one, and is not to keep it when it is dead."""
-    # The lease could not be given back, and lasts five seconds longer than this.
-    arguments = ("-m", "tests.process.fast_retry_manage", "--losing", *WATCH[1:], *OFTEN)
+def test_watch_continues_after_a_lost_connection(project: Project, workspace: Workspace) -> None:
+    """Every thread has a connection, and closes it if it is unusable."""
+    arguments = ("-m", "tests.process.fast_retry_manage", "--lose-connection", *WATCH[1:], *OFTEN)
+    # The lease could not be released, and lasts five seconds longer than this.
     process = project.start(*arguments, ROCKETCHAT_DEADLINE="1")
     workspace.start_import("csv", seconds=3600)
     assert process.stderr is not None
-    # A pool of connections says itself, before that, which one it throws away.
-    told = next(line for line in process.stderr if line.startswith("default: "))
-    assert told.startswith("default: the database could not be used: ")
+    # A connection pool logs before that which connection it discards.
+    error = next(line for line in process.stderr if line.startswith("default: "))
+    assert error.startswith("default: the database could not be used: ")
     assert any("importer_" in line for line in lines_of(process))
     process.send_signal(signal.SIGTERM)
-    assert finished(process).returncode == 0
+    assert wait_for(process).returncode == 0
 
 
-def test_bars_on_a_terminal(project: Project, workspace: Workspace) -> None:
+def test_watch_draws_progress_bars_on_a_terminal(project: Project, workspace: Workspace) -> None:
     workspace.start_import("slack", "done", 1.0, records=3000)
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
+    terminal, process_end = pty.openpty()
+    process = start_process(
         [sys.executable, *WATCH, *OFTEN, "--until-finished"],
         cwd=BASE_DIR,
         env=project.environment | {"TERM": "xterm", "COLUMNS": "120", "PYTHONWARNINGS": "ignore"},
         stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
+        stdout=process_end,
+        stderr=process_end,
     )
-    project.started.append(process)  # type: ignore[arg-type] # its streams are no text
-    os.close(theirs)
-    shown = read_to_end(ours)
+    project.started.append(process)
+    os.close(process_end)
+    output = read_to_end(terminal)
     assert process.wait(PATIENCE) == 0
-    assert "default" in shown
-    assert "3,000 / 3,000" in shown
-    assert "━" in shown
-    # Shown in place: no line for each look.
-    assert shown.count("\n") < 20
+    assert "default" in output
+    assert "3,000 / 3,000" in output
+    assert "━" in output
+    # The bar is redrawn in place, without a line for each poll.
+    assert output.count("\n") < 20
 
 
 def read_to_end(descriptor: int) -> str:
-    """Read a terminal until nobody is left on its other side."""
+    """Read a terminal until its other end is closed."""
     parts = []
     ends_at = time.monotonic() + PATIENCE
     with contextlib.suppress(OSError):
@@ -190,7 +195,7 @@ def read_to_end(descriptor: int) -> str:
     ],
 )
 @pytest.mark.thorough(one_in=5)
-def test_misused(project: Project, arguments: tuple[str, ...], words: str) -> None:
-    ended = project.sync(*arguments)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert words in ended.stderr
+def test_misuse_exits_with_2(project: Project, arguments: tuple[str, ...], words: str) -> None:
+    result = project.sync(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr

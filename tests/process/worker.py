@@ -1,10 +1,10 @@
-"""Processes that sync the configured workspaces over and over, until stdin ends:
+"""Processes that sync the configured workspaces repeatedly, until stdin ends:
 
     python -m tests.process.worker PROCESSES FILE
 
-Each says on stdout, in a line of JSON, how often it looked, how often another was at it, and what
-else happened. What they tell of it, they append to FILE. They are forked, before there is a
-connection to anything, for eight starts of Django would take longer than the test.
+Each writes a line of JSON to stdout: how often it polled, how often another process had the lease,
+and what else happened. Their alerts are appended to FILE. They are forked before any connection is
+opened, since eight starts of Django take longer than the test.
 """
 
 import importlib
@@ -24,46 +24,46 @@ from django.conf import settings
 
 
 class FileChannel:
-    """Appends the key of each message to the file PATH, a line each."""
+    """Appends the keys of messages to the file PATH, one per line."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.path = Path(options["PATH"])
 
     def send(self, message: Any) -> None:
-        # One write, so that no other process, and no end of this one, comes in between.
+        # A single write: neither another process nor the end of this one can divide it.
         with self.path.open("ab", buffering=0) as file:
             file.write(f"{message.body['idempotency_key']}\n".encode())
 
 
-def set_up(told: str) -> None:
-    """Set the host project up, with a channel that appends to a file, all before a fork."""
+def set_up(path: str) -> None:
+    """Set up the host project with a channel that appends to a file; call it before a fork."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     django.setup()
-    channel = {"BACKEND": "tests.process.worker.FileChannel", "PATH": told}
+    channel = {"BACKEND": "tests.process.worker.FileChannel", "PATH": path}
     settings.IMPORTMONITOR["CHANNELS"] = {"file": channel}
-    # Or the first to look would import them while the others wait.
+    # Otherwise the first poll imports them while the other processes wait.
     for module in ("importmonitor.rocketchat.client", "tests.process.worker"):
         importlib.import_module(module)
 
 
-def main(processes: int, told: str) -> int:
+def main(processes: int, path: str) -> int:
     """Run the processes; return the exit status, 1 if one of them failed."""
-    set_up(told)
+    set_up(path)
     fork = multiprocessing.get_context("fork")
-    enough = fork.Event()
-    arguments = (enough.is_set, os.getpid())
+    stop = fork.Event()
+    arguments = (stop.is_set, os.getpid())
     workers = [fork.Process(target=work, args=arguments) for _ in range(processes)]
     for worker in workers:
         worker.start()
     sys.stdin.read()
-    enough.set()
+    stop.set()
     for worker in workers:
         worker.join()
     return int(any(worker.exitcode for worker in workers))
 
 
-def work(is_enough: Callable[[], bool], parent: int) -> None:
-    """Sync until it is enough, or nobody is left to be told how it went."""
+def work(should_stop: Callable[[], bool], parent: int) -> None:
+    """Sync until it should stop or the parent is gone; write the counts to stdout."""
     from importmonitor import conf
     from importmonitor.alerts import outbox
     from importmonitor.sync.lease import LEASED
@@ -71,7 +71,7 @@ def work(is_enough: Callable[[], bool], parent: int) -> None:
 
     aliases = conf.aliases()
     counts: Counter[str] = Counter()
-    while not is_enough() and os.getppid() == parent:
+    while not should_stop() and os.getppid() == parent:
         result = sync_workspace(random.choice(aliases))
         if result.error is not None:
             counts[str(result.error)] += 1
@@ -79,9 +79,9 @@ def work(is_enough: Callable[[], bool], parent: int) -> None:
             counts["polled"] += 1
         else:
             counts["leased" if result.skipped == LEASED else result.skipped] += 1
-            # One delivers what others have to tell, too.
+            # Any process delivers the alerts of all.
             outbox.deliver()
-            # Eight that ask without a breath leave the one that looks no time to do so.
+            # Without a pause, seven processes slow down the one that polls.
             time.sleep(random.uniform(0, 0.02))
     os.write(sys.stdout.fileno(), f"{json.dumps(counts)}\n".encode())
 

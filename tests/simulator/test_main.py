@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from simulator.__main__ import main
+from tests.process.processes import start_process
 
 Run = Callable[..., "subprocess.Popen[str]"]
 
@@ -23,7 +24,7 @@ def run() -> Iterator[Run]:
     with ExitStack() as stack:
 
         def run(*arguments: str) -> "subprocess.Popen[str]":
-            process = subprocess.Popen(
+            process = start_process(
                 [sys.executable, "-m", "simulator", "--port", "0", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What can be going on when a poll dies: scenes, each with what is told of it."""
+"""Situations in which a poll is killed, each with the events that it alerts."""
 
 from collections.abc import Callable
 
@@ -9,177 +9,177 @@ from importmonitor.models import (
     ProgressSample,
 )
 from importmonitor.rocketchat.exceptions import PermissionMissing, Unreachable
-from tests.sync.poll_driver import CHANNELS, FEW_SAMPLES, Life
+from tests.sync.poll_driver import CHANNELS, FEW_SAMPLES, PollDriver
 
 
-def first_look_at_an_empty_workspace(life: Life) -> None:
-    """Nobody has ever looked, and there is nothing to be seen."""
+def first_poll_of_an_empty_workspace(driver: PollDriver) -> None:
+    """There was no poll and no import."""
 
 
-def first_look_at_several(life: Life) -> None:
-    """Of three that nobody knows, the last one runs."""
-    life.workspace.start_import("csv", seconds=60)
-    life.go_on(minutes=10)
-    life.workspace.start_import("csv", "failed", seconds=60)
-    life.go_on(minutes=10)
-    life.workspace.start_import("slack", seconds=3600)
-    life.go_on(minutes=20)
+def first_poll_of_several_imports(driver: PollDriver) -> None:
+    """Three imports are new, and the last one runs."""
+    driver.workspace.start_import("csv", seconds=60)
+    driver.advance(minutes=10)
+    driver.workspace.start_import("csv", "failed", seconds=60)
+    driver.advance(minutes=10)
+    driver.workspace.start_import("slack", seconds=3600)
+    driver.advance(minutes=20)
 
 
-def a_first_import(life: Life) -> None:
-    life.look()
-    life.go_on(minutes=1)
-    life.workspace.start_import("csv", seconds=600)
-    life.go_on(minutes=2)
+def first_import(driver: PollDriver) -> None:
+    driver.poll()
+    driver.advance(minutes=1)
+    driver.workspace.start_import("csv", seconds=600)
+    driver.advance(minutes=2)
 
 
-def progress(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.look(minutes=5, times=5)
-    life.go_on(minutes=5)
+def progress(driver: PollDriver) -> None:
+    driver.poll()
+    driver.workspace.start_import("slack", seconds=3600)
+    driver.poll(minutes=5, times=5)
+    driver.advance(minutes=5)
 
 
-def one_that_supersedes_and_one_in_between(life: Life) -> None:
-    """One is open, one came and went, one has begun."""
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.look(minutes=5, times=2)
-    life.go_on(minutes=1)
-    life.workspace.start_import("csv", "failed", seconds=60)
-    life.go_on(minutes=2)
-    life.workspace.start_import("csv", seconds=600)
-    life.go_on(minutes=2)
+def superseded_import_and_one_between_polls(driver: PollDriver) -> None:
+    """One import runs, the second starts and fails, the third starts."""
+    driver.poll()
+    driver.workspace.start_import("slack", seconds=3600)
+    driver.poll(minutes=5, times=2)
+    driver.advance(minutes=1)
+    driver.workspace.start_import("csv", "failed", seconds=60)
+    driver.advance(minutes=2)
+    driver.workspace.start_import("csv", seconds=600)
+    driver.advance(minutes=2)
 
 
-def a_new_import_where_the_list_is_refused(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.list_refused = PermissionMissing("Not allowed.", permission="view-import-operations")
-    life.go_on(minutes=5)
+def new_import_with_refused_list(driver: PollDriver) -> None:
+    driver.poll()
+    driver.workspace.start_import("slack", seconds=3600)
+    driver.list_refused = PermissionMissing("Not allowed.", permission="view-import-operations")
+    driver.advance(minutes=5)
 
 
-def an_end(life: Life) -> None:
-    """With more samples on the way there than are kept."""
-    life.look()
-    life.workspace.start_import("csv", "done-with-errors", seconds=600)
-    life.look(minutes=0.5, times=19)
+def end(driver: PollDriver) -> None:
+    """The import has more samples than are kept."""
+    driver.poll()
+    driver.workspace.start_import("csv", "done-with-errors", seconds=600)
+    driver.poll(minutes=0.5, times=19)
     assert ProgressSample.objects.count() > FEW_SAMPLES
-    life.go_on(minutes=1)
+    driver.advance(minutes=1)
 
 
-def an_interruption(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.look(minutes=10, times=2)
-    life.go_on(minutes=1)
-    life.workspace.restart()
-    life.go_on(minutes=1)
+def interruption(driver: PollDriver) -> None:
+    driver.poll()
+    driver.workspace.start_import("slack", seconds=3600)
+    driver.poll(minutes=10, times=2)
+    driver.advance(minutes=1)
+    driver.workspace.restart()
+    driver.advance(minutes=1)
 
 
-def a_reopening(life: Life) -> None:
-    life.look()
-    remote_id = life.workspace.start_import("csv", seconds=60)
-    life.look(minutes=2)
-    life.workspace.prepare(remote_id)
-    life.go_on(minutes=1)
+def reopening(driver: PollDriver) -> None:
+    driver.poll()
+    remote_id = driver.workspace.start_import("csv", seconds=60)
+    driver.poll(minutes=2)
+    driver.workspace.prepare(remote_id)
+    driver.advance(minutes=1)
 
 
-def a_wait(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("csv", "waiting", seconds=60)
-    life.look(minutes=5, times=2)
-    life.go_on(minutes=61)
+def wait_for_input(driver: PollDriver) -> None:
+    driver.poll()
+    driver.workspace.start_import("csv", "waiting", seconds=60)
+    driver.poll(minutes=5, times=2)
+    driver.advance(minutes=61)
 
 
-def a_stall(life: Life) -> None:
-    life.look()
-    life.workspace.start_import("slack", seconds=3600)
-    life.look(minutes=20, times=2)
-    life.freeze()
-    life.look(minutes=5, times=2)
-    life.go_on(minutes=5)
+def stall(driver: PollDriver) -> None:
+    driver.poll()
+    driver.workspace.start_import("slack", seconds=3600)
+    driver.poll(minutes=20, times=2)
+    driver.freeze()
+    driver.poll(minutes=5, times=2)
+    driver.advance(minutes=5)
 
 
-def a_resumption(life: Life) -> None:
-    a_stall(life)
-    life.look()
+def resumption(driver: PollDriver) -> None:
+    stall(driver)
+    driver.poll()
     assert ImportOperation.objects.exclude(stalled_since=None).exists()
-    life.frozen = None
-    life.go_on(minutes=1)
+    driver.frozen = None
+    driver.advance(minutes=1)
 
 
-def a_stall_that_ends_in_an_interruption(life: Life) -> None:
-    a_resumption(life)
-    life.workspace.restart()
-    life.go_on(minutes=1)
+def interruption_of_a_stalled_import(driver: PollDriver) -> None:
+    resumption(driver)
+    driver.workspace.restart()
+    driver.advance(minutes=1)
 
 
-def a_first_failure(life: Life) -> None:
-    life.look()
-    life.error = Unreachable("Nobody answers.")
-    life.go_on(minutes=1)
+def first_failed_poll(driver: PollDriver) -> None:
+    driver.poll()
+    driver.error = Unreachable("No response.")
+    driver.advance(minutes=1)
 
 
-def failures_past_the_grace(life: Life) -> None:
-    a_first_failure(life)
-    life.look()
-    life.look(minutes=14, times=2)
-    life.go_on(minutes=14)
+def long_outage(driver: PollDriver) -> None:
+    first_failed_poll(driver)
+    driver.poll()
+    driver.poll(minutes=14, times=2)
+    driver.advance(minutes=14)
 
 
-def a_recovery(life: Life) -> None:
-    """At the same moment an import is found that failed, and one that runs."""
-    failures_past_the_grace(life)
-    life.look()
-    life.workspace.start_import("csv", "failed", seconds=60)
-    life.go_on(minutes=2)
-    life.workspace.start_import("csv", seconds=600)
-    life.error = None
-    life.go_on(minutes=1)
+def recovery(driver: PollDriver) -> None:
+    """The same poll finds an import that failed, and one that runs."""
+    long_outage(driver)
+    driver.poll()
+    driver.workspace.start_import("csv", "failed", seconds=60)
+    driver.advance(minutes=2)
+    driver.workspace.start_import("csv", seconds=600)
+    driver.error = None
+    driver.advance(minutes=1)
 
 
-def nothing_new(life: Life) -> None:
-    a_first_import(life)
-    life.look()
-    life.freeze()
-    life.go_on(minutes=1)
+def no_change(driver: PollDriver) -> None:
+    first_import(driver)
+    driver.poll()
+    driver.freeze()
+    driver.advance(minutes=1)
 
 
-def alerts_that_are_due(life: Life) -> None:
-    """What was to be told could not be delivered, and nothing else is new."""
-    life.look()
-    life.delivers = False
-    life.workspace.start_import("csv", "failed", seconds=60)
-    life.look(minutes=2)
+def due_alerts(driver: PollDriver) -> None:
+    """Alerts could not be delivered, and nothing else is new."""
+    driver.poll()
+    driver.delivers = False
+    driver.workspace.start_import("csv", "failed", seconds=60)
+    driver.poll(minutes=2)
     assert Alert.objects.filter(attempts=1, delivered_at=None).count() == len(CHANNELS)
-    life.go_on(minutes=2)
+    driver.advance(minutes=2)
 
 
-def alerts_that_are_due_and_no_answer(life: Life) -> None:
-    alerts_that_are_due(life)
-    life.error = Unreachable("Nobody answers.")
+def due_alerts_and_failed_poll(driver: PollDriver) -> None:
+    due_alerts(driver)
+    driver.error = Unreachable("No response.")
 
 
-#: Each with what its poll has to tell.
-SCENES: tuple[tuple[Callable[[Life], None], set[Event]], ...] = (
-    (one_that_supersedes_and_one_in_between, {Event.STARTED, Event.FAILED, Event.FINISHED}),
-    (a_recovery, {Event.RECOVERED, Event.STARTED, Event.FAILED}),
-    (first_look_at_several, set()),
-    (a_first_import, {Event.STARTED}),
-    (an_end, {Event.FINISHED}),
-    (a_wait, {Event.WAITING}),
-    (an_interruption, {Event.INTERRUPTED}),
-    (alerts_that_are_due, set()),
-    (a_resumption, {Event.RESUMED}),
-    (failures_past_the_grace, {Event.UNREACHABLE}),
-    (a_stall_that_ends_in_an_interruption, {Event.INTERRUPTED}),
-    (a_stall, {Event.STALLED}),
-    (alerts_that_are_due_and_no_answer, set()),
-    (a_new_import_where_the_list_is_refused, {Event.STARTED}),
-    (a_reopening, set()),
+#: Each with the events that its poll alerts.
+SCENARIOS: tuple[tuple[Callable[[PollDriver], None], set[Event]], ...] = (
+    (superseded_import_and_one_between_polls, {Event.STARTED, Event.FAILED, Event.FINISHED}),
+    (recovery, {Event.RECOVERED, Event.STARTED, Event.FAILED}),
+    (first_poll_of_several_imports, set()),
+    (first_import, {Event.STARTED}),
+    (end, {Event.FINISHED}),
+    (wait_for_input, {Event.WAITING}),
+    (interruption, {Event.INTERRUPTED}),
+    (due_alerts, set()),
+    (resumption, {Event.RESUMED}),
+    (long_outage, {Event.UNREACHABLE}),
+    (interruption_of_a_stalled_import, {Event.INTERRUPTED}),
+    (stall, {Event.STALLED}),
+    (due_alerts_and_failed_poll, set()),
+    (new_import_with_refused_list, {Event.STARTED}),
+    (reopening, set()),
     (progress, set()),
-    (a_first_failure, set()),
-    (first_look_at_an_empty_workspace, set()),
-    (nothing_new, set()),
+    (first_failed_poll, set()),
+    (first_poll_of_an_empty_workspace, set()),
+    (no_change, set()),
 )

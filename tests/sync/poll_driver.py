@@ -1,4 +1,4 @@
-"""A workspace, the processes that look at it, and the moment at which one is killed."""
+"""A workspace, and processes that poll it and can be killed at any step."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,22 +22,22 @@ FEW_SAMPLES = 4
 
 T = TypeVar("T")
 
-#: Channels and the events that they want.
-CHANNELS = {"all": "*", "trouble": ["import.failed", "workspace.unreachable"]}
+#: Channels and their events.
+CHANNELS = {"all": "*", "failures": ["import.failed", "workspace.unreachable"]}
 
-#: When the next poll comes: a lease is over by then, and a dead process's claim to the alert that
-#: it had in hand, and the pause after a third attempt to deliver.
-LATER = outbox.CLAIM + timedelta(minutes=0.5)
-#: Longer than all that is tried here: that a workspace cannot be looked at is no matter of steps.
-GRACE = timedelta(minutes=30)
+#: The time until the next poll: a killed process's lease and its claim of an alert have expired,
+#: and so has the back-off after a third attempt to deliver.
+LATER = outbox.CLAIM_DURATION + timedelta(minutes=0.5)
+#: UNREACHABLE_AFTER: longer than a scenario, so that it does not depend on the step.
+UNREACHABLE_AFTER = timedelta(minutes=30)
 
 
 class Killed(BaseException):
-    """The process is dead: no handler of the app is to see this."""
+    """The process is dead. A BaseException, so that no handler of the app catches it."""
 
 
 class AlertRecord(NamedTuple):
-    """A message that arrived somewhere."""
+    """A delivered message."""
 
     channel: str
     key: str
@@ -45,35 +45,35 @@ class AlertRecord(NamedTuple):
 
 @dataclass
 class Process:
-    """What polls, and is dead before or after a step; the first one is number 1."""
+    """A process that polls, and is killed before or after a step; the first one is number 1."""
 
     dies_at: int | None = None
     after: bool = False
     steps: int = 0
     dead: bool = False
-    told: list[AlertRecord] = field(default_factory=list)
-    #: Whether mail servers take what it sends.
+    sent: list[AlertRecord] = field(default_factory=list)
+    #: Whether the channels accept messages.
     delivers: bool = True
 
     def step(self, do: Callable[[], T]) -> T:
-        """Do something that outlives the process, unless it is dead by then."""
+        """Run something whose effect outlives the process, unless it is dead."""
         if self.dead:
-            # Nobody is left to clean up: a `finally` does not run in a killed process.
+            # A `finally` does not run in a killed process.
             raise Killed
         self.steps += 1
         self.dead = self.steps == self.dies_at
         if self.dead and not self.after:
             raise Killed
-        done = do()
+        result = do()
         if self.dead:
             raise Killed
-        return done
+        return result
 
-    def poll(self, seen: "Seen", now: datetime) -> SyncResult | None:
-        """Look at a workspace; return how that went, None if the process died of it."""
+    def poll(self, responses: "Responses", now: datetime) -> SyncResult | None:
+        """Poll a workspace; return the result, None if the process was killed."""
         with self._stepping():
             try:
-                client: Any = Asking(self, seen)
+                client: Any = KillableClient(self, responses)
                 return sync_workspace("default", client=client, now=lambda: now)
             except Killed:
                 return None
@@ -87,27 +87,27 @@ class Process:
             try:
                 self.step(commit)
             except Killed:
-                # Or Django would commit after all, as it turns SQLite's autocommit on again.
+                # Otherwise Django commits when it turns SQLite's autocommit on again.
                 rollback()
                 raise
 
         def execute_in_one_step(execute: Callable[..., Any], *arguments: Any) -> Any:
             return self.step(partial(execute, *arguments))
 
-        Telling.process = self
+        KillableChannel.process = self
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(connection, "_commit", commit_in_one_step)
             with connection.execute_wrapper(execute_in_one_step):
                 yield
-        # A dead process's connection is closed, and forgets what it was about to do.
+        # As if the dead process's connection were closed.
         rollback()
         connection.run_on_commit = []
         assert not connection.in_atomic_block
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a workspace answers, or why it does not; `list_refused`: why not with its list."""
+class Responses:
+    """A workspace's responses, or why it has none; `list_refused`: why it has none to the list."""
 
     current: Operation | None = None
     latest: tuple[Operation, ...] = ()
@@ -115,27 +115,29 @@ class Seen:
     list_refused: RocketChatError | None = None
 
 
-class Asking:
-    """A client of a workspace that a process has, without a network."""
+class KillableClient:
+    """A client without a network whose requests are steps of a process."""
 
-    def __init__(self, process: Process, seen: Seen) -> None:
+    def __init__(self, process: Process, responses: Responses) -> None:
         self.process = process
-        self.seen = seen
+        self.responses = responses
 
     def current_operation(self) -> Operation | None:
-        return self.process.step(partial(self._answer, self.seen.current, self.seen.error))
+        responses = self.responses
+        return self.process.step(partial(self._request, responses.current, responses.error))
 
     def latest_operations(self) -> tuple[Operation, ...]:
-        return self.process.step(partial(self._answer, self.seen.latest, self.seen.list_refused))
+        responses = self.responses
+        return self.process.step(partial(self._request, responses.latest, responses.list_refused))
 
-    def _answer(self, answer: T, error: RocketChatError | None) -> T:
+    def _request(self, response: T, error: RocketChatError | None) -> T:
         if error is not None:
             raise error
-        return answer
+        return response
 
 
-class Telling:
-    """A channel that a process has, to wherever messages arrive: in its `told`."""
+class KillableChannel:
+    """A channel whose deliveries are steps of a process, recorded in its `sent`."""
 
     process: ClassVar[Process]
 
@@ -145,50 +147,50 @@ class Telling:
     def send(self, message: Message) -> None:
         process = self.process
         if not process.delivers:
-            raise Undelivered("Nobody takes messages today.")
-        told = AlertRecord(self.channel, message.body["idempotency_key"])
-        process.step(lambda: process.told.append(told))
+            raise Undelivered("No message is accepted.")
+        record = AlertRecord(self.channel, message.body["idempotency_key"])
+        process.step(lambda: process.sent.append(record))
 
 
 @dataclass
-class Life:
-    """A workspace and who looks at it, up to the poll that is to be tried."""
+class PollDriver:
+    """Polls a workspace up to the poll that is tested."""
 
     workspace: Workspace
     error: RocketChatError | None = None
     list_refused: RocketChatError | None = None
     delivers: bool = True
-    frozen: Seen | None = None
+    frozen: Responses | None = None
 
     @property
     def now(self) -> datetime:
         return self.workspace.clock.now()
 
     @property
-    def seen(self) -> Seen:
-        """The workspace as it is now, or was when it froze."""
+    def responses(self) -> Responses:
+        """The workspace's responses now, or at the time of `freeze`."""
         if self.frozen and not self.error:
             return self.frozen
         current = self.workspace.current()
-        return Seen(
+        return Responses(
             parse_operation(current) if current else None,
             tuple(map(parse_operation, self.workspace.latest())),
             self.error,
             self.list_refused,
         )
 
-    def go_on(self, *, minutes: float) -> None:
-        """Let time pass, and nobody look."""
+    def advance(self, *, minutes: float) -> None:
+        """Let time pass without polls."""
         self.workspace.clock.advance(minutes * 60)
 
-    def look(self, *, minutes: float = 0, times: int = 1) -> None:
-        """Look so many times, each so many minutes after the last."""
+    def poll(self, *, minutes: float = 0, times: int = 1) -> None:
+        """Poll some times, each some minutes after the last."""
         for _ in range(times):
-            self.go_on(minutes=minutes)
-            result = Process(delivers=self.delivers).poll(self.seen, self.now)
+            self.advance(minutes=minutes)
+            result = Process(delivers=self.delivers).poll(self.responses, self.now)
             assert result is not None
             assert result.skipped is None
 
     def freeze(self) -> None:
-        """Let the workspace go on as it is for a while."""
-        self.frozen = self.seen
+        """Keep the present responses for the next polls."""
+        self.frozen = self.responses

@@ -1,4 +1,4 @@
-"""What the faces say of a workspace."""
+"""The sync health of a workspace, as the interfaces show it."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,16 +13,16 @@ from simulator.workspace import Workspace
 pytestmark = pytest.mark.django_db
 
 
-class Forgetful:
-    """A Rocket.Chat whose operations have been dropped."""
+class EmptyClient:
+    """A client of a Rocket.Chat whose operations were deleted."""
 
     def current_operation(self) -> None:
         return None
 
 
-def test_a_workspace_never_looked_at(rocketchat: Workspace) -> None:
-    (found,) = health.workspace_health(rocketchat.clock.now())
-    assert (found.alias, found.period, found.operation, found.freshness) == (
+def test_workspace_before_its_first_poll_has_no_health(rocketchat: Workspace) -> None:
+    (entry,) = health.workspace_health(rocketchat.clock.now())
+    assert (entry.alias, entry.period, entry.operation, entry.freshness) == (
         "default",
         None,
         None,
@@ -30,20 +30,20 @@ def test_a_workspace_never_looked_at(rocketchat: Workspace) -> None:
     )
 
 
-def test_a_workspace_that_says_it_has_none_has_none(rocketchat: Workspace) -> None:
+def test_empty_workspace_has_no_current_operation(rocketchat: Workspace) -> None:
     rocketchat.start_import("csv")
     now = rocketchat.clock.now
     sync_workspace("default", now=now)
-    (found,) = health.workspace_health(now())
-    assert found.operation == ImportOperation.objects.get()
-    forgetful: Any = Forgetful()
-    sync_workspace("default", now=now, client=forgetful)
-    (found,) = health.workspace_health(now())
-    assert found.period == SyncPeriod.objects.get(outcome="empty")
-    assert found.operation is None
+    (entry,) = health.workspace_health(now())
+    assert entry.operation == ImportOperation.objects.get()
+    client: Any = EmptyClient()
+    sync_workspace("default", now=now, client=client)
+    (entry,) = health.workspace_health(now())
+    assert entry.period == SyncPeriod.objects.get(outcome="empty")
+    assert entry.operation is None
 
 
-def test_freshness(rocketchat: Workspace) -> None:
+def test_freshness_is_ok_stale_or_failing(rocketchat: Workspace) -> None:
     sync_workspace("default", now=rocketchat.clock.now)
     period = SyncPeriod.objects.get()
     allowed = timedelta(minutes=10)
@@ -51,11 +51,11 @@ def test_freshness(rocketchat: Workspace) -> None:
     assert health.freshness(period, period.last_at + allowed + timedelta(seconds=1)) == "stale"
     rocketchat.outage = 502
     sync_workspace("default", now=rocketchat.clock.now)
-    (found,) = health.workspace_health(rocketchat.clock.now())
-    assert found.freshness == "failing"
+    (entry,) = health.workspace_health(rocketchat.clock.now())
+    assert entry.freshness == "failing"
 
 
-def test_three_queries_for_any_number(
+def test_workspace_health_costs_three_queries(
     rocketchat: Workspace, settings: Any, django_assert_num_queries: Any
 ) -> None:
     configured = settings.IMPORTMONITOR["WORKSPACES"]["default"]
@@ -64,20 +64,20 @@ def test_three_queries_for_any_number(
     for alias in settings.IMPORTMONITOR["WORKSPACES"]:
         sync_workspace(alias, now=rocketchat.clock.now)
     with django_assert_num_queries(3):
-        found = health.workspace_health(rocketchat.clock.now())
-    assert [each.alias for each in found] == ["w0", "w1", "w2", "w3", "w4"]
-    assert all(each.operation and each.operation.workspace == each.alias for each in found)
+        entries = health.workspace_health(rocketchat.clock.now())
+    assert [entry.alias for entry in entries] == ["w0", "w1", "w2", "w3", "w4"]
+    assert all(entry.operation and entry.operation.workspace == entry.alias for entry in entries)
 
 
-def test_one_that_comes_and_goes_pushes_out_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flapping_workspace_does_not_displace_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SyncPeriod, "MAX", 5)
     at = timezone.now() - timedelta(days=1)
-    SyncLease.objects.bulk_create(SyncLease(workspace=each) for each in ("calm", "flapping"))
-    calm = SyncPeriod.objects.start("calm", "ok", at=at - timedelta(days=30))
+    SyncLease.objects.bulk_create(SyncLease(workspace=alias) for alias in ("stable", "flapping"))
+    stable = SyncPeriod.objects.start("stable", "ok", at=at - timedelta(days=30))
     for number in range(12):
         outcome = "ok" if number % 2 else "Unreachable"
         SyncPeriod.objects.start("flapping", outcome, at=at + timedelta(hours=number))
-    found = SyncPeriod.objects.overlapping(["calm", "flapping"], at, timezone.now())
-    assert found[0] == calm
-    assert [each.workspace for each in found[1:]] == ["flapping"] * 5
-    assert [each.pk for each in found] == sorted(each.pk for each in found)
+    periods = SyncPeriod.objects.overlapping(["stable", "flapping"], at, timezone.now())
+    assert periods[0] == stable
+    assert [period.workspace for period in periods[1:]] == ["flapping"] * 5
+    assert [period.pk for period in periods] == sorted(period.pk for period in periods)

@@ -26,25 +26,25 @@ from tests.sync.polling import CURRENT, poll
 pytestmark = pytest.mark.django_db
 
 
-def live_through(rocketchat: Workspace, seconds: int, every: int) -> None:
-    near: Any = None if rocketchat.outage else FakeClient(rocketchat)
+def poll_for(rocketchat: Workspace, seconds: int, every: int) -> None:
+    client: Any = None if rocketchat.outage else FakeClient(rocketchat)
     for _ in range(0, seconds, every):
         rocketchat.clock.advance(every)
-        poll(rocketchat, client=near)
+        poll(rocketchat, client=client)
 
 
 def transitions() -> list[tuple[str, str, str]]:
     return list(StatusTransition.objects.values_list("from_status", "to_status", "reason"))
 
 
-def test_nothing_was_ever_imported(rocketchat: Workspace) -> None:
+def test_poll_of_empty_workspace(rocketchat: Workspace) -> None:
     result = poll(rocketchat)
     assert (result.ok, result.skipped, result.operation, result.changes) == (True, None, None, [])
     period = SyncPeriod.objects.get()
     assert (period.outcome, period.first_at, period.polls) == (SyncPeriod.EMPTY, MONDAY, 1)
 
 
-def test_first_sight_of_an_operation(rocketchat: Workspace) -> None:
+def test_new_operation_is_stored(rocketchat: Workspace) -> None:
     remote_id = rocketchat.start_import("slack", seconds=600, file_name="acme.zip")
     rocketchat.clock.advance(1)
     result = poll(rocketchat)
@@ -53,17 +53,18 @@ def test_first_sight_of_an_operation(rocketchat: Workspace) -> None:
     assert operation.remote_id == remote_id
     assert operation.importer_key == "slack"
     assert operation.started_at == operation.remote_started_at == MONDAY
-    seen = MONDAY + timedelta(seconds=1)
-    assert operation.first_seen_at == operation.last_seen_at == operation.last_progress_at == seen
+    polled_at = MONDAY + timedelta(seconds=1)
+    assert operation.first_seen_at == operation.last_seen_at == polled_at
+    assert operation.last_progress_at == polled_at
     assert operation.finished_at is None
     assert operation.payload["_id"] == remote_id
     assert operation.unreadable == []
     assert transitions() == [("", operation.status, "remote")]
 
 
-def test_an_import_from_beginning_to_end(rocketchat: Workspace) -> None:
+def test_import_is_followed_to_its_end(rocketchat: Workspace) -> None:
     rocketchat.start_import("csv", seconds=600)
-    live_through(rocketchat, 900, 15)
+    poll_for(rocketchat, 900, 15)
     operation = ImportOperation.objects.get()
     assert (operation.status, operation.state) == ("importer_done", "done")
     assert operation.end_reason == EndReason.DONE
@@ -89,19 +90,19 @@ def test_an_import_from_beginning_to_end(rocketchat: Workspace) -> None:
         ("overshoot", Outcome.DONE),
     ],
 )
-def test_every_ending_is_told_as_what_it_is(
+def test_every_ending_has_its_outcome(
     rocketchat: Workspace, ending: Any, expected: Outcome
 ) -> None:
     rocketchat.start_import("csv", ending, seconds=600)
-    live_through(rocketchat, 700, 60)
+    poll_for(rocketchat, 700, 60)
     operation = ImportOperation.objects.get()
     assert operation.outcome == expected
     assert operation.finished_at is not None
 
 
-def test_a_restart_interrupts_at_once(rocketchat: Workspace) -> None:
+def test_restart_interrupts_at_the_time_of_the_restart(rocketchat: Workspace) -> None:
     rocketchat.start_import("slack", seconds=3600)
-    live_through(rocketchat, 1800, 60)
+    poll_for(rocketchat, 1800, 60)
     before = ImportOperation.objects.get()
     assert before.state == "importing"
     rocketchat.restart()
@@ -110,7 +111,7 @@ def test_a_restart_interrupts_at_once(rocketchat: Workspace) -> None:
     operation = ImportOperation.objects.get()
     assert (operation.status, operation.valid, operation.state) == (before.status, False, "error")
     assert operation.outcome == Outcome.INTERRUPTED
-    # What the restart wrote tells exactly when it was.
+    # The restart's own write dates it exactly.
     assert operation.finished_at == MONDAY + timedelta(seconds=1800)
     last = StatusTransition.objects.latest("pk")
     assert (last.from_status, last.to_status) == (before.status, before.status)
@@ -118,11 +119,11 @@ def test_a_restart_interrupts_at_once(rocketchat: Workspace) -> None:
     assert last.count_completed == operation.count_completed
 
 
-def test_a_restart_after_the_end_is_no_event(rocketchat: Workspace) -> None:
+def test_restart_after_the_end_changes_no_outcome(rocketchat: Workspace) -> None:
     rocketchat.start_import("csv", seconds=60)
-    live_through(rocketchat, 120, 30)
+    poll_for(rocketchat, 120, 30)
     before = ImportOperation.objects.get()
-    told = transitions()
+    before_restart = transitions()
     rocketchat.clock.advance(86_400)
     rocketchat.restart()
     poll(rocketchat)
@@ -133,14 +134,14 @@ def test_a_restart_after_the_end_is_no_event(rocketchat: Workspace) -> None:
     assert after.finished_at == before.finished_at
     assert after.outcome == Outcome.DONE
     assert after.state == "done"
-    assert transitions() == told
+    assert transitions() == before_restart
 
 
-def test_a_new_import_supersedes_one_that_was_open(rocketchat: Workspace) -> None:
+def test_new_import_supersedes_running_one(rocketchat: Workspace) -> None:
     first = rocketchat.start_import("slack", seconds=3600)
-    live_through(rocketchat, 600, 60)
+    poll_for(rocketchat, 600, 60)
     rocketchat.clock.advance(30)
-    began = rocketchat.clock.now()
+    started_at = rocketchat.clock.now()
     second = rocketchat.start_import("csv", seconds=600)
     rocketchat.clock.advance(30)
     result = poll(rocketchat)
@@ -148,20 +149,20 @@ def test_a_new_import_supersedes_one_that_was_open(rocketchat: Workspace) -> Non
     assert result.operation.remote_id == second
     old = ImportOperation.objects.get(remote_id=first)
     assert old.outcome == Outcome.SUPERSEDED
-    assert old.finished_at == began
+    assert old.finished_at == started_at
     assert old.transitions.latest("pk").reason == "superseded"
     assert ImportOperation.objects.get(remote_id=second).finished_at is None
 
 
-def test_a_finished_import_is_not_superseded(rocketchat: Workspace) -> None:
+def test_finished_import_is_not_superseded(rocketchat: Workspace) -> None:
     first = rocketchat.start_import("csv", seconds=60)
-    live_through(rocketchat, 120, 30)
+    poll_for(rocketchat, 120, 30)
     rocketchat.start_import("csv", seconds=60)
     poll(rocketchat)
     assert ImportOperation.objects.get(remote_id=first).outcome == Outcome.DONE
 
 
-def test_an_end_that_nobody_saw_is_dated_by_its_last_touch(rocketchat: Workspace) -> None:
+def test_missed_end_is_dated_by_the_last_update(rocketchat: Workspace) -> None:
     rocketchat.start_import("csv", seconds=60)
     rocketchat.clock.advance(60)
     ended = next(e.at for e in rocketchat.log if e.status == "importer_done")
@@ -172,9 +173,9 @@ def test_an_end_that_nobody_saw_is_dated_by_its_last_touch(rocketchat: Workspace
     assert abs(operation.finished_at - ended) < timedelta(seconds=1)
 
 
-def test_backwards_out_of_done_is_reopened(rocketchat: Workspace) -> None:
+def test_leaving_done_is_reopened(rocketchat: Workspace) -> None:
     remote_id = rocketchat.start_import("csv", seconds=60)
-    live_through(rocketchat, 120, 30)
+    poll_for(rocketchat, 120, 30)
     finished_at = ImportOperation.objects.get().finished_at
     rocketchat.prepare(remote_id)
     rocketchat.clock.advance(10)
@@ -183,52 +184,50 @@ def test_backwards_out_of_done_is_reopened(rocketchat: Workspace) -> None:
     assert (operation.state, operation.finished_at) == ("ready", finished_at)
     assert transitions()[-1] == ("importer_done", "importer_user_selection", "reopened")
     rocketchat.select(remote_id)
-    live_through(rocketchat, 120, 5)
+    poll_for(rocketchat, 120, 5)
     operation.refresh_from_db()
     assert operation.status == "importer_done"
     assert operation.finished_at == finished_at
     assert [reason for _, _, reason in transitions()].count("reopened") == 1
 
 
-def test_what_runs_once_more_has_no_outcome_meanwhile(rocketchat: Workspace) -> None:
+def test_reopened_running_import_has_no_present_outcome(rocketchat: Workspace) -> None:
     remote_id = rocketchat.start_import("csv", "done-with-errors", seconds=60)
-    live_through(rocketchat, 120, 30)
+    poll_for(rocketchat, 120, 30)
     assert ImportOperation.objects.get().present_outcome == Outcome.DONE_WITH_ERRORS
     rocketchat.prepare(remote_id)
     rocketchat.select(remote_id)
-    live_through(rocketchat, 5, 5)
+    poll_for(rocketchat, 5, 5)
     operation = ImportOperation.objects.get()
     assert (operation.state, operation.present_outcome) == ("importing", None)
     assert operation.outcome == Outcome.DONE_WITH_ERRORS
 
 
-def test_samples_are_thinned_at_each_end(
+def test_samples_are_thinned_at_every_end(
     rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ProgressSample, "MAX", 5)
     remote_id = rocketchat.start_import("csv", seconds=600, records=4000)
-    live_through(rocketchat, 700, 20)
+    poll_for(rocketchat, 700, 20)
     assert ProgressSample.objects.count() == 5
     rocketchat.prepare(remote_id)
     rocketchat.select(remote_id)
-    live_through(rocketchat, 700, 20)
+    poll_for(rocketchat, 700, 20)
     assert ImportOperation.objects.get().status == "importer_done"
     samples = list(ProgressSample.objects.all())
     assert len(samples) == 5
     assert samples[-1].completed == ImportOperation.objects.get().count_completed
 
 
-def test_an_idle_poll_is_cheap(rocketchat: Workspace) -> None:
+def test_idle_poll_costs_one_request_and_five_queries(rocketchat: Workspace) -> None:
     rocketchat.start_import("slack", seconds=3600)
     rocketchat.clock.advance(1800)
     poll(rocketchat)
-    asked = rocketchat.requests.total()
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    requests = rocketchat.requests.total()
+    with CaptureQueriesContext(connection) as queries:
         result = poll(rocketchat)
     assert result.changes == []
-    assert rocketchat.requests.total() - asked == rocketchat.requests[CURRENT] - 1 == 1
+    assert rocketchat.requests.total() - requests == rocketchat.requests[CURRENT] - 1 == 1
     statements = [query["sql"] for query in queries]
     writes = [sql for sql in statements if not sql.lstrip("(").startswith("SELECT")]
     assert len(statements) <= 5, statements
@@ -236,16 +235,16 @@ def test_an_idle_poll_is_cheap(rocketchat: Workspace) -> None:
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="counts SQLite's own steps")
-def test_an_idle_poll_costs_the_same_however_long_the_history(rocketchat: Workspace) -> None:
+def test_cost_of_idle_poll_does_not_depend_on_the_history(rocketchat: Workspace) -> None:
     def steps() -> int:
-        counted: list[int] = []
-        # A handler that returns anything but None or 0 would interrupt.
-        connection.connection.set_progress_handler(partial(counted.append, 1), 20)
+        calls: list[int] = []
+        # A handler that returns anything but None or 0 interrupts the query.
+        connection.connection.set_progress_handler(partial(calls.append, 1), 20)
         try:
             poll(rocketchat)
         finally:
             connection.connection.set_progress_handler(None, 0)
-        return len(counted)
+        return len(calls)
 
     rocketchat.start_import("slack", seconds=3600)
     rocketchat.clock.advance(1800)
@@ -254,18 +253,18 @@ def test_an_idle_poll_costs_the_same_however_long_the_history(rocketchat: Worksp
     few = steps()
     current = ImportOperation.objects.get()
     for number in range(2000):
-        current.pk, current.remote_id = None, f"past{number}"
+        current.pk, current.remote_id = None, f"old{number}"
         current.started_at -= timedelta(minutes=1)
         current.finished_at = current.started_at
         current.save(force_insert=True)
     assert steps() < 2 * few
 
 
-def test_could_not_look_is_not_failed(rocketchat: Workspace) -> None:
+def test_failed_poll_does_not_change_the_operation(rocketchat: Workspace) -> None:
     rocketchat.start_import("slack", seconds=3600)
-    live_through(rocketchat, 600, 60)
+    poll_for(rocketchat, 600, 60)
     before = ImportOperation.objects.values().get()
-    told = transitions()
+    before_restart = transitions()
     rocketchat.outage = 502
     rocketchat.clock.advance(60)
     result = poll(rocketchat)
@@ -273,7 +272,7 @@ def test_could_not_look_is_not_failed(rocketchat: Workspace) -> None:
     assert result.error is not None
     assert result.error.kind == "Unreachable"
     assert ImportOperation.objects.values().get() == before
-    assert transitions() == told
+    assert transitions() == before_restart
     assert SyncLease.objects.get().holder == ""
 
 
@@ -287,8 +286,8 @@ def test_ids_that_differ_by_case_are_two_operations(rocketchat: Workspace) -> No
     assert ImportOperation.objects.count() == 2
 
 
-def test_ids_that_differ_by_case_in_one_list(rocketchat: Workspace) -> None:
-    """Their rows are written, and read again, at once."""
+def test_ids_that_differ_by_case_in_one_list_are_kept_apart(rocketchat: Workspace) -> None:
+    """Their rows are inserted together."""
     ids = ("7PbvsnKJD9ZAqw38C", "7pbvsnKJD9ZAqw38C", "7PBVSNKJD9ZAQW38C")
     common = {"type": "CSV", "importerKey": "csv", "status": "importer_importing_users"}
     for hour, remote_id in enumerate(ids):
@@ -296,7 +295,7 @@ def test_ids_that_differ_by_case_in_one_list(rocketchat: Workspace) -> None:
         rocketchat.put_operation(document | {"valid": True, "_updatedAt": document["ts"]})
     rocketchat.clock.advance(7200)
     poll(rocketchat)
-    told = ImportOperation.objects.order_by("started_at").values_list("remote_id", "end_reason")
-    assert list(told) == [(ids[0], "superseded"), (ids[1], "superseded"), (ids[2], "")]
+    rows = ImportOperation.objects.order_by("started_at").values_list("remote_id", "end_reason")
+    assert list(rows) == [(ids[0], "superseded"), (ids[1], "superseded"), (ids[2], "")]
     transitions = StatusTransition.objects.order_by("pk")
-    assert [each.operation.remote_id for each in transitions] == list(ids)
+    assert [transition.operation.remote_id for transition in transitions] == list(ids)

@@ -1,7 +1,7 @@
-"""Some weeks of imports, held against the simulator's log; `tests.truth` lives the whole year.
+"""Some weeks of imports, compared with the simulator's log; `tests.truth` runs the whole year.
 
-What is drawn depends on the seed alone, so a failure can be had again:
-`python -m tests.truth --imports 40 --seed …`, with as many workspaces as here.
+The imports depend on the seed alone, so a failure can be reproduced:
+`python -m tests.truth --imports 40 --seed …`, with the same number of workspaces.
 """
 
 import os
@@ -16,11 +16,11 @@ pytestmark = pytest.mark.django_db
 IMPORTS, WORKSPACES = (400, 2) if os.environ.get("LONG") else (40, 1)
 
 
-def test_what_is_stored_is_what_happened(settings: Any) -> None:
+def test_stored_history_matches_the_simulators_log(settings: Any) -> None:
     settings.IMPORTMONITOR = truth.configuration(WORKSPACES)
     lived = truth.live(IMPORTS, seed=0, workspaces=WORKSPACES)
     assert lived.faults == {figure: [] for figure in truth.FIGURES}
-    # It was not for want of anything to judge.
+    # There was enough to compare.
     assert lived.did["operations"] > IMPORTS * 0.9
     for what in ("looks at one that is going", "looks that failed", "restarts", "gaps", "reopened"):
         assert lived.did[what], what

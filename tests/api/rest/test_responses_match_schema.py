@@ -20,7 +20,7 @@ from tests.api.helpers import (
 )
 from tests.api.rest.api_client import ApiClient, all_urls
 from tests.api.rest.openapi_document import ResponseValidator, fetch_document, operations
-from tests.malformed_documents import ODD
+from tests.malformed_documents import MALFORMED_DOCUMENTS
 
 DONE = {**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T11:40:00.000Z"}
 
@@ -97,12 +97,12 @@ def test_every_outcome_matches(
 
 
 @pytest.mark.thorough(one_in=4)
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_malformed_documents_match(
     validator: ResponseValidator, paths: list[str], api: ApiClient, name: str
 ) -> None:
     """Only the REST API has a schema for all documents."""
-    sync(ODD[name].document)
+    sync(MALFORMED_DOCUMENTS[name].document)
     for path in paths:
         if "/api/v1/" not in path:
             validator.check(path, api.get(url_of(path)))

@@ -1,4 +1,4 @@
-"""How many records a second an import handles, and how far off the time left is that it gives."""
+"""The rate of an import, and how accurate the time left is that is computed from it."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -16,12 +16,12 @@ NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def sample(seconds: float, completed: int, error: int = 0, total: int | None = 100_000) -> Sample:
-    """The counters so many seconds past noon."""
+    """Return the counters some seconds past noon."""
     return Sample(NOON + timedelta(seconds=seconds), completed, error, total)
 
 
-def counting(counts: Iterable[int], every: float = 30) -> list[Sample]:
-    """A sample of each count, so many seconds apart; none where the counter did not move."""
+def samples_of(counts: Iterable[int], every: float = 30) -> list[Sample]:
+    """Return a sample of each count, some seconds apart; none where the count is the same."""
     samples: list[Sample] = []
     for number, completed in enumerate(counts):
         if not samples or samples[-1].completed != completed:
@@ -41,70 +41,70 @@ def counting(counts: Iterable[int], every: float = 30) -> list[Sample]:
     ],
     ids=["none", "one", "two", "too close", "only the total moved", "all at once"],
 )
-def test_there_is_nothing_to_say_yet(samples: list[Sample]) -> None:
+def test_too_few_samples_have_no_rate(samples: list[Sample]) -> None:
     assert records_per_second(samples) is None
 
 
-def test_a_step_that_begins_has_a_rate_from_its_third_sample_on() -> None:
-    # Counters run on over steps: what an earlier step has counted must not look like speed.
+def test_new_step_has_a_rate_from_its_third_sample() -> None:
+    # The counters include earlier steps, which must not add to the rate.
     samples = [sample(0, 40_000), sample(30, 40_060), sample(60, 40_120)]
     assert records_per_second(samples[:2]) is None
     assert records_per_second(samples) == pytest.approx(2)
 
 
 @pytest.mark.parametrize("every", [30, 60])
-def test_a_steady_import(every: int) -> None:
-    assert records_per_second(counting(range(0, 200 * 100, 100), every)) == pytest.approx(
+def test_steady_import_has_its_rate(every: int) -> None:
+    assert records_per_second(samples_of(range(0, 200 * 100, 100), every)) == pytest.approx(
         100 / every
     )
 
 
-def test_a_record_that_failed_is_handled_too() -> None:
+def test_failed_records_count_as_handled() -> None:
     samples = [sample(30 * i, completed=45 * i, error=15 * i) for i in range(10)]
     assert records_per_second(samples) == pytest.approx(2)
 
 
-def test_counters_that_are_written_seldom_and_seen_late() -> None:
-    # 2 a second, written every 500 records, seen by the next poll.
-    samples = counting(30 * number * 2 // 500 * 500 for number in range(60))
+def test_coarse_counters_have_about_the_same_rate() -> None:
+    # 2 per second, written every 500 records, sampled by the next poll.
+    samples = samples_of(30 * number * 2 // 500 * 500 for number in range(60))
     assert records_per_second(samples) == pytest.approx(2, rel=0.1)
 
 
-def test_an_outage_leaves_a_gap_and_the_same_rate() -> None:
-    samples = counting(range(0, 100 * 60, 60))
+def test_gap_does_not_change_the_rate() -> None:
+    samples = samples_of(range(0, 100 * 60, 60))
     assert records_per_second(samples[:60] + samples[90:]) == pytest.approx(2)
 
 
 @pytest.mark.parametrize("wrong", [0, 1_000_000])
 @pytest.mark.parametrize("place", [20, 60, 80])
-def test_one_wrong_sample_is_outvoted(wrong: int, place: int) -> None:
-    samples = counting(range(0, 100 * 60, 60))
+def test_single_wrong_sample_does_not_change_the_rate(wrong: int, place: int) -> None:
+    samples = samples_of(range(0, 100 * 60, 60))
     samples[place] = samples[place]._replace(completed=wrong)
     assert records_per_second(samples) == pytest.approx(2, rel=0.01)
 
 
-def test_a_counter_that_went_back_is_taken_from_there() -> None:
-    before = counting(range(5_000, 5_000 + 40 * 300, 300))
+def test_samples_before_a_decrease_are_ignored() -> None:
+    before = samples_of(range(5_000, 5_000 + 40 * 300, 300))
     after = [sample(1200 + 30 * i, 60 * i) for i in range(20)]
     assert records_per_second(before + after[:1]) is None
     assert records_per_second(before + after) == pytest.approx(2)
 
 
-def test_an_import_that_slows_down_goes_as_fast_as_it_went_of_late() -> None:
-    # 10 a second for half an hour, then 2 a second for as long.
+def test_slower_import_has_its_recent_rate() -> None:
+    # 10 per second for half an hour, then 2 per second for half an hour.
     fast = list(range(0, 60 * 300, 300))
     slow = [fast[-1] + 60 * i for i in range(1, 61)]
-    assert records_per_second(counting(fast + slow)) == pytest.approx(2, rel=0.1)
+    assert records_per_second(samples_of(fast + slow)) == pytest.approx(2, rel=0.1)
 
 
-@pytest.mark.parametrize("looks", range(60, 120, 5))
-def test_bursts_are_averaged_with_the_pauses_between_them(looks: int) -> None:
-    # Every 15 minutes 1800 records within 5: 2 a second, whatever moment one looks at.
-    counts = [number // 30 * 1800 + min(number % 30, 10) * 180 for number in range(looks)]
-    assert records_per_second(counting(counts)) == pytest.approx(2, rel=0.25)
+@pytest.mark.parametrize("polls", range(60, 120, 5))
+def test_bursts_are_averaged_with_their_pauses(polls: int) -> None:
+    # Every 15 minutes 1800 records within 5 minutes: 2 per second at any time.
+    counts = [number // 30 * 1800 + min(number % 30, 10) * 180 for number in range(polls)]
+    assert records_per_second(samples_of(counts)) == pytest.approx(2, rel=0.25)
 
 
-def test_a_total_that_grows_is_no_slowness() -> None:
+def test_growing_total_does_not_change_the_rate() -> None:
     samples = [sample(30 * i, 60 * i, total=5_000 + 40 * i) for i in range(10)]
     assert records_per_second(samples) == pytest.approx(2)
 
@@ -114,23 +114,23 @@ BIGINT = st.integers(-(2**63), 2**63 - 1)
 
 @example([(0, 0, 0), (1, 1, 0), (60_000_000, 2**63 - 1, 2**63 - 1)])
 @given(st.lists(st.tuples(st.integers(0, 10**13), BIGINT, BIGINT), max_size=200))
-def test_whatever_the_counters_say_it_is_nothing_or_a_speed(
+def test_rate_of_any_counters_is_none_or_positive(
     rows: list[tuple[int, int, int]],
 ) -> None:
     """The times are microseconds past noon."""
-    found = records_per_second(
+    rate = records_per_second(
         [
             Sample(NOON + timedelta(microseconds=at), completed, error, None)
             for at, completed, error in sorted(rows)
         ]
     )
-    assert found is None or (found > 0 and isfinite(found))
+    assert rate is None or (rate > 0 and isfinite(rate))
 
 
-def test_half_way_through_a_steady_import_its_time_left_is_known() -> None:
+def test_time_left_halfway_through_a_steady_import_is_accurate() -> None:
     assert median_error(measure("steady", 12)[HALF_OF_TIME]) < GOAL
 
 
 @pytest.mark.parametrize("pace", PACES)
-def test_when_half_of_the_records_are_handled_no_pace_is_far_from_known(pace: Pace) -> None:
+def test_time_left_at_half_of_the_records_is_within_half_for_every_pace(pace: Pace) -> None:
     assert median_error(measure(pace, 5)[HALF_OF_RECORDS]) < 0.5

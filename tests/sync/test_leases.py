@@ -1,4 +1,4 @@
-"""Whose turn it is to look, and when nobody may; and looking without writing."""
+"""Leases, the rate limit, and dry runs."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,33 +13,33 @@ from importmonitor.models import (
     SyncLease,
     SyncPeriod,
 )
+from importmonitor.rocketchat.client import Client
 from importmonitor.sync.poll import sync_workspace
+from simulator.limiter import Limiter
 from simulator.workspace import Workspace
 from tests.sync.polling import poll
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_rate_limit_is_kept(rocketchat: Workspace, settings: Any) -> None:
-    from simulator.limiter import Limiter
-
+def test_rate_limit_skips_polls_until_it_resets(rocketchat: Workspace, settings: Any) -> None:
     rocketchat.limiter = Limiter(1, rocketchat.clock)
     poll(rocketchat)
     refused = poll(rocketchat)
     assert refused.error is not None
     assert refused.error.kind == "RateLimited"
-    asked = rocketchat.requests.total()
+    requests = rocketchat.requests.total()
     skipped = poll(rocketchat)
     assert skipped.skipped is not None
     assert skipped.skipped.startswith("not before ")
     assert skipped.ok
-    assert rocketchat.requests.total() == asked
+    assert rocketchat.requests.total() == requests
 
 
-def test_another_process_at_work_is_left_to_it(rocketchat: Workspace) -> None:
+def test_poll_is_skipped_while_another_process_has_the_lease(rocketchat: Workspace) -> None:
     now = rocketchat.clock.now()
-    lasting = timedelta(seconds=35)
-    assert SyncLease.objects.acquire("default", "another", now=now, duration=lasting)
+    duration = timedelta(seconds=35)
+    assert SyncLease.objects.acquire("default", "another", now=now, duration=duration)
     result = poll(rocketchat)
     assert (result.ok, result.skipped) == (True, "leased")
     assert rocketchat.requests.total() == 0
@@ -50,33 +50,31 @@ def test_another_process_at_work_is_left_to_it(rocketchat: Workspace) -> None:
     assert poll(rocketchat).skipped is None
 
 
-def test_a_lease_outlives_a_killed_holder_by_five_seconds_past_the_deadline(
+def test_lease_expires_five_seconds_after_the_deadline(
     rocketchat: Workspace,
 ) -> None:
-    seen: list[timedelta] = []
+    durations: list[timedelta] = []
 
-    class Watching:
+    class LeaseRecorder:
         def current_operation(self) -> None:
             lease = SyncLease.objects.get()
             assert lease.expires_at is not None
-            seen.append(lease.expires_at - rocketchat.clock.now())
+            durations.append(lease.expires_at - rocketchat.clock.now())
 
-    poll(rocketchat, client=Watching())
-    assert seen == [timedelta(seconds=conf.workspace("default").deadline + 5)]
+    poll(rocketchat, client=LeaseRecorder())
+    assert durations == [timedelta(seconds=conf.workspace("default").deadline + 5)]
 
 
-def test_who_lost_the_lease_writes_nothing(rocketchat: Workspace) -> None:
+def test_poll_that_lost_its_lease_writes_nothing(rocketchat: Workspace) -> None:
     rocketchat.start_import("csv", seconds=600)
 
-    from importmonitor.rocketchat.client import Client
-
     class Slow(Client):
-        """Asks so slowly that its lease runs out and another process takes it."""
+        """Its request takes so long that the lease expires and another process acquires it."""
 
         def current_operation(self) -> Any:
-            received = super().current_operation()
+            operation = super().current_operation()
             SyncLease.objects.update(holder="another", expires_at=rocketchat.clock.now())
-            return received
+            return operation
 
     with Slow(conf.workspace("default")) as slow:
         result = poll(rocketchat, client=slow)
@@ -86,18 +84,18 @@ def test_who_lost_the_lease_writes_nothing(rocketchat: Workspace) -> None:
     assert SyncLease.objects.get().holder == "another"
 
 
-def test_a_dry_run_writes_nothing_and_tells_the_same(rocketchat: Workspace) -> None:
+def test_dry_run_writes_nothing_and_returns_the_same_changes(rocketchat: Workspace) -> None:
     rocketchat.start_import("slack", seconds=600)
     poll(rocketchat)
     rocketchat.clock.advance(300)
 
-    def everything() -> list[Any]:
+    def all_rows() -> list[Any]:
         models = (ImportOperation, StatusTransition, SyncPeriod, SyncLease)
         return [list(model._default_manager.values()) for model in models]
 
-    before = everything()
+    before = all_rows()
     preview = poll(rocketchat, dry_run=True)
-    assert everything() == before
+    assert all_rows() == before
     real = poll(rocketchat)
     assert [change.updated for change in preview.changes] == [
         change.updated for change in real.changes
@@ -105,7 +103,7 @@ def test_a_dry_run_writes_nothing_and_tells_the_same(rocketchat: Workspace) -> N
     assert "status" in preview.changes[0].updated
 
 
-def test_a_dry_run_keeps_to_a_rate_limit(rocketchat: Workspace) -> None:
+def test_dry_run_respects_the_rate_limit(rocketchat: Workspace) -> None:
     SyncLease.objects.create(
         workspace="default", not_before=rocketchat.clock.now() + timedelta(seconds=30)
     )
@@ -115,20 +113,20 @@ def test_a_dry_run_keeps_to_a_rate_limit(rocketchat: Workspace) -> None:
     assert rocketchat.requests.total() == 0
 
 
-def test_no_transaction_is_open_while_rocketchat_is_asked(
+def test_request_is_made_outside_a_transaction(
     rocketchat: Workspace, transactional_db: None
 ) -> None:
-    open_ones: list[bool] = []
+    in_transaction: list[bool] = []
 
-    class Watching:
+    class TransactionRecorder:
         def current_operation(self) -> None:
-            open_ones.append(connection.in_atomic_block)
+            in_transaction.append(connection.in_atomic_block)
 
-    poll(rocketchat, client=Watching())
-    assert open_ones == [False]
+    poll(rocketchat, client=TransactionRecorder())
+    assert in_transaction == [False]
 
 
-def test_a_bug_gives_the_lease_back(rocketchat: Workspace) -> None:
+def test_exception_releases_the_lease(rocketchat: Workspace) -> None:
     class Broken:
         def current_operation(self) -> None:
             raise ZeroDivisionError
@@ -138,6 +136,6 @@ def test_a_bug_gives_the_lease_back(rocketchat: Workspace) -> None:
     assert SyncLease.objects.get().holder == ""
 
 
-def test_an_unknown_workspace_is_named() -> None:
+def test_unknown_workspace_raises() -> None:
     with pytest.raises(conf.UnknownWorkspace, match=r"'nope'. Configured: default"):
         sync_workspace("nope")

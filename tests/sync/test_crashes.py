@@ -1,6 +1,6 @@
-"""A poll that dies at any of its steps, and the one after it: together they do what one does.
+"""A poll that is killed at any of its steps and the next one do together what one poll does.
 
-A step is a statement, a commit, a question to Rocket.Chat or a message that is sent.
+A step is a statement, a commit, a request to Rocket.Chat or a delivered message.
 """
 
 import json
@@ -25,12 +25,20 @@ from importmonitor.models import (
 )
 from simulator.workspace import Workspace
 from tests.conftest import configure
-from tests.sync.crash_scenarios import SCENES
-from tests.sync.poll_driver import CHANNELS, FEW_SAMPLES, GRACE, LATER, AlertRecord, Life, Process
+from tests.sync.crash_scenarios import SCENARIOS
+from tests.sync.poll_driver import (
+    CHANNELS,
+    FEW_SAMPLES,
+    LATER,
+    UNREACHABLE_AFTER,
+    AlertRecord,
+    PollDriver,
+    Process,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: In the order in which they refer to each other.
+#: Each after the ones that it refers to.
 MODELS: tuple[type[models.Model], ...] = (
     SyncLease,
     SyncPeriod,
@@ -39,9 +47,9 @@ MODELS: tuple[type[models.Model], ...] = (
     ProgressSample,
     Alert,
 )
-#: The lease, what is known, a question, the rows, a period, and the lease again.
-FEWEST_STEPS = 5
-#: When something was seen, of what is the same whenever that was.
+#: The lease, the state, a request, the rows, a period, and the lease again.
+MIN_STEPS = 5
+#: The columns that depend on when something was polled.
 OBSERVED: Mapping[type[models.Model], tuple[str, ...]] = {
     ImportOperation: (
         "started_at",
@@ -57,9 +65,9 @@ OBSERVED: Mapping[type[models.Model], tuple[str, ...]] = {
     StatusTransition: ("observed_at",),
     ProgressSample: ("observed_at",),
 }
-#: What else the rows of two runs need not have in common.
-OWN = ("id", "operation", "rate")
-OWN_IN_BODY = (
+#: The other columns, and the keys of an alert, that can differ between two runs.
+VARYING_COLUMNS = ("id", "operation", "rate")
+VARYING_KEYS = (
     "id",
     "idempotency_key",
     "occurred_at",
@@ -76,9 +84,13 @@ OWN_IN_BODY = (
 def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(settings, "http://127.0.0.1:9")
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
-        "UNREACHABLE_AFTER": GRACE,
+        "UNREACHABLE_AFTER": UNREACHABLE_AFTER,
         "CHANNELS": {
-            name: {"BACKEND": "tests.sync.poll_driver.Telling", "EVENTS": events, "NAME": name}
+            name: {
+                "BACKEND": "tests.sync.poll_driver.KillableChannel",
+                "EVENTS": events,
+                "NAME": name,
+            }
             for name, events in CHANNELS.items()
         },
     }
@@ -90,102 +102,103 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ("deaths", "after"), [(1, False), (1, True), (2, True)], ids=["before", "after", "after, twice"]
 )
 @pytest.mark.parametrize(
-    ("scene", "events"), SCENES, ids=[scene.__name__ for scene, _events in SCENES]
+    ("scenario", "events"), SCENARIOS, ids=[scenario.__name__ for scenario, _events in SCENARIOS]
 )
-def test_killed_at_every_step(
+def test_killed_poll_and_the_next_equal_one_clean_poll(
     workspace: Workspace,
-    scene: Callable[[Life], None],
+    scenario: Callable[[PollDriver], None],
     events: set[Event],
     after: bool,
     deaths: int,
 ) -> None:
-    """After one clean poll all is as if nobody had died, and everything has been told."""
-    life = Life(workspace)
-    scene(life)
-    seen, now = life.seen, life.now
-    beginning = Store.read()
-    told_before = beginning.alerts(delivered=True)
+    """After a clean poll, the rows are as if no process had died, and every alert was sent."""
+    driver = PollDriver(workspace)
+    scenario(driver)
+    responses, now = driver.responses, driver.now
+    before = Store.load()
+    sent_before = before.alerts(delivered=True)
 
     undisturbed = Process()
-    assert undisturbed.poll(seen, now)
-    after_one = Store.read()
-    assert undisturbed.poll(seen, now + LATER)
-    expected = Store.read()
-    assert sorted(undisturbed.told) == sorted(expected.alerts() - told_before)
-    assert expected.events() - beginning.events() == Counter(events)
-    true_at_all_times = [each.facts() for each in (beginning, after_one, expected)]
+    assert undisturbed.poll(responses, now)
+    after_one_poll = Store.load()
+    assert undisturbed.poll(responses, now + LATER)
+    expected = Store.load()
+    assert sorted(undisturbed.sent) == sorted(expected.alerts() - sent_before)
+    assert expected.events() - before.events() == Counter(events)
+    consistent = [store.facts() for store in (before, after_one_poll, expected)]
 
     for step in count(1):
-        beginning.put_back()
-        told: list[AlertRecord] = []
-        on_their_way: set[AlertRecord] = set()
+        before.restore()
+        sent: list[AlertRecord] = []
+        sent_unrecorded: set[AlertRecord] = set()
         at = now
         for _ in range(deaths):
             process = Process(dies_at=step, after=after)
-            process.poll(seen, at)
-            left = Store.read()
+            process.poll(responses, at)
+            store = Store.load()
             # All of it was stored, or nothing.
-            assert left.facts() in true_at_all_times, step
-            told += process.told
-            on_their_way |= set(process.told) & left.alerts(delivered=False)
+            assert store.facts() in consistent, step
+            sent += process.sent
+            sent_unrecorded |= set(process.sent) & store.alerts(delivered=False)
             at += LATER
         clean = Process()
-        result = clean.poll(seen, at)
+        result = clean.poll(responses, at)
         assert result is not None
         assert result.skipped is None
-        told += clean.told
+        sent += clean.sent
 
-        found = Store.read()
-        assert found.facts() == expected.facts(), step
-        assert_not_earlier(found.times(), expected.times(), at - now)
-        assert found.alerts(delivered=False) == set()
-        assert set(told) == found.alerts() - told_before, step
-        assert {each for each, often in Counter(told).items() if often > 1} == on_their_way
+        store = Store.load()
+        assert store.facts() == expected.facts(), step
+        assert_not_earlier(store.times(), expected.times(), at - now)
+        assert store.alerts(delivered=False) == set()
+        assert set(sent) == store.alerts() - sent_before, step
+        assert {record for record, times in Counter(sent).items() if times > 1} == sent_unrecorded
         if not process.dead:
             break
-    assert step > FEWEST_STEPS
+    assert step > MIN_STEPS
 
 
 class Store:
-    """All rows as they were at one time."""
+    """All rows at a time."""
 
     def __init__(self, rows: Mapping[type[models.Model], list[Any]]) -> None:
         self.rows = rows
         self.remote_ids = {row.pk: row.remote_id for row in rows[ImportOperation]}
 
     @classmethod
-    def read(cls) -> "Store":
+    def load(cls) -> "Store":
         return cls({model: list(model._default_manager.order_by("pk")) for model in MODELS})
 
-    def put_back(self) -> None:
-        """Let there be these rows, and no others."""
+    def restore(self) -> None:
+        """Replace the rows of the database by these."""
         for model in reversed(MODELS):
-            every = model._default_manager.all()
-            every._raw_delete(every.db)
+            rows = model._default_manager.all()
+            rows._raw_delete(rows.db)
         for model in MODELS:
             model._default_manager.bulk_create(self.rows[model])
 
     def facts(self) -> dict[str, Any]:
-        """Return what is stored, less what depends on when and how often somebody looked."""
-        found: dict[str, Any] = {
+        """Return the contents without what depends on the time and number of polls."""
+        facts: dict[str, Any] = {
             "periods": [(row.outcome, row.message) for row in self.rows[SyncPeriod]],
             "rated": {row.remote_id for row in self.rows[ImportOperation] if row.rate is not None},
             "alerts": Counter(
-                (row.event, row.workspace, row.channel, json.dumps(lasting(row.body)))
+                (row.event, row.workspace, row.channel, json.dumps(without_varying_keys(row.body)))
                 for row in self.rows[Alert]
             ),
         }
         for model, observed in OBSERVED.items():
-            own = {*OWN, *observed}
-            columns = [each.name for each in model._meta.concrete_fields if each.name not in own]
-            found[model.__name__] = [
+            varying = {*VARYING_COLUMNS, *observed}
+            names = [field.name for field in model._meta.concrete_fields]
+            columns = [name for name in names if name not in varying]
+            facts[model.__name__] = [
                 (remote_id, [getattr(row, column) for column in columns])
                 for remote_id, row in self._by_operation(model)
             ]
-        return found
+        return facts
 
     def times(self) -> list[tuple[str, Any]]:
-        """Return when each thing was seen, and for how long we had looked by then."""
+        """Return the columns that depend on when something was polled."""
         return [
             (f"{model.__name__}.{column} of {remote_id}", getattr(row, column))
             for model, observed in OBSERVED.items()
@@ -194,7 +207,7 @@ class Store:
         ]
 
     def alerts(self, *, delivered: bool | None = None) -> set[AlertRecord]:
-        """Return what is to be told, or what of it has been delivered or not."""
+        """Return the alerts, all or those that were delivered or not."""
         return {
             AlertRecord(row.channel, row.key)
             for row in self.rows[Alert]
@@ -202,31 +215,31 @@ class Store:
         }
 
     def events(self) -> Counter[str]:
-        """Return the events of which everybody is to be told who wants to be told of all."""
+        """Return the events of the channel that gets all of them."""
         return Counter(row.event for row in self.rows[Alert] if row.channel == "all")
 
     def _by_operation(self, model: type[models.Model]) -> list[tuple[str, Any]]:
-        """Return rows with their operation's id, each operation's in their order."""
+        """Return rows with their operation's remote id, in order for each operation."""
         key = "pk" if model is ImportOperation else "operation_id"
         owned = [(self.remote_ids[getattr(row, key)], row) for row in self.rows[model]]
         return sorted(owned, key=itemgetter(0))
 
 
 def assert_not_earlier(
-    seen: list[tuple[str, Any]], expected: list[tuple[str, Any]], late: timedelta
+    times: list[tuple[str, Any]], expected: list[tuple[str, Any]], max_delay: timedelta
 ) -> None:
-    """Assert that all was seen at the same time or later, but not by more than so much."""
-    for (name, at), (_, expected_at) in zip(seen, expected, strict=True):
+    """Assert that all times are the expected ones or later, at most by a delay."""
+    for (name, at), (_, expected_at) in zip(times, expected, strict=True):
         if expected_at is None:
             assert at is None, name
         else:
-            assert timedelta(0) <= at - expected_at <= late, name
+            assert timedelta(0) <= at - expected_at <= max_delay, name
 
 
-def lasting(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an alert says, less what depends on when it was written."""
+def without_varying_keys(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an alert's contents without what depends on when it was written."""
     return {
-        key: lasting(value) if isinstance(value, dict) else value
+        key: without_varying_keys(value) if isinstance(value, dict) else value
         for key, value in body.items()
-        if key not in OWN_IN_BODY
+        if key not in VARYING_KEYS
     }

@@ -1,4 +1,4 @@
-"""When a workspace is asked again: the budget is kept, and who fails is left alone for longer."""
+"""The interval between polls: within the rate limit, and longer after failures."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,8 +23,8 @@ ENDPOINT = "/api/v1/getCurrentImportOperation"
 HOUR = 3600.0
 
 
-class Running:
-    """An operation that is not over, as far as a watch asks."""
+class ActiveOperation:
+    """An active operation, as far as a watch is concerned."""
 
     is_active = True
 
@@ -37,8 +37,11 @@ def limited() -> Workspace:
     return workspace
 
 
-def hour_of_polls(workspace: Workspace, others: list[float], interval: float) -> list[datetime]:
-    """Watch for an hour of the workspace's time while another client calls at these seconds."""
+def poll_for_an_hour(workspace: Workspace, others: list[float], interval: float) -> list[datetime]:
+    """Watch for an hour of the workspace's time while another client calls at these seconds.
+
+    Return the times of the polls.
+    """
     calls: list[datetime] = []
     due = sorted(others)
     clock = workspace.clock
@@ -46,27 +49,27 @@ def hour_of_polls(workspace: Workspace, others: list[float], interval: float) ->
     def seconds() -> float:
         return (clock.now() - MONDAY).total_seconds()
 
-    def call_of_another() -> None:
+    def call_by_another() -> None:
         assert workspace.limiter is not None
         due.pop(0)
         verdict = workspace.limiter.take("127.0.0.1", ENDPOINT)
-        assert verdict.allowed, f"we took the budget of another at {seconds()}"
+        assert verdict.allowed, f"the other client is rate limited at {seconds()}"
 
     def sleep(pause: float) -> None:
         ends_at = seconds() + pause
         while due and due[0] <= ends_at:
             clock.advance(max(0.0, due[0] - seconds()))
-            call_of_another()
+            call_by_another()
         clock.advance(max(0.001, ends_at - seconds()))
 
     def poll(_configured: WorkspaceConfig, client: Client) -> SyncResult:
         calls.append(clock.now())
         client.current_operation()
-        return SyncResult("default", clock.now(), operation=Running())  # type: ignore[arg-type]
+        return SyncResult("default", clock.now(), operation=ActiveOperation())  # type: ignore[arg-type]
 
     with Server(workspace) as server:
         configured = WorkspaceConfig("default", server.url, USER_ID, AUTH_TOKEN)
-        outcomes = watch(
+        results = watch(
             lambda: [configured],
             Pool(poll),
             interval=interval,
@@ -75,17 +78,17 @@ def hour_of_polls(workspace: Workspace, others: list[float], interval: float) ->
             clock=seconds,
             sleep=sleep,
         )
-        for outcome in outcomes:
-            assert isinstance(outcome, SyncResult), outcome.error
+        for result in results:
+            assert isinstance(result, SyncResult), result.error
             if seconds() >= HOUR:
                 break
-        outcomes.close()
+        results.close()
     assert workspace.requests[ENDPOINT, 429] == 0
     return calls
 
 
-def every(pause: float, *, beginning: float = 1.0) -> list[float]:
-    return [beginning + pause * number for number in range(int(HOUR // pause))]
+def every(pause: float) -> list[float]:
+    return [1.0 + pause * number for number in range(int(HOUR // pause))]
 
 
 def bursts(size: int, *, at: float) -> list[float]:
@@ -93,7 +96,7 @@ def bursts(size: int, *, at: float) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("others", "interval", "at_least"),
+    ("others", "interval", "min_calls"),
     [
         pytest.param([], 30.0, 115, id="alone"),
         pytest.param(every(60), 30.0, 110, id="one a minute"),
@@ -101,56 +104,55 @@ def bursts(size: int, *, at: float) -> list[float]:
         pytest.param(every(60 / 8), 30.0, 55, id="eight a minute"),
         pytest.param(every(60 / 9 + 0.1), 30.0, 38, id="nearly nine a minute"),
         pytest.param(bursts(8, at=40.0), 30.0, 38, id="eight at once"),
-        pytest.param([], 1.0, 300, id="alone and in a hurry"),
-        pytest.param(every(20), 5.0, 200, id="in a hurry beside another"),
+        pytest.param([], 1.0, 300, id="alone, every second"),
+        pytest.param(every(20), 5.0, 200, id="every 5 seconds beside another"),
     ],
 )
 @pytest.mark.thorough(one_in=3)
-def test_an_hour_within_the_budget(
-    limited: Workspace, others: list[float], interval: float, at_least: int
+def test_an_hour_of_polls_stays_within_the_rate_limit(
+    limited: Workspace, others: list[float], interval: float, min_calls: int
 ) -> None:
-    """Neither we nor another client is refused, as long as the other could live by itself."""
-    calls = hour_of_polls(limited, others, interval)
-    assert len(calls) >= at_least
+    """Neither the monitor nor another client that respects the limit is refused."""
+    calls = poll_for_an_hour(limited, others, interval)
+    assert len(calls) >= min_calls
 
 
-def test_an_import_that_runs_is_looked_at_more_often_than_one_that_is_over() -> None:
-    pace = PollInterval(interval=30.0, idle_interval=300.0)
-    assert pace.after_success(active=True, rate_limit=None, at=0.0) == 30.0
-    assert pace.after_success(active=False, rate_limit=None, at=0.0) == 300.0
+def test_active_import_uses_the_short_interval() -> None:
+    interval = PollInterval(interval=30.0, idle_interval=300.0)
+    assert interval.after_success(active=True, rate_limit=None, at=0.0) == 30.0
+    assert interval.after_success(active=False, rate_limit=None, at=0.0) == 300.0
 
 
-def test_failures_double_the_pause_up_to_ten_minutes() -> None:
-    error = Unreachable("down")
-    pauses = [list(islice(failing(error), 12)) for _ in range(50)]
+def test_failures_double_the_backoff_up_to_ten_minutes() -> None:
+    workspaces = [list(islice(backoffs(Unreachable("down")), 12)) for _ in range(50)]
     for number, (shortest, longest) in enumerate(
         [(24, 36), (48, 72), (96, 144), (192, 288), (384, 576)]
     ):
-        column = [each[number] for each in pauses]
+        column = [pauses[number] for pauses in workspaces]
         assert all(shortest <= pause <= longest for pause in column)
-        # Not all at once, of those that failed together.
+        # Workspaces that failed together are not retried together.
         assert len(set(column)) > 40
-    assert all(0.8 * MAX_BACKOFF <= each[-1] <= MAX_BACKOFF for each in pauses)
+    assert all(0.8 * MAX_BACKOFF <= pauses[-1] <= MAX_BACKOFF for pauses in workspaces)
 
 
-def failing(error: Unreachable) -> Iterator[float]:
-    pace = PollInterval(30.0, 300.0)
+def backoffs(error: Unreachable) -> Iterator[float]:
+    interval = PollInterval(30.0, 300.0)
     while True:
-        yield pace.after_failure(error, MONDAY)
+        yield interval.after_failure(error, MONDAY)
 
 
-def test_one_good_look_ends_the_long_pauses() -> None:
-    pace = PollInterval(30.0, 300.0)
+def test_success_resets_the_backoff() -> None:
+    interval = PollInterval(30.0, 300.0)
     for _ in range(6):
-        pace.after_failure(None, MONDAY)
-    pace.after_success(active=True, rate_limit=None, at=0.0)
-    assert pace.after_failure(None, MONDAY) <= 36
+        interval.after_failure(None, MONDAY)
+    interval.after_success(active=True, rate_limit=None, at=0.0)
+    assert interval.after_failure(None, MONDAY) <= 36
 
 
-def test_a_refusal_is_waited_for_as_long_as_it_says() -> None:
-    pace = PollInterval(30.0, 300.0)
-    refused = RateLimited("wait", until=MONDAY + timedelta(seconds=42))
-    assert 42 < pace.after_failure(refused, MONDAY) <= 47
+def test_rate_limited_poll_waits_until_the_reset() -> None:
+    interval = PollInterval(30.0, 300.0)
+    error = RateLimited("wait", until=MONDAY + timedelta(seconds=42))
+    assert 42 < interval.after_failure(error, MONDAY) <= 47
 
 
 @pytest.mark.parametrize(
@@ -163,11 +165,11 @@ def test_a_refusal_is_waited_for_as_long_as_it_says() -> None:
         {"X-RateLimit-Limit": "9" * 99, "X-RateLimit-Remaining": "9", "X-RateLimit-Reset": "1"},
     ],
 )
-def test_a_budget_that_is_not_announced(headers: dict[str, str]) -> None:
+def test_missing_or_invalid_rate_limit_headers_are_ignored(headers: dict[str, str]) -> None:
     assert parse_rate_limit(headers, MONDAY) is None
 
 
-def announced(**more: str) -> dict[str, str]:
+def rate_limit_headers(**more: str) -> dict[str, str]:
     reset = int((MONDAY + timedelta(seconds=20)).timestamp() * 1000)
     return {
         "X-RateLimit-Limit": "10",
@@ -176,11 +178,11 @@ def announced(**more: str) -> dict[str, str]:
     } | more
 
 
-def test_a_budget_by_the_servers_own_clock() -> None:
-    assert parse_rate_limit(announced(), MONDAY) == RateLimit(10, 7, 20.0)
-    # Ours is an hour behind, and it does not matter.
+def test_rate_limit_reset_is_corrected_by_the_servers_clock() -> None:
+    assert parse_rate_limit(rate_limit_headers(), MONDAY) == RateLimit(10, 7, 20.0)
+    # The monitor's clock is an hour behind.
     date = "Mon, 05 Jan 2026 08:59:50 GMT"
-    assert parse_rate_limit(announced(Date=date), datetime(2026, 1, 5, 8, tzinfo=UTC)) == RateLimit(
-        10, 7, 30.0
-    )
-    assert parse_rate_limit(announced(Date="yesterday"), MONDAY) == RateLimit(10, 7, 20.0)
+    assert parse_rate_limit(
+        rate_limit_headers(Date=date), datetime(2026, 1, 5, 8, tzinfo=UTC)
+    ) == RateLimit(10, 7, 30.0)
+    assert parse_rate_limit(rate_limit_headers(Date="yesterday"), MONDAY) == RateLimit(10, 7, 20.0)
