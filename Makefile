@@ -1,20 +1,20 @@
-# `make demo` and `make test` do everything by themselves; `make help` lists the rest.
+# `make demo` and `make test` need no preparation; `make help` lists the targets.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The first of these that runs and is new enough; `make demo PYTHON=/path/to/python` to choose.
+# The first of these that runs and is new enough; choose with `make demo PYTHON=/path/to/python`.
 PYTHONS := $(if $(PYTHON),"$(PYTHON)",python3 python3.14 python3.13 python3.12 python3.11)
 
 .PHONY: help
 help: ## Show this list.
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name told; do \
-		printf '  make %-14s %s\n' "$$name" "$$told"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
-demo: $(VENV)/host.stamp ## Run importmonitor against a simulated Rocket.Chat; Ctrl-C ends it.
+demo: $(VENV)/host.stamp ## Run importmonitor against a simulated Rocket.Chat; Ctrl-C stops it.
 	@exec $(BIN)/python -m project.demo
 
 .PHONY: run
@@ -33,26 +33,26 @@ bench: ## Measure, and print ratios (five minutes; FULL=1: twenty; POSTGRES_URL,
 	@$(VENV)-bench/bin/python -m benchmarks $(if $(FULL),--full)
 
 .PHONY: setup
-setup: $(VENV)/test.stamp ## Make .venv with everything that the targets above need.
+setup: $(VENV)/test.stamp ## Create .venv with everything that the targets above need.
 
 .PHONY: requirements
-requirements: ## Pin anew what pyproject.toml asks for (needs uv).
+requirements: ## Update the pins in requirements/ (needs uv).
 	@for group in host test bench ci; do \
 		uv pip compile --quiet --universal --python-version 3.11 --no-header --annotation-style line \
 			--group $$group pyproject.toml --output-file requirements/$$group.txt --upgrade; done
 
 .PHONY: clean
-clean: ## Remove .venv, the demo's data and what tools left behind.
+clean: ## Remove .venv, the demo's data and the tools' caches.
 	@rm -rf .venv .venv-* .local .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(VENV)/python.stamp:
 	@python=; for candidate in $(PYTHONS); do \
 		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; break; fi; done; \
 	if [ -z "$$python" ]; then \
-		echo "importmonitor needs Python 3.11 or newer, and none was found as any of: $(PYTHONS)." >&2; \
-		echo "Install one, or name it: make $(firstword $(MAKECMDGOALS) setup) PYTHON=/path/to/python" >&2; exit 1; fi; \
+		echo "importmonitor needs Python 3.11 or newer, and none of these is: $(PYTHONS)." >&2; \
+		echo "Install one, or pass it: make $(firstword $(MAKECMDGOALS) setup) PYTHON=/path/to/python" >&2; exit 1; fi; \
 	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
-		echo "$$python has no venv or no ensurepip. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; fi; \
+		echo "$$python has no venv or ensurepip module. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; fi; \
 	rm -rf $(VENV) && "$$python" -m venv $(VENV) && touch $@
 
 # --compile: without bytecode every command starts several times slower.

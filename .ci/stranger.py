@@ -1,12 +1,11 @@
-"""Build the package, and use it in strangers' new projects as the README says.
+"""Build the package, and use it in new projects as the README describes.
 
     PYTHONPATH=. python .ci/stranger.py PYTHON:DJANGO...
 
-Each `PYTHON:DJANGO` is an interpreter and a version of Django, such as /usr/bin/python3.12:6.0. In
-a virtual environment of its own, with the wheel and nothing of the extras, a project is begun by
-Django's own `startproject`; what the README's section says is put into its files and typed, to the
-letter. Run from the repository, by an interpreter that has `build`. Whatever goes wrong ends it
-with a non-zero status.
+A `PYTHON:DJANGO` is an interpreter and a version of Django, such as /usr/bin/python3.12:6.0. Each
+gets a virtual environment with the wheel and without the extras, a project made by `startproject`,
+and the code and commands of the README's section, unchanged. Run from the repository, by an
+interpreter that has `build`. The exit status is not zero if anything fails.
 """
 
 import json
@@ -30,18 +29,18 @@ from simulator.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECTION = "## In an existing project\n"
-#: The rooms that want an extra, and the modules of it; all others have to do without.
-OF_EXTRAS = {
+#: The packages that need an extra, and its modules; every other package works without extras.
+EXTRA_PACKAGES = {
     "importmonitor.api.rest.filters": {"django_filters"},
     "importmonitor.api.openapi": {"django_filters", "drf_spectacular"},
     "importmonitor.api.rest_urls": {"django_filters"},
     "importmonitor.api.rest.views": {"django_filters"},
     "importmonitor.contrib.celery": {"celery"},
     "importmonitor.contrib.prometheus": {"prometheus_client"},
-    # Django's own, from 6.0 on.
+    # Part of Django 6.0 and later.
     "importmonitor.contrib.tasks": {"django.tasks"},
 }
-#: What the README leaves to other pages: somebody who is told.
+#: An alert channel, which the README's section does not have.
 CHANNEL = """
 ALLOWED_HOSTS = ["testserver"]
 IMPORTMONITOR |= {
@@ -78,46 +77,47 @@ from django.test import Client
 from importmonitor.models import ApiToken
 user = User.objects.create_superuser("stranger")
 _, token = ApiToken.objects.issue(user)
-browser = Client()
-browser.force_login(user)
-page = browser.get("/admin/importmonitor/importoperation/")
-answer = Client().get(
+client = Client()
+client.force_login(user)
+page = client.get("/admin/importmonitor/importoperation/")
+response = Client().get(
     "/chat/api/v1/getCurrentImportOperation",
     headers={"X-User-Id": str(user.pk), "X-Auth-Token": token},
 )
-print(json.dumps([page.status_code, "acme.zip" in page.text, answer.status_code, answer.json()]))
+is_listed = "acme.zip" in page.text
+print(json.dumps([page.status_code, is_listed, response.status_code, response.json()]))
 """
 
 
-def main(strangers: list[str]) -> None:
-    if not strangers:
+def main(targets: list[str]) -> None:
+    if not targets:
         sys.exit("Name at least one PYTHON:DJANGO.")
     with tempfile.TemporaryDirectory() as name:
         dist = Path(name) / "dist"
-        # The wheel is built of the sdist, so that is complete too.
+        # The wheel is built from the sdist, which therefore is complete too.
         run(sys.executable, "-m", "build", "--outdir", dist, REPOSITORY)
         (wheel,), (_sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
-        look_into(wheel)
+        check_contents(wheel)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for told in pool.map(partial(stranger, wheel, Path(name)), strangers):
-                sys.stdout.write(f"{told}\n")
+            for result in pool.map(partial(use_in_new_project, wheel, Path(name)), targets):
+                sys.stdout.write(f"{result}\n")
                 sys.stdout.flush()
 
 
-def look_into(wheel: Path) -> None:
-    """See that all of the package is in the wheel, and nothing else."""
+def check_contents(wheel: Path) -> None:
+    """Check that the wheel contains the whole package and nothing else."""
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = run("git", "-C", REPOSITORY, "ls-files", "importmonitor").splitlines()
     missing = {name for name in tracked if not name.endswith(".po")} - names
     foreign = {name for name in names if not name.startswith(("importmonitor/", "importmonitor-"))}
     assert not missing, f"the wheel lacks {missing}"
-    assert not foreign, f"the wheel holds {foreign}"
+    assert not foreign, f"the wheel contains {foreign}"
 
 
-def stranger(wheel: Path, within: Path, wanted: str) -> str:
-    """Begin a project and use the package in it; return what to say of it."""
-    interpreter, _, django = wanted.rpartition(":")
-    folder = Path(tempfile.mkdtemp(dir=within))
+def use_in_new_project(wheel: Path, parent: Path, target: str) -> str:
+    """Start a project and use the package in it; return a line about the result."""
+    interpreter, _, django = target.rpartition(":")
+    folder = Path(tempfile.mkdtemp(dir=parent))
     run(interpreter, "-m", "venv", folder / "venv")
     python, manage = folder / "venv" / "bin" / "python", folder / "manage.py"
     run(python, "-m", "pip", "install", "--quiet", f"django=={django}.*")
@@ -131,21 +131,21 @@ def stranger(wheel: Path, within: Path, wanted: str) -> str:
         names = ("ROCKETCHAT_URL", "ROCKETCHAT_USER_ID", "ROCKETCHAT_AUTH_TOKEN")
         environment = dict(zip(names, (server.url, "u", "t"), strict=True))
         follow_readme(folder, python, wheel, environment)
-        used = partial(run, python, manage, environment=environment)
-        used("check", "--fail-level", "WARNING")
-        used("makemigrations", "--check", "--dry-run", "importmonitor")
-        see_no_extras(python, used)
+        run_manage = partial(run, python, manage, environment=environment)
+        run_manage("check", "--fail-level", "WARNING")
+        run_manage("makemigrations", "--check", "--dry-run", "importmonitor")
+        check_imports_without_extras(python, run_manage)
         append(folder / "stranger" / "settings.py", CHANNEL)
         clock.advance(600)
-        # No Apprise, and lines in place of bars.
-        told = used("sync_import_status", "--watch", "--until-finished")
-        assert "acme.zip: done" in told, told
-        assert "Subject: [importmonitor] default: import finished" in told, told
-        assert "ops: delivered" in used("send_test_alert")
-        used("prune_import_history", "--older-than", "1")
-    *_, last = used("shell", "--command", USE).splitlines()
-    page, listed, status, body = json.loads(last)
-    assert (page, listed, status) == (200, True, 200), last
+        # Without Apprise, and with lines instead of bars.
+        output = run_manage("sync_import_status", "--watch", "--until-finished")
+        assert "acme.zip: done" in output, output
+        assert "X-Importmonitor-Event: import.finished" in output, output
+        assert "ops: delivered" in run_manage("send_test_alert")
+        run_manage("prune_import_history", "--older-than", "1")
+    *_, last = run_manage("shell", "--command", USE).splitlines()
+    page_status, is_listed, api_status, body = json.loads(last)
+    assert (page_status, is_listed, api_status) == (200, True, 200), last
     assert body["operation"]["_id"] == remote_id, last
     versions = run(
         python, "-c", "import django, sys; print(sys.version.split()[0], django.__version__)"
@@ -154,68 +154,71 @@ def stranger(wheel: Path, within: Path, wanted: str) -> str:
 
 
 def follow_readme(folder: Path, python: Path, wheel: Path, environment: Mapping[str, str]) -> None:
-    """Do what the README says, to the letter; but install the wheel that was just built."""
+    """Follow the README's section exactly, but install the wheel that was just built."""
     section = (REPOSITORY / "README.md").read_text().partition(SECTION)[2].partition("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     settings, urls = code.split("# urls.py", 1)
     append(folder / "stranger" / "settings.py", settings)
     append(folder / "stranger" / "urls.py", f"# {urls}")
-    typed = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
-    assert typed[0] == "pip install importmonitor", typed
-    assert "manage.py sync_import_status" in typed, typed
+    commands = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
+    assert commands[0] == "pip install importmonitor", commands
+    assert "manage.py sync_import_status" in commands, commands
     run(python, "-m", "pip", "install", "--quiet", wheel)
-    for line in typed[1:]:
+    for line in commands[1:]:
         name, *arguments = shlex.split(line)
         assert name == "manage.py", line
         run(python, folder / name, *arguments, environment=environment)
 
 
-def see_no_extras(python: Path, used: "partial[str]") -> None:
-    """See that no extra is installed, and that what wants none can be imported."""
+def check_imports_without_extras(python: Path, run_manage: "partial[str]") -> None:
+    """Check that no extra is installed, and that whatever needs none can be imported."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     extras = {
-        normalised(re.split(r"[^\w.-]", each)[0])
-        for wanted in project["optional-dependencies"].values()
-        for each in wanted
+        normalize(re.split(r"[^\w.-]", requirement)[0])
+        for requirements in project["optional-dependencies"].values()
+        for requirement in requirements
     }
-    installed = json.loads(run(python, "-m", "pip", "list", "--format", "json"))
-    found = extras & {normalised(each["name"]) for each in installed}
+    distributions = json.loads(run(python, "-m", "pip", "list", "--format", "json"))
+    installed = extras & {normalize(distribution["name"]) for distribution in distributions}
     assert len(extras) > 4, extras
-    assert not found, f"installed: {found}"
-    told = used("shell", "--verbosity", "0", "--command", IMPORT_ALL).splitlines()[-1]
-    missing = json.loads(told)
+    assert not installed, f"installed: {installed}"
+    output = run_manage("shell", "--verbosity", "0", "--command", IMPORT_ALL)
+    missing = json.loads(output.splitlines()[-1])
     broken = {
-        module: lacks
-        for module, lacks in missing.items()
-        if not any(module.startswith(room) and lacks in may for room, may in OF_EXTRAS.items())
+        module: name
+        for module, name in missing.items()
+        if not any(
+            module.startswith(package) and name in modules
+            for package, modules in EXTRA_PACKAGES.items()
+        )
     }
-    assert missing, "everything could be imported: are the extras there?"
-    assert not broken, f"without the extras, not to be imported: {broken}"
+    assert missing, "every module can be imported: are the extras installed?"
+    assert not broken, f"not importable without the extras: {broken}"
 
 
-def normalised(name: str) -> str:
-    """Write a distribution's name as all others write it (PEP 503)."""
+def normalize(name: str) -> str:
+    """Return the normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command; return what it printed, or end with it."""
-    kept = {
+    """Run a command and return its output; exit with its output if it fails."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("DJANGO_", "ROCKETCHAT_", "COVERAGE_", "PYTHON"))
     }
-    done = subprocess.run(
+    process = subprocess.run(
         [str(part) for part in command],
         capture_output=True,
         text=True,
         check=False,
-        env=kept | dict(environment or {}),
+        env=inherited | dict(environment or {}),
         timeout=600,
     )
-    if done.returncode != 0:
-        sys.exit(f"{command} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
+    if process.returncode != 0:
+        sys.exit(f"{command} exited with {process.returncode}:\n{process.stdout}{process.stderr}")
+    return process.stdout
 
 
 def append(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Take the README's pictures from a running demo.
+"""Take the screenshots of the README from a running demo.
 
     CHROMIUM=/usr/bin/chromium python docs/screenshots.py http://127.0.0.1:8000
 
@@ -30,27 +30,27 @@ def main() -> None:
         )
         for scheme in SCHEMES:
             page = log_in(browser, base, scheme, WIDE)
-            take(page, f"history-{scheme}")
+            save_screenshot(page, f"history-{scheme}")
             page.locator("#result_list .field-what a").first.click()
             page.wait_for_selector(".im-timeline")
-            take(page, f"operation-{scheme}")
+            save_screenshot(page, f"operation-{scheme}")
             page.goto(f"{base}{ADMIN}syncperiod/")
-            take(page, f"sync-health-{scheme}")
+            save_screenshot(page, f"workspaces-{scheme}")
             page.context.close()
         page = log_in(browser, base, "light", WIDE)
         page.goto(f"{base}{ADMIN}apitoken/")
-        take(page, "tokens")
+        save_screenshot(page, "tokens")
         page.context.close()
         page = log_in(browser, base, "dark", PHONE)
-        take(page, "phone")
+        save_screenshot(page, "phone")
         browser.close()
 
 
 def log_in(
     browser: Browser, base: str, scheme: Literal["light", "dark"], size: ViewportSize
 ) -> Page:
-    """Return a page that shows the history to the demo's user."""
-    # Twice as many dots as on an old screen: the words are to be read when the picture is shrunk.
+    """Log in as the demo's user; return the history page."""
+    # At twice the resolution, so that text stays legible in a scaled-down image.
     context = browser.new_context(color_scheme=scheme, viewport=size, device_scale_factor=2)
     page = context.new_page()
     page.goto(f"{base}/admin/login/?next={HISTORY}")
@@ -61,9 +61,9 @@ def log_in(
     return page
 
 
-def take(page: Page, name: str) -> None:
-    """Take a picture of what can be seen of a page."""
-    # The list of apps at the side says nothing about this one.
+def save_screenshot(page: Page, name: str) -> None:
+    """Save the visible part of a page."""
+    # Without the sidebar, which lists other apps.
     page.evaluate("document.querySelector('#main').classList.remove('shifted')")
     page.screenshot(path=FOLDER / f"{name}.png", animations="disabled")
 

@@ -1,4 +1,4 @@
-"""What is to be translated, as the sources mark it and as the catalogues hold it."""
+"""The translatable texts, as marked in the sources and as stored in the catalogues."""
 
 import ast
 import re
@@ -13,8 +13,8 @@ import importmonitor
 
 PACKAGE = Path(importmonitor.__file__).parent
 
-#: By how a text is marked, what stands in which place.
-_MARKS = {
+#: The functions that mark a text, and their positional arguments.
+_MARKERS = {
     "_": ("one",),
     "gettext": ("one",),
     "ngettext": ("one", "many"),
@@ -24,7 +24,7 @@ _MARKS = {
 
 
 class Text(NamedTuple):
-    """What is to be translated; `many` and `context` are empty where it has none."""
+    """A translatable text; `many` and `context` are empty if it has none."""
 
     one: str
     many: str = ""
@@ -32,53 +32,53 @@ class Text(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A text with its translation, in two forms if it has `many`."""
+    """A text and its translations: two forms if it has `many`, else one."""
 
     text: Text
-    told: tuple[str, ...]
+    translations: tuple[str, ...]
     is_fuzzy: bool
 
 
-def path(locale: str, ending: str) -> Path:
-    """Return where a catalogue lies: `po` is what people edit, `mo` what programs read."""
-    return PACKAGE / "locale" / locale / "LC_MESSAGES" / f"django.{ending}"
+def catalogue_path(locale: str, suffix: str) -> Path:
+    """Return the path of a catalogue: `po` is the source, `mo` is compiled."""
+    return PACKAGE / "locale" / locale / "LC_MESSAGES" / f"django.{suffix}"
 
 
 @cache
 def catalogue(locale: str) -> tuple[Entry, ...]:
-    """Read the catalogue that people edit, less its header."""
-    _header, *blocks = path(locale, "po").read_text("utf-8").strip().split("\n\n")
-    return tuple(_entry(block) for block in blocks)
+    """Return the entries of a catalogue's source, without its header."""
+    _header, *blocks = catalogue_path(locale, "po").read_text("utf-8").strip().split("\n\n")
+    return tuple(_parse_entry(block) for block in blocks)
 
 
-def _entry(block: str) -> Entry:
+def _parse_entry(block: str) -> Entry:
     fields: dict[str, str] = {}
     keyword, is_fuzzy = "", False
     for line in block.splitlines():
         if line.startswith("#"):
             is_fuzzy |= "fuzzy" in line
             continue
-        # A line that begins with a quotation mark goes on with what the line before was.
+        # A line that starts with a quotation mark continues the previous one.
         name, quoted = ("", line) if line.startswith('"') else line.split(" ", 1)
         keyword = name or keyword
         fields[keyword] = fields.get(keyword, "") + ast.literal_eval(quoted)
-    told = tuple(value for name, value in fields.items() if name.startswith("msgstr"))
+    translations = tuple(value for name, value in fields.items() if name.startswith("msgstr"))
     text = Text(fields["msgid"], fields.get("msgid_plural", ""), fields.get("msgctxt", ""))
-    return Entry(text, told, is_fuzzy)
+    return Entry(text, translations, is_fuzzy)
 
 
-def marked() -> Iterator[Text]:
-    """Find what is marked as translatable in the package."""
+def marked_texts() -> Iterator[Text]:
+    """Yield the texts that the package marks as translatable."""
     for source in PACKAGE.rglob("*.py"):
-        yield from _marked_in(ast.parse(source.read_text("utf-8")))
+        yield from _texts_in(ast.parse(source.read_text("utf-8")))
     for source in PACKAGE.rglob("*.html"):
         code = templatize(source.read_text("utf-8"))
-        for found in re.finditer(r"\b(?:n?p?gettext|_)\(", code):
-            yield from _marked_in(_call(code[found.start() :]))
+        for call in re.finditer(r"\b(?:n?p?gettext|_)\(", code):
+            yield from _texts_in(_parse_call(code[call.start() :]))
 
 
-def _call(code: str) -> ast.AST:
-    """Read the call that some code begins with."""
+def _parse_call(code: str) -> ast.AST:
+    """Return the call that the code starts with."""
     for end in re.finditer(r"\)", code):
         try:
             return ast.parse(code[: end.end()])
@@ -87,12 +87,12 @@ def _call(code: str) -> ast.AST:
     raise AssertionError(code)
 
 
-def _marked_in(tree: ast.AST) -> Iterator[Text]:
+def _texts_in(tree: ast.AST) -> Iterator[Text]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         name = getattr(node.func, "id", getattr(node.func, "attr", "")).removesuffix("_lazy")
-        places = _MARKS.get(name, ())
-        given = [str(each.value) for each in node.args if isinstance(each, ast.Constant)]
-        if places and len(given) >= len(places):
-            yield Text(**dict(zip(places, given, strict=False)))
+        fields = _MARKERS.get(name, ())
+        values = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
+        if fields and len(values) >= len(fields):
+            yield Text(**dict(zip(fields, values, strict=False)))

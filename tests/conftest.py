@@ -1,22 +1,25 @@
-"""What all tests share: a workspace to look at, in memory or simulated on loopback."""
+"""Fixtures and options of the whole suite."""
 
 import gc
 import os
+import random
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import environ
 import hypothesis
 import pytest
 from django.core.cache import cache
+from django.utils import timezone, translation
 
 from importmonitor.rocketchat import client as client_module
 from simulator.clock import Clock
 from simulator.server import Server
 from simulator.workspace import Workspace
 
-#: When the simulated workspaces' time begins.
+#: Where the simulated workspaces' clocks start.
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 USER_ID = "d26x6zSkaPSe5gCyy"
 AUTH_TOKEN = "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"
@@ -27,52 +30,108 @@ hypothesis.settings.register_profile("long", max_examples=400, deadline=None)
 hypothesis.settings.load_profile("long" if os.environ.get("LONG") else "ordinary")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what LONG asks for alone: `long` tests, and some parameters of `thorough` ones.
+#: The cases of `long` and `thorough` tests that this run leaves out.
+LEFT_OUT = pytest.StashKey[int]()
 
-    What takes long begins first, so that no process is left alone with it at the end.
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    help_text = "shuffle the tests with this seed"
+    parser.addoption("--random-order", type=int, metavar="SEED", help=help_text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what only LONG=1 runs, and order the rest.
+
+    That is `long` tests, and some parameters of `thorough` ones.
     """
-    items.sort(key=lambda item: item.path.parent.name not in {"demo", "process"})
-    if os.environ.get("LONG"):
-        return
-    seen: Counter[str] = Counter()
-    left_out = []
+    left_out = [] if os.environ.get("LONG") else _long_cases(items)
+    config.stash[LEFT_OUT] = len(left_out)
+    if hasattr(config, "workeroutput"):
+        # In a worker of xdist, whose report this is for (pytest_testnodedown).
+        config.workeroutput["left_out"] = len(left_out)
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+    seed = config.getoption("random_order")
+    if seed is not None:
+        random.Random(seed).shuffle(items)
+    else:
+        # The slowest start first, so that no worker is left alone with them at the end.
+        items.sort(key=lambda item: item.path.parent.name not in {"demo", "process"})
+
+
+def _long_cases(items: list[pytest.Item]) -> set[pytest.Item]:
+    counts: Counter[str] = Counter()
+    left_out = set()
     for item in items:
         if item.get_closest_marker("long"):
-            left_out.append(item)
+            left_out.add(item)
         if marker := item.get_closest_marker("thorough"):
             test = item.nodeid.partition("[")[0]
-            if seen[test] % marker.kwargs["one_in"]:
-                left_out.append(item)
-            seen[test] += 1
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
+            if counts[test] % marker.kwargs["one_in"]:
+                left_out.add(item)
+            counts[test] += 1
+    return left_out
 
 
 def pytest_collection_finish() -> None:
-    """Take what is loaded out of the collector's sight: it is most of what it would look at."""
+    """Exempt what is loaded from garbage collection: it is most of what that would traverse."""
     gc.freeze()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    # Every worker collects all tests, so one worker's number is the run's.
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say in one line what was not run; print the seed of a random order."""
+    if (seed := config.getoption("random_order")) is not None:
+        terminalreporter.write_line(f"Random order: --random-order {seed}")
+    counts = Counter({"long cases": config.stash.get(LEFT_OUT, 0)})
+    counts.update(_group(report) for report in terminalreporter.stats.get("skipped", []))
+    parts = [f"{count} {group}" for group, count in counts.items() if count]
+    if parts:
+        line = f"Not run: {', '.join(parts)} (-rs lists the skipped). `.ci/run` runs them all."
+        terminalreporter.write_line(line)
+
+
+def _group(report: pytest.TestReport) -> str:
+    """Return what a skipped test needs, in words for the summary."""
+    if report.nodeid.startswith(("tests/browser/", "tests/clients/")):
+        return "browser and client tests"
+    return "for another Django" if "Django 6" in str(report.longrepr) else "others"
+
+
 @pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the client try again at once: the pauses are tested where they matter."""
+def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the client retry at once; tests of the back-off set their own."""
     monkeypatch.setattr(client_module, "BACKOFF", 0.001)
 
 
 @pytest.fixture(autouse=True)
-def _nothing_counted() -> None:
-    """Begin each test's windows of calls anew."""
+def _empty_caches() -> None:
+    """Start without cached responses, counted calls and values of `NAME_FILE` variables."""
     cache.clear()
+    # django-environ keeps them in its class.
+    environ.FileAwareEnv.ENVIRON.files_cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _default_language_and_time_zone() -> None:
+    """Undo what a request of another test left active: Django resets it at the next request."""
+    translation.deactivate()
+    timezone.deactivate()
 
 
 @pytest.fixture
 def workspace() -> Workspace:
-    """A simulated workspace that lets the settings' user in; its clock stands until moved."""
+    """A simulated workspace that accepts the settings' user; only the test moves its clock."""
     clock = Clock(MONDAY)
-    made = Workspace(clock, seed=1, rate_limit=None, limiter_clock=clock)
-    made.add_user(USER_ID, AUTH_TOKEN)
-    return made
+    simulated = Workspace(clock, seed=1, rate_limit=None, limiter_clock=clock)
+    simulated.add_user(USER_ID, AUTH_TOKEN)
+    return simulated
 
 
 @pytest.fixture
@@ -84,6 +143,6 @@ def rocketchat(workspace: Workspace, settings: Any) -> Iterator[Workspace]:
 
 
 def configure(settings: Any, url: str, alias: str = "default", **options: Any) -> None:
-    """Configure one workspace at a URL, for as long as the `settings` fixture lasts."""
+    """Configure one workspace at a URL, until the `settings` fixture ends."""
     credentials = {"USER_ID": USER_ID, "AUTH_TOKEN": AUTH_TOKEN, "URL": url}
     settings.IMPORTMONITOR = {"WORKSPACES": {alias: credentials | options}}

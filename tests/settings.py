@@ -1,4 +1,4 @@
-"""Settings of the test suite: the host project's, on whatever database TEST_DATABASE_URL names."""
+"""Settings of the test suite: the host project's, on the database that TEST_DATABASE_URL names."""
 
 import os
 
@@ -19,10 +19,10 @@ if os.environ.get("TEST_DATABASE_URL"):
 from project.settings import *  # noqa: F403 - after the environment that it reads
 from project.settings import DATABASES
 
-# The threads of a live server end, and leave behind what they keep.
+# The threads of a live server end without closing a kept connection.
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 
-# DRF's own default: a host may let in by more than this project does.
+# DRF's own default: a host can accept more authenticators than this project does.
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.SessionAuthentication",
@@ -30,5 +30,5 @@ REST_FRAMEWORK = {
     ]
 }
 
-# Slow on purpose, and not what is tested here.
+# The default hashers are slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,9 +1,10 @@
-"""Serve the host project, and let schemathesis ask it everything that its own document allows.
+"""Serve the host project, and fuzz its API with schemathesis by the API's own schema.
 
-And what it does not. Run from the repository, with it on PYTHONPATH, by an interpreter that
-has `gunicorn` and `schemathesis`; arguments go to schemathesis. The store is a throw-away SQLite
-database with imports of two simulated workspaces. Ends with schemathesis's status, which is not
-zero if anything was answered otherwise than the document says.
+    PYTHONPATH=. python .ci/fuzz [ARGUMENT...]
+
+Run from the repository, by an interpreter that has `gunicorn` and `schemathesis`; the arguments go
+to schemathesis. The database is a temporary one (SQLite) with imports of two simulated workspaces.
+The exit status is schemathesis's: not zero if a response contradicts the schema.
 """
 
 import os
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 CREDENTIALS = ("simulatedUser0001", "t" * 43)
-#: The same questions in each run: what fails here, fails again.
+#: Fixed, so that every run sends the same requests.
 SEED = "4"
 EXAMPLES = "40"
-_STARTS_WITHIN = 30.0
-_STOPS_WITHIN = 10.0
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 10.0
 
 
 def main() -> int:
@@ -52,17 +53,17 @@ def main() -> int:
             prepare_environment(folder, simulator.url)
             django.setup()
             headers = prepare_database()
-            live_through(workspaces, clock)
+            run_imports(workspaces, clock)
         log = folder / "server.log"
         with web_server(log) as url:
-            status = attack(url, headers, folder)
+            status = fuzz(url, headers, folder)
         if status != 0:
             sys.stdout.write(log.read_text())
         return status
 
 
 def prepare_environment(folder: Path, url: str) -> None:
-    """Set what the settings read, so that nothing of the caller's own leaks into them."""
+    """Set the variables that the settings read, and delete those of the caller."""
     for name in list(os.environ):
         if name.startswith(("ROCKETCHAT_", "IMPORTMONITOR_")):
             del os.environ[name]
@@ -85,7 +86,7 @@ def prepare_environment(folder: Path, url: str) -> None:
 
 
 def prepare_database() -> dict[str, str]:
-    """Migrate, and make somebody who may see everything; return the credentials as headers."""
+    """Migrate, and create a superuser; return its credentials as headers."""
     from django.contrib.auth.models import User
     from django.core.management import call_command
 
@@ -97,19 +98,19 @@ def prepare_database() -> dict[str, str]:
     return {"X-User-Id": str(user.pk), "X-Auth-Token": text}
 
 
-def live_through(workspaces: dict[str, Workspace], clock: Clock) -> None:
-    """Import with several endings, and look each minute; the last imports are still under way."""
+def run_imports(workspaces: dict[str, Workspace], clock: Clock) -> None:
+    """Run imports with several endings, and poll every minute; the last ones keep running."""
     from importmonitor.sync.poll import sync_workspace
 
     first, second = workspaces.values()
-    courses: list[tuple[Ending, float]] = [
+    imports: list[tuple[Ending, float]] = [
         ("done", 900),
         ("done-with-errors", 900),
         ("failed", 900),
         ("overshoot", 900),
         ("done", 3000),
     ]
-    for ending, seconds in courses:
+    for ending, seconds in imports:
         first.start_import("csv", ending, seconds)
         second.start_import("slack", "done", seconds)
         for _ in range(20):
@@ -121,10 +122,10 @@ def live_through(workspaces: dict[str, Workspace], clock: Clock) -> None:
 
 @contextmanager
 def web_server(log: Path) -> Iterator[str]:
-    """Serve the project on loopback until the block ends; yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening, log.open("wb") as output:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        bind = f"fd://{listening.fileno()}"
+    """Serve the project on loopback until the block ends; yield its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        bind = f"fd://{listener.fileno()}"
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "project.wsgi", "--bind", bind),
@@ -133,7 +134,7 @@ def web_server(log: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            pass_fds=[listening.fileno()],
+            pass_fds=[listener.fileno()],
             start_new_session=True,
         )
         try:
@@ -142,16 +143,16 @@ def web_server(log: Path) -> Iterator[str]:
         finally:
             process.terminate()
             try:
-                process.wait(_STOPS_WITHIN)
+                process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
 
 def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Return as soon as the server answers; exits, with its log, if it does not."""
-    until = time.monotonic() + _STARTS_WITHIN
-    while time.monotonic() < until and process.poll() is None:
+    """Wait until the server responds; exit with its log if it does not."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}/healthz", timeout=5):
                 return
@@ -160,8 +161,8 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     sys.exit(f"The web server did not start:\n{log.read_text()}")
 
 
-def attack(url: str, headers: dict[str, str], folder: Path) -> int:
-    """Run schemathesis, which leaves what it notes in a folder; return its exit status."""
+def fuzz(url: str, headers: dict[str, str], folder: Path) -> int:
+    """Run schemathesis, which writes its report to `folder`; return its exit status."""
     command = [
         *(sys.executable, "-m", "schemathesis.cli"),
         *("--config-file", str(HERE / "schemathesis.toml"), "run", f"{url}/api/schema/"),

@@ -1,10 +1,13 @@
-"""What the documentation tells people to type, and where it points, is there and works."""
+"""The commands in the documentation work, and its links and paths exist."""
 
 import gc
 import re
 import shlex
+import syslog
+import textwrap
 import threading
-from collections.abc import Iterator
+from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +19,54 @@ from django.core.management import call_command
 from django.test import Client
 
 from importmonitor import conf
+from importmonitor.alerts.channels import Misconfigured
+from importmonitor.alerts.messages import draft_test_alert, render_message
+from importmonitor.conf.problems import Problems
 from importmonitor.models import ApiToken
 from simulator.workspace import Workspace
-from tests.conftest import AUTH_TOKEN, USER_ID
+from tests.conftest import AUTH_TOKEN, MONDAY, USER_ID
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 MANAGE = re.compile(r"manage\.py (.+)$", re.MULTILINE)
-#: What asks questions, or has a test of its own.
-ELSEWHERE = {"createsuperuser", "shell"}
+#: Commands that are interactive.
+INTERACTIVE = {"createsuperuser", "shell"}
 
 
-def blocks(page: Path, *languages: str) -> list[str]:
-    """Return a page's fenced blocks in these languages."""
-    return [text for language, text in FENCE.findall(page.read_text()) if language in languages]
+def code_blocks(page: Path, *languages: str) -> list[str]:
+    """Return a page's fenced code blocks in these languages."""
+    return [
+        textwrap.dedent(text)
+        for language, text in FENCE.findall(page.read_text())
+        if language in languages
+    ]
 
 
-def commands() -> Iterator[tuple[str, str]]:
-    """Give each command of manage.py that a page shows, with the page's name."""
-    for page in PAGES:
-        for block in blocks(page, "console", "sh", "cron", "ini", ""):
-            for line in MANAGE.findall(block):
-                yield page.name, line.strip()
+def code_block(name: str) -> str:
+    """Return the Python block in all pages that contains a name."""
+    blocks = [block for page in PAGES for block in code_blocks(page, "python")]
+    [block] = [block for block in blocks if name in block]
+    return block
 
 
-def arguments(line: str) -> list[str]:
-    """Return the words of a command, up to where the shell begins another."""
+def manage_commands() -> list[str]:
+    """Return the command lines of manage.py in all pages."""
+    blocks = [
+        block for page in PAGES for block in code_blocks(page, "console", "sh", "cron", "ini", "")
+    ]
+    return sorted({line.strip() for block in blocks for line in MANAGE.findall(block)})
+
+
+def program_commands(program: str) -> list[str]:
+    """Return the command lines of another program in all pages."""
+    pattern = re.compile(rf"^\$ ({program} .+)$", re.MULTILINE)
+    blocks = [block for page in PAGES for block in code_blocks(page, "console")]
+    return sorted({line for block in blocks for line in pattern.findall(block)})
+
+
+def first_command(line: str) -> list[str]:
+    """Return the words of a line's first command."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     words = []
@@ -54,8 +78,8 @@ def arguments(line: str) -> list[str]:
 
 
 @pytest.fixture
-def ready(rocketchat: Workspace, settings: Any) -> None:
-    """A workspace with an import that is done, a channel, and a user for a token."""
+def _configured_project(rocketchat: Workspace, settings: Any) -> None:
+    """A workspace with a finished import, an alert channel, and users for tokens."""
     rocketchat.start_import("slack", seconds=60)
     rocketchat.clock.advance(600)
     ops = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
@@ -64,98 +88,123 @@ def ready(rocketchat: Workspace, settings: Any) -> None:
         User.objects.create(username=name)
 
 
-# Of a database in memory, Django closes no connection, nor that of a thread that ends.
+# Django never closes connections to an in-memory database, not even those of threads that ended.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("line", sorted({line for _page, line in commands()}))
-@pytest.mark.usefixtures("ready")
-def test_a_command_works(line: str) -> None:
-    name, *rest = arguments(line)
-    if name in ELSEWHERE:
-        pytest.skip("asks questions, or has a test of its own")
-    if "--watch" in rest and "--until-finished" not in rest:
-        rest.append("--until-finished")
-    call_command(name, *rest)
+@pytest.mark.parametrize(
+    "line", [line for line in manage_commands() if first_command(line)[0] not in INTERACTIVE]
+)
+@pytest.mark.usefixtures("_configured_project")
+def test_manage_command_works(line: str) -> None:
+    name, *arguments = first_command(line)
+    if "--watch" in arguments and "--until-finished" not in arguments:
+        arguments.append("--until-finished")
+    call_command(name, *arguments)
     for thread in threading.enumerate():
         if thread.name == "importmonitor-poll":
             thread.join(10)
     gc.collect()
 
 
-def of_program(name: str) -> list[str]:
-    """Return the lines in which pages run a program."""
-    shown = re.compile(rf"^\$ ({name} .+)$", re.MULTILINE)
-    texts = [text for page in PAGES for text in blocks(page, "console")]
-    return sorted({line for text in texts for line in shown.findall(text)})
-
-
 @pytest.mark.django_db
-@pytest.mark.parametrize("line", of_program("curl"))
-@pytest.mark.usefixtures("ready")
-def test_what_curl_is_told_to_ask_is_answered(line: str) -> None:
-    """With a user and a token that there are; curl itself is run in tests/clients."""
+@pytest.mark.parametrize("line", program_commands("curl"))
+@pytest.mark.usefixtures("_configured_project")
+def test_curl_request_succeeds(line: str) -> None:
+    """The request is made with the test client; tests/clients runs curl itself."""
     _curl, *words = shlex.split(line)
-    user = User.objects.create_superuser("somebody")
+    user = User.objects.create_superuser("admin")
     _token, text = ApiToken.objects.issue(user)
     call_command("sync_import_status", verbosity=0)
-    names = {"X-User-Id": str(user.pk), "X-Auth-Token": text, "Authorization": f"Bearer {text}"}
-    given = [words[at + 1].partition(":")[0] for at, word in enumerate(words) if word == "-H"]
-    answer = Client().get(
+    credentials = {
+        "X-User-Id": str(user.pk),
+        "X-Auth-Token": text,
+        "Authorization": f"Bearer {text}",
+    }
+    # The credentials on the page are examples.
+    names = [
+        words[position + 1].partition(":")[0] for position, word in enumerate(words) if word == "-H"
+    ]
+    response = Client().get(
         words[-1].removeprefix("https://imports.example.org"),
-        headers={name: names[name] for name in given},
+        headers={name: credentials[name] for name in names},
     )
-    assert answer.status_code == 200
-    assert answer.json().keys() & {"operation", "results"}
+    assert response.status_code == 200
+    assert response.json().keys() & {"operation", "results"}
 
 
-@pytest.mark.parametrize("line", of_program("celery"))
-def test_celery_takes_what_it_is_told(line: str) -> None:
+@pytest.mark.parametrize("line", program_commands("celery"))
+def test_celery_accepts_the_options(line: str) -> None:
     _celery, *words = shlex.split(line)
-    # All options are read before help is given.
-    found = CliRunner().invoke(celery, [*words, "--help"])
-    assert found.exit_code == 0, found.output
-    assert "Usage:" in found.output
-    wrong = CliRunner().invoke(celery, [*words, "--no-such-option", "--help"])
-    assert wrong.exit_code == 2
+    # All options are parsed before --help is honoured.
+    result = CliRunner().invoke(celery, [*words, "--help"])
+    assert result.exit_code == 0, result.output
+    assert "Usage:" in result.output
+    rejected = CliRunner().invoke(celery, [*words, "--no-such-option", "--help"])
+    assert rejected.exit_code == 2
 
 
-def test_commands_are_found() -> None:
-    assert len(of_program("curl")) >= 2
-    assert len(of_program("celery")) >= 2
-    found = {arguments(line)[0] for _page, line in commands()}
-    assert {"sync_import_status", "check_rocketchat", "create_api_token"} <= found
+def test_the_documented_commands_are_collected() -> None:
+    assert len(program_commands("curl")) >= 2
+    assert len(program_commands("celery")) >= 2
+    names = {first_command(line)[0] for line in manage_commands()}
+    assert {"sync_import_status", "check_rocketchat", "create_api_token"} <= names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_link_targets_exist(page: Path) -> None:
     links = r'(?:\]\(|src(?:set)?=")([^)"#:]+)(?:#[^)"]*)?[)"]'
     for target in re.findall(links, page.read_text()):
         assert (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_files_that_are_named_are_there(page: Path) -> None:
-    named = r"`((?:\.ci|benchmarks|docs|importmonitor|project|tests)/[\w./-]*)`"
-    for path in re.findall(named, page.read_text()):
+def test_named_paths_exist(page: Path) -> None:
+    paths = r"`((?:\.ci|\.github|benchmarks|docs|importmonitor|project|simulator|tests)/[\w./-]*)`"
+    for path in re.findall(paths, page.read_text()):
         assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_targets_of_make_that_are_named_are_there(page: Path) -> None:
+def test_named_make_targets_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z-]+)`", page.read_text())) <= targets
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_is_python(page: Path) -> None:
-    for block in blocks(page, "python"):
+def test_python_blocks_compile(page: Path) -> None:
+    for block in code_blocks(page, "python"):
         compile(block, page.name, "exec")
 
 
-def test_channels_are_good_settings(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_channels_are_valid(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER_URL", "json://127.0.0.1:9/")
-    [block] = [each for each in blocks(ROOT / "docs" / "alerts.md", "python") if "CHANNELS" in each]
     workspace = {"URL": "https://a.example.org", "USER_ID": USER_ID, "AUTH_TOKEN": AUTH_TOKEN}
     settings.IMPORTMONITOR = {"WORKSPACES": {"default": workspace}}
-    exec("import os\n" + block, {"IMPORTMONITOR": settings.IMPORTMONITOR})
+    exec("import os\n" + code_block("PAGER_URL"), {"IMPORTMONITOR": settings.IMPORTMONITOR})
     assert set(conf.config().options.channels) == {"ops", "pager"}
+
+
+def test_documented_channel_sends_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda _priority, line: lines.append(line))
+    namespace: dict[str, Any] = {}
+    exec(code_block("class SyslogChannel"), namespace)
+    message = render_message(draft_test_alert("default", at=MONDAY, key="key").body)
+    namespace["SyslogChannel"]({"FACILITY": "LOG_LOCAL0"}).send(message)
+    assert lines == [message.title]
+    with pytest.raises(Misconfigured):
+        namespace["SyslogChannel"]({"FACILITY": "LOG_NOWHERE"})
+
+
+def test_documented_settings_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    # By name: `importmonitor.conf.options` is also a function.
+    options = import_module("importmonitor.conf.options")
+    namespace = dict(vars(options))
+    exec(code_block("LONG_AFTER"), namespace)
+    assert namespace["DURATIONS"].items() > options.DURATIONS.items()
+    monkeypatch.setattr(options, "DURATIONS", namespace["DURATIONS"])
+    problems = Problems()
+    assert namespace["read_options"]({}, problems).long_after == timedelta(days=1)
+    assert not list(problems)
+    namespace["read_options"]({"LONG_AFTER": 60}, problems)
+    assert [problem.id for problem in problems] == ["E016"]

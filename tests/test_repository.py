@@ -1,0 +1,34 @@
+"""CI, the hooks and the pinned requirements agree."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def ci_stages() -> list[str]:
+    """Return the stages of `.ci/run`, in their order."""
+    [names] = re.findall(r"^STAGES=\((.+)\)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    return str(names).split()
+
+
+def test_every_stage_of_ci_is_a_function_and_every_function_a_stage() -> None:
+    functions = re.findall(r"^stage_(\w+)\(\)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert functions == ci_stages()
+
+
+def test_workflow_runs_every_stage_once() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    jobs = [job["strategy"]["matrix"]["stage"] for job in workflow["jobs"].values()]
+    assert sorted(name for stages in jobs for name in stages) == sorted(ci_stages())
+    for job in workflow["jobs"].values():
+        assert job["steps"][-1]["run"] == ".ci/run ${{ matrix.stage }}"
+
+
+def test_hook_runs_the_pinned_ruff() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    [revision] = [repo["rev"] for repo in hooks["repos"] if "ruff" in repo["repo"]]
+    pins = (ROOT / "requirements" / "ci.txt").read_text()
+    assert f"ruff=={revision.removeprefix('v')} " in pins
