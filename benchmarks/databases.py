@@ -1,4 +1,4 @@
-"""Databases to measure on: empty, of their own, and gone afterwards."""
+"""Empty databases to measure with, dropped afterwards."""
 
 import importlib
 import os
@@ -10,39 +10,32 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-#: By name: the variable that holds the URL of a database in whose server others can be made, and
-#: the module of its driver.
-SERVERS = {
-    "PostgreSQL": ("POSTGRES_URL", "psycopg"),
-    "MariaDB": ("MARIADB_URL", "MySQLdb"),
-}
+#: By name: the variable with the URL of a database on the server, and the driver's module.
+_SERVERS = {"PostgreSQL": ("POSTGRES_URL", "psycopg"), "MariaDB": ("MARIADB_URL", "MySQLdb")}
 
 
-def available() -> dict[str, str]:
-    """Return the servers' URLs by their names, "" for SQLite; those that can be used."""
-    found = {"SQLite": ""}
-    for name, (variable, driver) in SERVERS.items():
-        if os.environ.get(variable) and find_spec(driver):
-            found[name] = os.environ[variable]
-    return found
+def available(*names: str) -> dict[str, str]:
+    """Return the servers' URLs by name, of these or of all; SQLite's is ""."""
+    urls = {"SQLite": ""} | {
+        name: os.environ[variable]
+        for name, (variable, driver) in _SERVERS.items()
+        if os.environ.get(variable) and find_spec(driver)
+    }
+    return {name: url for name, url in urls.items() if not names or name in names}
 
 
-def left_out() -> list[str]:
-    """Return why servers are left out, each in a sentence."""
+def unavailable() -> list[str]:
+    """Return a line for each database that is not measured, and why."""
     return [
-        f"{name} left out: name a server by {variable}, and install {driver}."
-        for name, (variable, driver) in SERVERS.items()
+        f"{name} is not measured: set {variable} and install {driver}."
+        for name, (variable, driver) in _SERVERS.items()
         if name not in available()
     ]
 
 
 @contextmanager
-def throw_away(server: str, folder: Path) -> Iterator[str]:
-    """Make an empty database and give its DATABASE_URL.
-
-    `server` is the URL of a database in whose server it is made, or "" for a file of SQLite in
-    `folder`.
-    """
+def temporary_database(server: str, folder: Path) -> Iterator[str]:
+    """Create a database on a server, or in `folder` if it is SQLite ("")."""
     name = f"benchmark_{uuid.uuid4().hex[:12]}"
     if not server:
         yield f"sqlite:///{folder}/{name}.sqlite3"
@@ -52,13 +45,13 @@ def throw_away(server: str, folder: Path) -> Iterator[str]:
         try:
             yield urlsplit(server)._replace(path=f"/{name}").geturl()
         finally:
-            # A killed process's connection can outlive it for a moment.
+            # The connection of a killed process can outlive it for a moment.
             force = " WITH (FORCE)" if server.startswith("postgres") else ""
             cursor.execute(f"DROP DATABASE {name}{force}")
 
 
 def _connect(server: str) -> Any:
-    # Not installed everywhere, and nothing else here needs them.
+    # The drivers are optional.
     if server.startswith("postgres"):
         return importlib.import_module("psycopg").connect(server, autocommit=True)
     parts = urlsplit(server)

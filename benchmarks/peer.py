@@ -1,99 +1,75 @@
-"""Against a peer that does the same job: dlt, its REST source merged on `_id`.
+"""A cron minute compared with dlt, which does the same job: its REST source, merged on `_id`.
 
-    python -m benchmarks.peer [--turns 3]
+    python -m benchmarks.peer
 
-Whole processes, by turns. A poll that finds a change, and one that finds twenty operations that are
-new; the database and everything that dlt keeps are warm.
-
-Exit status: 0 ours is ahead on every row; 1 it is not.
+Whole processes, alternately, on warm databases; before each of them an import has started.
 """
 
-import argparse
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from benchmarks.databases import available, throw_away
-from benchmarks.figures import Figure, at_most, by_turns, print_all
-from benchmarks.hosts import TOKEN, USER_ID, migrated
-from benchmarks.processes import CannotMeasure, Ran, run
+from benchmarks.databases import available, temporary_database
+from benchmarks.environments import TOKEN, USER_ID, project_environment
+from benchmarks.figures import Figure, alternate, at_most, run_benchmark
+from benchmarks.processes import CannotMeasure, Finished, run
 from benchmarks.startup import SYNC
-from simulator.clock import Clock
+from benchmarks.workspaces import new_workspace
 from simulator.server import Server
 from simulator.workspace import Workspace
 
-SCRIPT = Path(__file__).parent / "peers" / "dlt_sync.py"
-#: The jobs: what dlt is to ask for, and where in the answer the operations are.
-JOBS = {
-    "one poll": ("getCurrentImportOperation", "operation"),
-    "20 new operations": ("getLatestImportOperations", "$"),
-}
-OURS, PEER = "ours", "dlt"
+OURS, PEER = "importmonitor", "dlt"
 
 
-def main() -> int:
-    """Measure and print; return the exit status."""
-    parser = argparse.ArgumentParser(description="Measure against dlt.")
-    parser.add_argument("--turns", type=int, default=3, help="(default: 3)")
-    return print_all(figures(parser.parse_args().turns))
-
-
-def figures(turns: int = 3) -> Iterator[Figure]:
-    """Measure on SQLite and PostgreSQL."""
+def figures(times: int = 3) -> Iterator[Figure]:
     if find_spec("dlt") is None:
         raise CannotMeasure("dlt is not installed (requirements/bench.txt).")
-    for database, server in available().items():
-        if database != "MariaDB":
-            for job in JOBS:
-                yield from compared(database, server, job, turns)
+    for database, server in available("SQLite", "PostgreSQL").items():
+        workspace = new_workspace()
+        with (
+            TemporaryDirectory() as folder,
+            Server(workspace) as simulator,
+            project_environment(
+                {"default": simulator.url}, server, RUNTIME__DLTHUB_TELEMETRY="false"
+            ) as environment,
+            temporary_database(server, Path(folder)) as url,
+        ):
+            arguments = (f"{folder}/dlt", for_dlt(url), simulator.url, USER_ID, TOKEN)
+            commands = {OURS: SYNC, PEER: (sys.executable, "-m", "benchmarks.dlt_sync", *arguments)}
+
+            contenders = {
+                name: partial(start_import_and_run, workspace, environment, command)
+                for name, command in commands.items()
+            }
+            alternate(1, contenders)
+            finished = alternate(times, contenders)
+        for measure, unit in (("wall", "ms"), ("peak", "MiB")):
+            ours, peer = (
+                median(getattr(one, measure) for one in finished[name]) for name in (OURS, PEER)
+            )
+            name = f"one poll, {database}{', memory' if unit == 'MiB' else ''}"
+            yield Figure(name, ours, unit, PEER, ours / peer, at_most(1))
 
 
-def compared(database: str, server: str, job: str, turns: int) -> Iterator[Figure]:
-    """Measure one job on one kind of database."""
-    workspace = Workspace(Clock(datetime.now(UTC)), seed=1, rate_limit=None)
-    workspace.add_user(USER_ID, TOKEN)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        simulator = stack.enter_context(Server(workspace))
-        environment = stack.enter_context(migrated({"default": simulator.url}))
-        urls = [stack.enter_context(throw_away(server, folder)) for _ in range(2)]
-        environment |= {"DATABASE_URL": urls[0], "RUNTIME__DLTHUB_TELEMETRY": "false"}
-        run(environment, [sys.executable, "manage.py", "migrate", "--verbosity", "0"])
-        theirs = urls[1].replace("postgres://", "postgresql://")
-        if server and not urlsplit(server).password:
-            # dlt wants one, be it needed or not.
-            theirs = theirs.replace("@", ":none@")
-        arguments = (str(folder / "dlt"), theirs, simulator.url, USER_ID, TOKEN, *JOBS[job])
-        commands = {OURS: SYNC, PEER: (sys.executable, str(SCRIPT), *arguments)}
-
-        def measured(name: str) -> Callable[[], Ran]:
-            def measure() -> Ran:
-                happen(workspace, job)
-                return run(environment, commands[name])
-
-            return measure
-
-        contenders = {name: measured(name) for name in commands}
-        by_turns(1, contenders)
-        ran = by_turns(turns, contenders)
-    for unit, taken in (("ms", "wall"), ("MiB", "peak")):
-        ours, peer = (median(getattr(each, taken) for each in ran[name]) for name in (OURS, PEER))
-        name = f"{job}, {database}{', memory' if taken == 'peak' else ''}"
-        yield Figure(name, ours, unit, PEER, ours / peer, at_most(1))
+def start_import_and_run(
+    workspace: Workspace, environment: Mapping[str, str], command: Sequence[str]
+) -> Finished:
+    workspace.start_import("csv", seconds=10)
+    workspace.clock.advance(20)
+    return run(environment, command)
 
 
-def happen(workspace: Workspace, job: str) -> None:
-    """Have something happen that the next process will find."""
-    for _ in range(1 if job == "one poll" else 20):
-        workspace.start_import("csv", seconds=10)
-        workspace.clock.advance(20)
+def for_dlt(url: str) -> str:
+    """Return a database's URL as dlt takes it, which insists on a password."""
+    if url.startswith("sqlite") or urlsplit(url).password:
+        return url.replace("postgres://", "postgresql://")
+    return url.replace("postgres://", "postgresql://").replace("@", ":none@")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_benchmark(figures))

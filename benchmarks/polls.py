@@ -1,15 +1,11 @@
-"""What a poll costs in a process that goes on: processors' time, against the bare GET.
+"""What a poll costs in a long-running process: CPU time, compared with the bare GET.
 
-    python -m benchmarks.polls [--polls 200] [--turns 7]
+    python -m benchmarks.polls
 
-Of one workspace nothing is ever new, of another a counter has moved at every look. Both are
-simulated, in another process than the one whose time is taken; that has kept its connections.
-
-Exit status: 0 the goals hold; 1 they do not.
+Nothing is ever new in one workspace; in the other a counter moves between every two polls. The
+simulator runs in another process than the one that is measured.
 """
 
-import argparse
-import json
 import statistics
 import sys
 import time
@@ -17,72 +13,52 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from benchmarks.figures import Figure, at_most, by_turns, print_all
-from benchmarks.hosts import TOKEN, USER_ID, migrated, running_workspaces
-from benchmarks.processes import CannotMeasure, run
+from benchmarks.environments import TOKEN, USER_ID, project_environment
+from benchmarks.figures import Figure, alternate, at_most, run_benchmark
+from benchmarks.processes import CannotMeasure, child
+from benchmarks.workspaces import new_workspace, running_workspace
 from simulator.server import Server
+from simulator.workspace import Workspace
 
 GET, IDLE, CHANGING = "the bare GET", "an idle poll", "a poll with a change"
-#: In milliseconds: an idle poll in all, and one with a change beyond the GET.
-IDLE_GOAL, CHANGING_GOAL = 2.0, 4.0
+#: Aliases of the workspaces.
 STILL, MOVING = "still", "moving"
 
 
-def main() -> int:
-    """Measure and print; return the exit status."""
-    parser = argparse.ArgumentParser(description="Measure what a poll costs in a long run.")
-    parser.add_argument("--polls", type=int, default=200, help="in a turn (default: 200)")
-    parser.add_argument("--turns", type=int, default=7, help="(default: 7)")
-    parser.add_argument("--poll", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.poll:
-        print(json.dumps(poll(options.poll, options.polls, options.turns)))
-        return 0
-    return print_all(figures(options.polls, options.turns))
+def figures(polls: int = 200, times: int = 7) -> Iterator[Figure]:
+    moving = long_import(polls * times, seconds_per_poll=10)
 
-
-def figures(polls: int = 200, turns: int = 7) -> Iterator[Figure]:
-    """Measure a poll in a long run."""
-    still, moving = running_workspaces(2).values()
-    # So long that it is not done before the last of them; a counter moves every 50 records.
-    duration = 40.0 * polls * turns
-    moving.start_import("slack-users", seconds=duration, records=240 * polls * turns)
-    # By then it has been prepared, and is importing.
-    moving.clock.advance(0.45 * duration)
-
-    def advance(prefix: str, _path: str, _asked_at: float, _answered_at: float) -> None:
+    def advance(prefix: str, *_: object) -> None:
         if prefix == f"/{MOVING}":
             moving.clock.advance(10)
 
-    served = {f"/{STILL}": still, f"/{MOVING}": moving}
-    with Server(served, on_response=advance) as server:
+    workspaces = {f"/{STILL}": running_workspace(), f"/{MOVING}": moving}
+    with Server(workspaces, on_response=advance) as server:
         urls = {alias: f"{server.url}/{alias}" for alias in (STILL, MOVING)}
-        with migrated(urls) as environment:
-            command = [sys.executable, "-m", "benchmarks.polls"]
-            command += ["--polls", str(polls), "--turns", str(turns)]
-            told = json.loads(run(environment, [*command, "--poll", urls[STILL]]).out)
-    if told["changes"][IDLE] or told["changes"][CHANGING] < 0.9:
-        raise CannotMeasure(f"These were not the polls that were meant: {told['changes']}")
-    get, idle, changing = (told["ms"][name] for name in (GET, IDLE, CHANGING))
-    yield Figure(IDLE, idle, "ms CPU", GET, idle / get, at_most(IDLE_GOAL, "value"))
-    yield Figure(
-        f"{CHANGING}, beyond {GET}",
-        changing - get,
-        "ms CPU",
-        GET,
-        (changing - get) / get,
-        at_most(CHANGING_GOAL, "value"),
-    )
+        with project_environment(urls) as environment, child(environment) as call:
+            measured = call("benchmarks.polls.measure", urls[STILL], polls, times)
+    changes = measured["changes"]
+    if changes[IDLE] or changes[CHANGING] < 0.9:
+        raise CannotMeasure(f"The workspaces did not change as intended: {changes}")
+    get, idle, changing = (measured["ms"][name] for name in (GET, IDLE, CHANGING))
+    yield Figure(IDLE, idle, "ms CPU", GET, idle / get, at_most(2, "value"))
+    beyond = changing - get
+    name = f"{CHANGING}, beyond {GET}"
+    yield Figure(name, beyond, "ms CPU", GET, beyond / get, at_most(4, "value"))
 
 
-def poll(url: str, polls: int, turns: int) -> dict[str, Any]:
-    """Return the milliseconds of CPU that a GET and a poll of each kind take: medians of turns.
+def long_import(polls: int, seconds_per_poll: float) -> Workspace:
+    """Return a workspace that imports 6 records a second, for more than these polls."""
+    workspace = new_workspace()
+    seconds = 4 * polls * seconds_per_poll
+    workspace.start_import("slack-users", seconds=seconds, records=round(6 * seconds))
+    # By then it is prepared, and imports.
+    workspace.clock.advance(0.45 * seconds)
+    return workspace
 
-    And how many changes a poll of each kind has found.
-    """
-    import django
 
-    django.setup()
+def measure(url: str, polls: int, times: int) -> dict[str, Any]:
+    """Return the median milliseconds of CPU of a GET and of each poll, and changes per poll."""
     import requests
     from django.db import close_old_connections
 
@@ -93,41 +69,41 @@ def poll(url: str, polls: int, turns: int) -> dict[str, Any]:
     session = requests.Session()
     session.trust_env = False
     session.headers.update({"X-User-Id": USER_ID, "X-Auth-Token": TOKEN})
-    found = {IDLE: 0, CHANGING: 0}
+    changes = {IDLE: 0, CHANGING: 0}
 
     def get() -> None:
         session.get(f"{url}/api/v1/getCurrentImportOperation", timeout=10).json()
 
-    def look(name: str, client: Client) -> None:
+    def poll(name: str, client: Client) -> None:
         result = sync_workspace(client.workspace, client=client)
         close_old_connections()
         if not result.ok or result.skipped:
             raise RuntimeError(f"{name}: {result}")
-        found[name] += len(result.changes)
+        changes[name] += len(result.changes)
 
-    def timed(once: Callable[[], None]) -> float:
-        began = time.process_time()
+    def cpu_time(job: Callable[[], None]) -> float:
+        started = time.process_time()
         for _ in range(polls):
-            once()
-        return (time.process_time() - began) / polls * 1000
+            job()
+        return (time.process_time() - started) / polls * 1000
 
     with Client(conf.workspace(STILL)) as still, Client(conf.workspace(MOVING)) as moving:
         jobs: dict[str, Callable[[], None]] = {
             GET: get,
-            IDLE: partial(look, IDLE, still),
-            CHANGING: partial(look, CHANGING, moving),
+            IDLE: partial(poll, IDLE, still),
+            CHANGING: partial(poll, CHANGING, moving),
         }
         for job in jobs.values():
-            # The first comes to know the workspace.
+            # The first poll stores the operation; the others warm up.
             for _ in range(20):
                 job()
-        found.update(dict.fromkeys(found, 0))
-        times = by_turns(turns, {name: partial(timed, job) for name, job in jobs.items()})
+        changes.update(dict.fromkeys(changes, 0))
+        measured = alternate(times, {name: partial(cpu_time, job) for name, job in jobs.items()})
     return {
-        "ms": {name: statistics.median(each) for name, each in times.items()},
-        "changes": {name: count / polls / turns for name, count in found.items()},
+        "ms": {name: statistics.median(values) for name, values in measured.items()},
+        "changes": {name: count / polls / times for name, count in changes.items()},
     }
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_benchmark(figures))

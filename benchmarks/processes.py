@@ -1,56 +1,86 @@
-"""Whole processes, from fork to exit: what they took."""
+"""Processes: what a whole one takes, and functions that run in another one."""
 
+import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from benchmarks.hosts import BASE_DIR
+BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class CannotMeasure(Exception):
-    """What is to be measured did not do what it should."""
+    """A benchmark cannot run here, or a process did not do what it should."""
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a process took, and what it wrote to stdout and stderr.
-
-    `wall` and `cpu` are in milliseconds, by the clock and of processors; `peak` is in MiB.
-    """
+class Finished:
+    """What a process took, in milliseconds and MiB (`peak`), and what it wrote to stdout."""
 
     wall: float
-    cpu: float
     peak: float
-    out: str
-    err: str
+    output: str
 
 
-def run(environment: Mapping[str, str], command: Sequence[str]) -> Ran:
-    """Run a command to its end. Raises CannotMeasure if it fails."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        began = time.perf_counter()
+def run(environment: Mapping[str, str], command: Sequence[str], exit_status: int = 0) -> Finished:
+    """Run a command to its end. Raises CannotMeasure if its exit status is another."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        started = time.perf_counter()
         process = subprocess.Popen(
             command,
             cwd=BASE_DIR,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
+            stdout=output,
+            stderr=errors,
         )
         _pid, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        # It has been waited for, which Popen is to know.
+        wall = time.perf_counter() - started
+        # Popen must know that its process has been waited for.
         process.returncode = os.waitstatus_to_exitcode(status)
-        written = []
-        for file in (out, err):
-            file.seek(0)
-            written.append(file.read().decode())
-    if process.returncode:
-        told = "".join(written)
-        raise CannotMeasure(f"{' '.join(command[:3])} … ended with {process.returncode}:\n{told}")
-    cpu = usage.ru_utime + usage.ru_stime
+        output.seek(0)
+        errors.seek(0)
+        text = output.read().decode()
+        if process.returncode != exit_status:
+            text += errors.read().decode()
+            message = f"{' '.join(command[:3])} … exited with {process.returncode}:\n{text}"
+            raise CannotMeasure(message)
     # Linux counts in KiB.
-    return Ran(wall * 1000, cpu * 1000, usage.ru_maxrss / 1024, *written)
+    return Finished(wall * 1000, usage.ru_maxrss / 1024, text)
+
+
+@contextmanager
+def child(environment: Mapping[str, str] | None = None) -> Iterator[Callable[..., Any]]:
+    """Start a process, and yield a function that calls functions there by their dotted paths.
+
+    Arguments and results are JSON. Raises CannotMeasure if a call fails.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.child"],
+        cwd=BASE_DIR,
+        env=dict(os.environ if environment is None else environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    requests, results = process.stdin, process.stdout
+
+    def call(function: str, *arguments: Any) -> Any:
+        requests.write(json.dumps([function, *arguments]) + "\n")
+        requests.flush()
+        if result := results.readline():
+            return json.loads(result)
+        raise CannotMeasure(f"{function} failed; its traceback is above.")
+
+    try:
+        yield call
+    finally:
+        process.communicate()

@@ -22,5 +22,5 @@ def test_stored_history_matches_the_simulators_log(settings: Any) -> None:
     assert lived.faults == {figure: [] for figure in truth.FIGURES}
     # There was enough to compare.
     assert lived.did["operations"] > IMPORTS * 0.9
-    for what in ("looks at one that is going", "looks that failed", "restarts", "gaps", "reopened"):
+    for what in ("polls of an active import", "polls that failed", "restarts", "gaps", "reopened"):
         assert lived.did[what], what

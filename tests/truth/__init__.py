@@ -1,33 +1,32 @@
-"""A year of imports: what stands in the history at its end, against what really happened.
+"""A year of imports: the history at its end, compared with what actually happened.
 
-Simulated workspaces live through some 200 imports each: one after the other, at once behind one
-another, in the middle of one another, too short to be seen; they end well, badly and not at all,
-stall for shorter and for longer than counts, wait for somebody, are cancelled, cleared, restarted
-over, opened again when they had ended, and run again. They are looked at every few seconds or
-after days, by pollers that overlap, whose answers are slow, late, repeated or out of order, cut
-off between two calls, or do not come at all. Time is the simulator's; a client without HTTP is
-what a poll asks. At the end every row, transition and alert is held against the simulator's log.
+Each simulated workspace runs some 200 imports: one after the other, in quick succession, one in the
+middle of another, too short to be seen. They complete, fail or never end, stall for shorter and
+longer than the threshold, wait for input, are cancelled, cleared, interrupted by restarts, and are
+reopened and run again after their end. They are polled every few seconds or after days, by pollers
+that overlap, whose responses are slow, late, repeated, out of order, cut off between two calls, or
+missing. Time is the simulator's, and the client needs no HTTP. At the end every row, transition and
+alert is compared with the simulator's log.
 
-What could not be known is not asked for. These readings are right:
+What cannot be known is not required. These readings are right:
 
--   An import is known when an answer has shown it. Among those that began before the first look,
-    no other can be; of them nobody is told, but of what they do from then on.
--   Of an end, what happened first is told by the answers: one that a restart interrupted and that
-    a newer import had followed before anybody looked, was superseded (`changes._conclude`).
--   One that was still at work when last shown, and is not in the list because that was refused or
-    late, is superseded when a newer one is shown. Shown after all, it ended as it really did, and
-    if that is other news, it is told: "failed" after "finished".
--   `finished_at` is the first end, however often it was run again, and lies between that end and
-    the end of the first look that came after it. Of a superseded one, the end is the beginning of
-    the next.
--   An import stalled if, until the look that says so, no answer had shown a move for the threshold.
-    It must be told once it was watched for so long: the time between two good looks in a row, of
-    which no more than half the threshold counts (`looking._watched`).
--   A second run is told of only if it ends otherwise than the run before: nobody is told
-    "finished" twice, and nobody that it starts again. One that was broken off shows by its step:
-    what was merely opened again never gets to importing.
--   What does not happen here, for it could not be told apart: the prepare page opened before
-    anybody saw the end, and two imports that begin within a millisecond.
+-   An import is known when a response has shown it. None of those that started before the first
+    poll must be known. There is no alert about their past, but about what they do from then on.
+-   The responses decide which end came first: an import that a restart interrupted, and that a
+    newer one had followed before the next poll, was superseded (`sync/diff.py: _close`).
+-   An import that was active when last shown, and is missing because the list failed or was late,
+    is superseded when a newer one is shown. If it is shown after all, its end is the actual one,
+    and if that is different news, there is another alert: "failed" after "finished".
+-   `finished_at` is the first end, however often the import was run again, and lies between that
+    end and the end of the first poll after it. A superseded import ends when the next one starts.
+-   An import stalled if no response had shown progress for the threshold when the poll said so.
+    The alert is due once it was watched for that long: the time between two successful polls in a
+    row, of which at most half the threshold counts (`sync/diff.py: _track_progress`).
+-   A second run makes an alert only if it ends differently from the run before: nothing is
+    "finished" twice, and a new start is no news. The step shows that a second run was interrupted:
+    an operation that was only reopened never gets to importing.
+-   What does not happen here, since it cannot be told apart: the prepare page opened before a poll
+    saw the end, and two imports that start within a millisecond.
 
     python -m tests.truth [--imports 3000] [--seed 0]
 

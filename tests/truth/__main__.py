@@ -1,4 +1,4 @@
-"""Live through a year from the command line: `python -m tests.truth`."""
+"""Simulate a year and judge the history: `python -m tests.truth`."""
 
 import argparse
 import gc
@@ -15,13 +15,15 @@ from tests.truth.workspaces import live, workspaces_for
 
 
 def main() -> int:
-    """Live through a year and print what is wrong; return the exit status."""
+    """Simulate a year and print what is wrong; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.truth",
-        description="Hold a year of imports against the truth.",
+        description="Compare the history of simulated imports with what actually happened.",
     )
-    parser.add_argument("--imports", type=int, default=3000, help="how many (default: 3000)")
-    parser.add_argument("--seed", type=int, default=0, help="where chance comes from (default: 0)")
+    parser.add_argument(
+        "--imports", type=int, default=3000, help="number of imports (default: 3000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of all randomness (default: 0)")
     options = parser.parse_args()
     imports = max(options.imports, 1)
     set_up()
@@ -29,27 +31,27 @@ def main() -> int:
     from django.test.utils import override_settings
 
     call_command("migrate", verbosity=0)
-    # What is loaded by now stays: the collector need not look at it again and again.
+    # What is loaded by now stays: the garbage collector need not visit it again.
     gc.freeze()
-    began = time.perf_counter()
+    started = time.perf_counter()
     with override_settings(IMPORTMONITOR=configuration(workspaces_for(imports))):
         year = live(imports, options.seed)
-    report(year, time.perf_counter() - began)
+    report(year, time.perf_counter() - started)
     return 0 if year.holds else 1
 
 
 def set_up() -> None:
-    """Set Django up with a database that is gone when this process is."""
+    """Set Django up with a database in memory."""
     for name in [name for name in os.environ if name.startswith(("ROCKETCHAT_", "IMPORTMONITOR_"))]:
         del os.environ[name]
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+        "DJANGO_SETTINGS_MODULE": "project.settings",
         "ENV_FILE": os.devnull,
-        "SECRET_KEY": "only for the benchmark",
+        "SECRET_KEY": "only for this run",
         "DATABASE_URL": "sqlite://:memory:",
     }
     django.setup()
-    # Every outage is a warning, and there are to be some.
+    # Every outage logs a warning, and there are many.
     logging.getLogger("importmonitor").setLevel(logging.CRITICAL)
 
 

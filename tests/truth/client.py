@@ -1,4 +1,4 @@
-"""What a poll asks: a client without HTTP, whose answers are slow, late, or do not come."""
+"""A client without HTTP, whose responses are slow, late or missing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,27 +7,27 @@ from typing import Any
 from importmonitor.rocketchat.exceptions import Unreachable
 from importmonitor.rocketchat.operation import Operation, parse_operation
 from simulator.kinds import FINISHED
-from tests.truth.happenings import Happenings
-from tests.truth.looks import View
+from tests.truth.observations import View
+from tests.truth.scenario import Scenario
 
 
-def nothing() -> None:
-    """Let nothing happen."""
+def do_nothing() -> None:
+    """The default of the callbacks."""
 
 
 @dataclass
 class Client:
-    """What a poll asks: the workspace itself, and what is to happen while it is asked.
+    """Takes the place of Rocket.Chat's client in a poll.
 
-    `within` happens when the first answer has been taken and has not yet arrived, `between`
-    before the list is asked for, `within_list` as `within`. `view` is a moment in the past from
-    which both answers are, `late_list` one from which only the list is.
+    `during_current` is called while the first response is under way, `between` before the list is
+    requested, `during_list` while the list is under way. `view` is a moment in the past that both
+    responses are from, `late_list` one that only the list is from.
     """
 
-    life: Happenings
-    within: Callable[[], object] = nothing
-    between: Callable[[], object] = nothing
-    within_list: Callable[[], object] = nothing
+    scenario: Scenario
+    during_current: Callable[[], object] = do_nothing
+    between: Callable[[], object] = do_nothing
+    during_list: Callable[[], object] = do_nothing
     view: View | None = None
     late_list: View | None = None
     cut_off: bool = False
@@ -36,31 +36,29 @@ class Client:
     ended: set[str] = field(default_factory=set)
 
     def current_operation(self) -> Operation | None:
-        """Answer as Rocket.Chat does, or raise as the real client does."""
-        workspace, trouble = self.life.workspace, self.life.trouble()
+        workspace, error = self.scenario.workspace, self.scenario.request_error()
         happened, current = len(workspace.log), workspace.current()
         if self.view:
             happened, current = self.view.happened, self.view.current
-        self.within()
+        self.during_current()
         if self.cut_off:
-            trouble = Unreachable("The connection was cut off.")
-        if trouble:
-            raise trouble
+            error = Unreachable("The connection was cut off.")
+        if error:
+            raise error
         return None if current is None else self._show(current, happened)
 
     def latest_operations(self) -> list[Operation]:
-        """Answer as Rocket.Chat does, or raise as the real client does."""
         self.between()
-        workspace, trouble = self.life.workspace, self.life.trouble()
+        workspace, error = self.scenario.workspace, self.scenario.request_error()
         happened, latest = len(workspace.log), workspace.latest()
         if past := self.view or self.late_list:
             happened, latest = past.happened, past.latest
-        self.within_list()
+        self.during_list()
         if self.list_fails:
-            trouble = Unreachable("The connection was cut off.")
-        if trouble:
-            self.life.did["list not had"] += 1
-            raise trouble
+            error = Unreachable("The connection was cut off.")
+        if error:
+            self.scenario.did["lists that failed"] += 1
+            raise error
         return [self._show(document, happened) for document in latest]
 
     def _show(self, document: dict[str, Any], happened: int) -> Operation:

@@ -1,4 +1,4 @@
-"""What the workspaces are watched with."""
+"""The settings of the monitor."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,8 +10,8 @@ UNREACHABLE_AFTER = timedelta(minutes=5)
 DEADLINE = 30.0
 
 
-class Silent:
-    """A channel that gets everything and says nothing."""
+class SilentChannel:
+    """A channel that takes every alert and sends nothing."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         pass
@@ -21,14 +21,14 @@ class Silent:
 
 
 def configuration(workspaces: int) -> dict[str, Any]:
-    """Return `IMPORTMONITOR` for so many workspaces."""
-    credentials = {"USER_ID": "nobody", "AUTH_TOKEN": "nothing", "DEADLINE": DEADLINE}
+    """Return `IMPORTMONITOR` for that many workspaces."""
+    credentials = {"USER_ID": "user", "AUTH_TOKEN": "token", "DEADLINE": DEADLINE}
     return {
         "WORKSPACES": {
             alias(number): {"URL": "http://127.0.0.1:9", **credentials}
             for number in range(workspaces)
         },
-        "CHANNELS": {"all": {"BACKEND": "tests.truth.conf.Silent"}},
+        "CHANNELS": {"all": {"BACKEND": "tests.truth.conf.SilentChannel"}},
         "BASE_URL": "",
         "STALLED_AFTER": STALLED_AFTER,
         "WAITING_AFTER": WAITING_AFTER,
@@ -37,5 +37,4 @@ def configuration(workspaces: int) -> dict[str, Any]:
 
 
 def alias(number: int) -> str:
-    """Name a workspace."""
     return f"year-{number:02}"

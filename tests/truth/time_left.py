@@ -1,11 +1,11 @@
-"""How well the time left of an import is estimated: simulated imports, asked when half-way.
+"""How accurate the estimated time left of an import is, half-way through simulated imports.
 
-Each is looked at every 30 seconds, and what the sync would keep is what the estimate gets. Beside
-it stands the rule of three, `elapsed * (total - completed) / completed`, in both readings of
-"elapsed": since importing began, and since the operation was created. The second is what one gets
-from Rocket.Chat's `ts`; between the two lie the upload, preparing and somebody's selection.
+Each import is polled every 30 seconds, and the estimate gets what the sync would keep. It is
+compared with the rule of three, `elapsed * (total - completed) / completed`, for two meanings of
+"elapsed": since importing began, and since the operation was created, which is what Rocket.Chat's
+`ts` offers; between the two are upload, preparation and selection.
 
-The simulator's steps all go at the same speed. Real ones do not, so the first reading looks better
+All steps of the simulator have the same speed. Real ones do not, so the first meaning looks better
 here than it is.
 
     python -m tests.truth.time_left [--imports 100]
@@ -22,41 +22,46 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from importmonitor.rocketchat.operation import parse_operation
-from importmonitor.sync.rate import Sample, records_per_second
 from simulator.clock import Clock
 from simulator.kinds import DONE, IMPORTING_STARTED
 from simulator.workspace import Workspace
 from simulator.writes import PACES, Pace
+from tests.truth.__main__ import set_up
+
+if TYPE_CHECKING:
+    # Importable only after Django's setup.
+    from importmonitor.sync.rate import Sample
 
 GOAL = 0.20
 POLL = 30.0
-MOST_SAMPLES = 100
+MAX_SAMPLES = 100
 KINDS = ("csv", "slack", "slack-users")
 HALF_OF_TIME, HALF_OF_RECORDS = "half of the time", "half of the records"
-OURS, SINCE_IMPORTING, SINCE_CREATED = "ours", "naive, since importing", "naive, since created"
-ESTIMATES = (OURS, SINCE_IMPORTING, SINCE_CREATED)
+ESTIMATED, SINCE_IMPORTING, SINCE_CREATED = "estimate", "rule of 3, importing", "rule of 3, created"
+ESTIMATES = (ESTIMATED, SINCE_IMPORTING, SINCE_CREATED)
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
-#: By estimate: how far off it was, as a part of the true time left; None where it says nothing.
+#: By estimate: its error as a fraction of the actual time left; None if there is no estimate.
 Errors = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one poll saw, and whether a counter had moved since the one before."""
+    """What one poll showed, and whether a counter had moved since the poll before."""
 
     status: str
-    sample: Sample
+    sample: "Sample"
     moved: bool
 
 
 @dataclass(frozen=True)
 class Import:
-    """A simulated import: what polls saw of it, and what they are to be measured by."""
+    """A simulated import: its polls, and when things actually happened."""
 
-    looks: list[Observation]
+    polls: list[Observation]
     created_at: datetime
     importing_at: datetime
     done_at: datetime
@@ -65,11 +70,14 @@ class Import:
 
 def main() -> int:
     """Measure and print; return the exit status."""
-    parser = argparse.ArgumentParser(description="Measure the estimate of an import's time left.")
+    parser = argparse.ArgumentParser(
+        description="Measure how accurate the estimated time left of an import is."
+    )
     parser.add_argument(
-        "--imports", type=int, default=100, help="how many of each pace (default: 100)"
+        "--imports", type=int, default=100, help="number of imports of each pace (default: 100)"
     )
     options = parser.parse_args()
+    set_up()
     measured = {pace: measure(pace, max(options.imports, 1)) for pace in PACES}
     for half in (HALF_OF_TIME, HALF_OF_RECORDS):
         report(half, {pace: errors[half] for pace, errors in measured.items()})
@@ -77,49 +85,51 @@ def main() -> int:
     holds = steady < GOAL
     print(
         f"goal: a median error under {GOAL:.0%} at {HALF_OF_TIME}, where the pace is steady: "
-        f"{steady:.1%}: {'holds' if holds else 'does NOT hold'}"
+        f"{steady:.1%}: {'holds' if holds else 'MISSED'}"
     )
-    print(f"one estimate of {MOST_SAMPLES} samples takes {cost() * 1000:.2f} ms")
+    print(f"one estimate of {MAX_SAMPLES} samples takes {cost() * 1000:.2f} ms")
     return 0 if holds else 1
 
 
 def measure(pace: Pace, imports: int) -> dict[str, list[Errors]]:
     """Return the errors of the estimates at both halves, import by import."""
-    drawn = [simulate(pace, number) for number in range(imports)]
+    simulated = [simulate(pace, number) for number in range(imports)]
     return {
-        half: [errors_at(each, each.halves[half]) for each in drawn]
+        half: [errors_at(one, one.halves[half]) for one in simulated]
         for half in (HALF_OF_TIME, HALF_OF_RECORDS)
     }
 
 
 def simulate(pace: Pace, number: int) -> Import:
-    """Let an import run from beginning to end, and look at it every 30 seconds."""
+    """Run an import from beginning to end, and poll it every 30 seconds."""
     rng = random.Random(f"{pace}/{number}")
     clock = Clock(MONDAY)
     workspace = Workspace(clock, seed=number, rate_limit=None)
     workspace.start_import(
         rng.choice(KINDS),
         rng.choice(("done", "done-with-errors")),
-        seconds=between(rng, 10 * 60, 9 * 3600),
-        # Either as many as suit the time, or any number in any time.
-        records=rng.choice((None, round(between(rng, 2_000, 200_000)))),
+        seconds=log_uniform(rng, 10 * 60, 9 * 3600),
+        # Either a number that suits the time, or any number.
+        records=rng.choice((None, round(log_uniform(rng, 2_000, 200_000)))),
         pace=pace,
     )
     clock.advance(rng.uniform(0, POLL))
-    looks = [look(workspace, None)]
-    while looks[-1].status != DONE:
+    polls = [poll(workspace, None)]
+    while polls[-1].status != DONE:
         clock.advance(POLL)
-        looks.append(look(workspace, looks[-1]))
-    return judged(workspace, looks)
+        polls.append(poll(workspace, polls[-1]))
+    return with_actual_times(workspace, polls)
 
 
-def between(rng: random.Random, least: float, most: float) -> float:
-    """Draw a number of any size: as many are between 1 and 10 as between 10 and 100."""
-    return math.exp(rng.uniform(math.log(least), math.log(most)))
+def log_uniform(rng: random.Random, minimum: float, maximum: float) -> float:
+    """Return a random number of any magnitude: 1 to 10 is as likely as 10 to 100."""
+    return math.exp(rng.uniform(math.log(minimum), math.log(maximum)))
 
 
-def look(workspace: Workspace, before: Observation | None) -> Observation:
-    """Read the current operation as a poll does."""
+def poll(workspace: Workspace, before: Observation | None) -> Observation:
+    """Return what a poll shows."""
+    from importmonitor.sync.rate import Sample
+
     operation = parse_operation(workspace.current())
     sample = Sample(
         workspace.clock.now(),
@@ -130,8 +140,8 @@ def look(workspace: Workspace, before: Observation | None) -> Observation:
     return Observation(operation.status, sample, before is None or before.sample[1:] != sample[1:])
 
 
-def judged(workspace: Workspace, looks: list[Observation]) -> Import:
-    """Read from the simulator's log when things really happened."""
+def with_actual_times(workspace: Workspace, polls: list[Observation]) -> Import:
+    """Read from the simulator's log when things actually happened."""
     handled = [
         (entry.at, entry.count.get("completed", 0) + entry.count.get("error", 0))
         for entry in workspace.log
@@ -139,7 +149,7 @@ def judged(workspace: Workspace, looks: list[Observation]) -> Import:
     times = {entry.status: entry.at for entry in reversed(workspace.log)}
     importing_at, done_at = times[IMPORTING_STARTED], times[DONE]
     return Import(
-        looks,
+        polls,
         workspace.log[0].at,
         importing_at,
         done_at,
@@ -151,15 +161,15 @@ def judged(workspace: Workspace, looks: list[Observation]) -> Import:
 
 
 def errors_at(imported: Import, moment: datetime) -> Errors:
-    """Return how far off the estimates are at a moment, by what had been seen until then."""
-    seen = [each for each in imported.looks if each.sample.at <= moment]
-    step = [each for each in seen if each.status == seen[-1].status]
-    samples = [each.sample for each in step if each.moved][-MOST_SAMPLES:]
-    last = seen[-1].sample
+    """Return the errors of the estimates at a moment, from the polls until then."""
+    polls = [observed for observed in imported.polls if observed.sample.at <= moment]
+    step = [observed for observed in polls if observed.status == polls[-1].status]
+    samples = [observed.sample for observed in step if observed.moved][-MAX_SAMPLES:]
+    last = polls[-1].sample
     estimates = {
-        OURS: time_left(samples, moment),
-        SINCE_IMPORTING: naive(last, moment - imported.importing_at),
-        SINCE_CREATED: naive(last, moment - imported.created_at),
+        ESTIMATED: time_left(samples, moment),
+        SINCE_IMPORTING: rule_of_three(last, moment - imported.importing_at),
+        SINCE_CREATED: rule_of_three(last, moment - imported.created_at),
     }
     true = (imported.done_at - moment).total_seconds()
     return {
@@ -168,8 +178,10 @@ def errors_at(imported: Import, moment: datetime) -> Errors:
     }
 
 
-def time_left(samples: list[Sample], moment: datetime) -> float | None:
-    """Return the seconds left as `ImportOperation.time_left`: they run down between samples."""
+def time_left(samples: "list[Sample]", moment: datetime) -> float | None:
+    """Return the seconds left as `ImportOperation.time_left` does."""
+    from importmonitor.sync.rate import records_per_second
+
     rate = records_per_second(samples)
     if rate is None:
         return None
@@ -181,7 +193,7 @@ def time_left(samples: list[Sample], moment: datetime) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def naive(last: Sample, elapsed: timedelta) -> float | None:
+def rule_of_three(last: "Sample", elapsed: timedelta) -> float | None:
     """Return the seconds left by the rule of three."""
     if last.total is None or not last.completed:
         return None
@@ -189,36 +201,38 @@ def naive(last: Sample, elapsed: timedelta) -> float | None:
 
 
 def median_error(errors: list[Errors]) -> float:
-    """Return the median of our errors; infinite where we never say anything."""
-    said = [error for each in errors if (error := each[OURS]) is not None]
-    return statistics.median(said) if said else math.inf
+    """Return the median error of the estimate; infinite if there never is one."""
+    known = [error for one in errors if (error := one[ESTIMATED]) is not None]
+    return statistics.median(known) if known else math.inf
 
 
 def report(half: str, measured: Mapping[Pace, list[Errors]]) -> None:
     """Print a table of the errors at one of the halves."""
-    print(f"At {half}: how far off the time left is. Median and 90th percentile are over the")
-    print("imports of which all three say something; silent: how often one says nothing.\n")
+    print(f"At {half}: the error of the time left. Median and 90th percentile are over the")
+    print("imports that have all three estimates; none: how often there is no estimate.\n")
     print(f"{'':<10}" + "".join(f"{name:>27}" for name in ESTIMATES))
-    print(f"{'pace':<10}" + f"{'median':>11}{'90 %':>8}{'silent':>8}" * len(ESTIMATES))
+    print(f"{'pace':<10}" + f"{'median':>11}{'90 %':>8}{'none':>8}" * len(ESTIMATES))
     for pace, errors in measured.items():
-        said = [each for each in errors if None not in each.values()]
+        complete = [one for one in errors if None not in one.values()]
         line = f"{pace:<10}"
         for name in ESTIMATES:
-            values = sorted(error for each in said if (error := each[name]) is not None)
+            values = sorted(error for one in complete if (error := one[name]) is not None)
             if values:
                 nearly_worst = values[math.ceil(0.9 * len(values)) - 1]
                 line += f"{statistics.median(values):>11.1%}{nearly_worst:>8.0%}"
             else:
                 line += f"{'-':>11}{'-':>8}"
-            line += f"{sum(each[name] is None for each in errors) / len(errors):>8.0%}"
+            line += f"{sum(one[name] is None for one in errors) / len(errors):>8.0%}"
         print(line)
     print()
 
 
 def cost() -> float:
-    """Return the seconds that one estimate takes, of as many samples as there may be."""
+    """Return the seconds that one estimate takes, from the largest number of samples."""
+    from importmonitor.sync.rate import Sample, records_per_second
+
     samples = [
-        Sample(MONDAY + timedelta(seconds=POLL * i), i * i, 0, None) for i in range(MOST_SAMPLES)
+        Sample(MONDAY + timedelta(seconds=POLL * i), i * i, 0, None) for i in range(MAX_SAMPLES)
     ]
     began = time.perf_counter()
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""All workspaces: lived through one after the other, and judged."""
+"""All workspaces: simulated one after the other, and judged."""
 
 import math
 from collections import Counter
@@ -6,25 +6,25 @@ from collections import Counter
 from tests.truth.conf import alias
 from tests.truth.figures import FIGURES, Year
 from tests.truth.judge import Judge
-from tests.truth.life import Life
+from tests.truth.poller import Poller
 
-#: So many imports to a workspace: one with thousands is slow to simulate.
-A_YEARS = 200
+#: Imports of a workspace: one with thousands is slow to simulate.
+IMPORTS_PER_WORKSPACE = 200
 
 
 def live(imports: int, seed: int, workspaces: int | None = None) -> Year:
-    """Live through so many imports, and judge. `configuration` is to be in force."""
+    """Simulate that many imports, and judge. `configuration` must be in force."""
     from importmonitor.models import Alert, ImportOperation, StatusTransition
 
     workspaces = workspaces or workspaces_for(imports)
     year = Year({name: [] for name in FIGURES}, Counter())
     for number in range(workspaces):
         share = imports // workspaces + (number < imports % workspaces)
-        life = Life(alias(number), f"{seed}/{number}", share)
-        life.live()
-        for name, faults in Judge(life).judge().items():
+        poller = Poller(alias(number), f"{seed}/{number}", share)
+        poller.run()
+        for name, faults in Judge(poller).judge().items():
             year.faults[name] += faults
-        year.did += life.did
+        year.did += poller.did
     year.did["operations"] = ImportOperation.objects.count()
     year.did["transitions"] = StatusTransition.objects.count()
     year.did["alerts"] = Alert.objects.count()
@@ -36,5 +36,5 @@ def live(imports: int, seed: int, workspaces: int | None = None) -> Year:
 
 
 def workspaces_for(imports: int) -> int:
-    """Return among how many workspaces so many imports are dealt."""
-    return max(1, math.ceil(imports / A_YEARS))
+    """Return over how many workspaces that many imports are distributed."""
+    return max(1, math.ceil(imports / IMPORTS_PER_WORKSPACE))

@@ -1,4 +1,4 @@
-"""What there is to be seen at a moment, and what a poll has shown."""
+"""What a workspace shows at a moment, and what a poll observed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class View:
-    """Both answers of a workspace at one moment; `happened` is how long its log was."""
+    """Both responses of a workspace at one moment; `happened` is the length of its log then."""
 
     happened: int
     current: dict[str, Any] | None
@@ -17,7 +17,7 @@ class View:
 
 @dataclass(frozen=True)
 class Observation:
-    """One poll that was counted; `shown` is by id how much of the log had happened by then."""
+    """One poll that counted; `shown` is, by id, the length of the log that it showed."""
 
     began: datetime
     ended: datetime

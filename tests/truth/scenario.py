@@ -1,4 +1,4 @@
-"""What is done to a workspace, drawn from a seed: its imports, restarts, outages and gaps."""
+"""What happens to a workspace: imports, restarts, outages and gaps, chosen at random."""
 
 import heapq
 import math
@@ -16,13 +16,13 @@ from simulator.workspace import Workspace
 from simulator.writes import PACES, Ending
 
 if TYPE_CHECKING:
-    from tests.truth.looks import Observation
+    from tests.truth.observations import Observation
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 DAY = 86_400.0
 
-#: What the list still shows if one more was at work before: fewer than twenty.
-MOST_UNSEEN = 19
+#: The list holds twenty operations, and one more can have been active before.
+MAX_UNSEEN = 19
 
 ENDINGS: Mapping[Ending, float] = {
     "done": 34,
@@ -37,8 +37,8 @@ ENDINGS: Mapping[Ending, float] = {
 }
 
 
-class Happenings:
-    """A workspace and what is done to it; all of it drawn from a seed."""
+class Scenario:
+    """A workspace and what happens to it; the seed determines all of it."""
 
     def __init__(self, name: str, seed: str, imports: int) -> None:
         self.name = name
@@ -53,57 +53,57 @@ class Happenings:
         )
         self.imports = imports
         self.started = 0
-        self.looks: list[Observation] = []
-        #: What was done and how polls went, to see what a run was made of.
+        self.observations: list[Observation] = []
+        #: How often things happened, for the report.
         self.did: Counter[str] = Counter()
         self.agenda: list[tuple[datetime, int, Callable[[], object]]] = []
-        self._planned = 0
+        self._scheduled = 0
         self.unseen: set[str] = set()
-        self.ends_seen: set[str] = set()
-        self.must_look = False
+        self.ends_shown: set[str] = set()
+        self.must_poll = False
         self.cadence = 60.0
         self._burst = 0
-        self.away_until = MONDAY
+        self.paused_until = MONDAY
         self._outage: str | None = None
 
-    def later(self, seconds: float, action: Callable[[], object]) -> None:
-        """Plan something."""
+    def schedule(self, seconds: float, action: Callable[[], object]) -> None:
+        """Schedule an action."""
         at = self.clock.now() + timedelta(seconds=seconds)
-        self._planned += 1
-        heapq.heappush(self.agenda, (at, self._planned, action))
+        self._scheduled += 1
+        heapq.heappush(self.agenda, (at, self._scheduled, action))
 
     def advance(self, seconds: float, *, to_the_end: bool = True) -> None:
-        """Let time pass and happen what is planned, or end sooner if somebody has to look."""
+        """Let time pass and run what is scheduled; return sooner if a poll is required."""
         until = self.clock.now() + timedelta(seconds=seconds)
         while self.agenda and self.agenda[0][0] <= until:
             at, _, action = heapq.heappop(self.agenda)
             self.clock.set(at)
             action()
-            if self.must_look and not to_the_end:
+            if self.must_poll and not to_the_end:
                 return
         self.clock.set(until)
 
-    def between(self, least: float, most: float) -> float:
-        """Draw a number of any size: as many are between 1 and 10 as between 10 and 100."""
-        return math.exp(self.rng.uniform(math.log(least), math.log(most)))
+    def log_uniform(self, minimum: float, maximum: float) -> float:
+        """Return a random number of any magnitude: 1 to 10 is as likely as 10 to 100."""
+        return math.exp(self.rng.uniform(math.log(minimum), math.log(maximum)))
 
     def start(self) -> None:
-        """Start an import, and plan what will be done to it and when the next one starts."""
-        if self.looks and len(self.unseen) >= MOST_UNSEEN:
-            self.must_look = True
-            self.later(60, self.start)
+        """Start an import, and schedule what happens to it and when the next one starts."""
+        if self.observations and len(self.unseen) >= MAX_UNSEEN:
+            self.must_poll = True
+            self.schedule(60, self.start)
             return
         rng = self.rng
         if not self._burst and rng.random() < 0.02:
             self._burst = rng.randint(3, 25)
             if rng.random() < 0.7:
-                self.go_away()
+                self.pause_polling()
         ending = rng.choices(list(ENDINGS), list(ENDINGS.values()))[0]
         kind = rng.choice(list(KINDS))
         if ending in ("cancelled", "waiting") and not KINDS[kind].selects:
             kind = "csv"
-        seconds = self.between(3, 60) if self._burst else self.between(5, 3 * 3600)
-        stuck_for = self.between(240, 4 * 3600)
+        seconds = self.log_uniform(3, 60) if self._burst else self.log_uniform(5, 3 * 3600)
+        stuck_for = self.log_uniform(240, 4 * 3600)
         remote_id = self.workspace.start_import(
             kind,
             ending,
@@ -120,46 +120,46 @@ class Happenings:
         if ending in ("stuck", "waiting"):
             seconds += stuck_for
         self.cadence = max(rng.choice((20.0, 60.0, 120.0, 300.0, 600.0)), seconds / 15)
-        self._plan_for(remote_id, ending, seconds)
-        self._plan_next(remote_id, seconds)
+        self._schedule_for(remote_id, ending, seconds)
+        self._schedule_next(remote_id, seconds)
 
-    def _plan_for(self, remote_id: str, ending: Ending, seconds: float) -> None:
+    def _schedule_for(self, remote_id: str, ending: Ending, seconds: float) -> None:
         rng = self.rng
-        sometime = seconds * rng.uniform(0.02, 0.98)
-        if ending == "waiting" and (answer := rng.choice((self.select, self.cancel, None))):
-            self.later(sometime, partial(answer, remote_id))
-        drawn = rng.random()
-        if drawn < 0.10:
-            self.later(sometime, self.restart)
-        elif drawn < 0.13:
-            self.later(sometime, self.clear)
-        elif drawn < 0.16:
-            self.later(sometime, partial(self.cancel, remote_id))
+        moment = seconds * rng.uniform(0.02, 0.98)
+        if ending == "waiting" and (reaction := rng.choice((self.select, self.cancel, None))):
+            self.schedule(moment, partial(reaction, remote_id))
+        chance = rng.random()
+        if chance < 0.10:
+            self.schedule(moment, self.restart)
+        elif chance < 0.13:
+            self.schedule(moment, self.clear)
+        elif chance < 0.16:
+            self.schedule(moment, partial(self.cancel, remote_id))
         if rng.random() < 0.12:
-            self.later(sometime, self.go_away)
+            self.schedule(moment, self.pause_polling)
 
-    def _plan_next(self, remote_id: str, seconds: float) -> None:
+    def _schedule_next(self, remote_id: str, seconds: float) -> None:
         if self.started >= self.imports:
             return
-        drawn = self.rng.random()
+        chance = self.rng.random()
         if not self._burst and self.rng.random() < 0.15:
-            # No newer import is to follow soon: this one could not be run again.
-            self.later(seconds + self.between(60, 7200), partial(self.reopen, remote_id))
-            pause = seconds + self.between(6 * 3600, 1.5 * DAY)
+            # No newer import may follow soon, or this one could not be run again.
+            self.schedule(seconds + self.log_uniform(60, 7200), partial(self.reopen, remote_id))
+            pause = seconds + self.log_uniform(6 * 3600, 1.5 * DAY)
         elif self._burst:
             self._burst -= 1
             pause = seconds * self.rng.uniform(0.5, 1.5)
-        elif drawn < 0.15:
+        elif chance < 0.15:
             pause = seconds * self.rng.uniform(0.02, 0.98)
-        elif drawn < 0.35:
+        elif chance < 0.35:
             pause = seconds + self.rng.uniform(0.001, 20)
         else:
-            pause = seconds + self.between(60, 1.5 * DAY)
-        # Rocket.Chat begins no two within a millisecond.
-        self.later(max(round(pause, 3), 0.002), self.start)
+            pause = seconds + self.log_uniform(60, 1.5 * DAY)
+        # Rocket.Chat starts no two within a millisecond.
+        self.schedule(max(round(pause, 3), 0.002), self.start)
 
     def restart(self) -> None:
-        """Let a server instance start."""
+        """Start a server instance."""
         self.workspace.restart()
         self.did["restarts"] += 1
 
@@ -168,68 +168,70 @@ class Happenings:
         self.workspace.clear()
         self.did["clears"] += 1
 
-    def restart_now_and_then(self) -> None:
-        """Let a server instance start, whatever goes on."""
+    def restart_occasionally(self) -> None:
+        """Start a server instance, whatever is running, and schedule the next start."""
         self.restart()
         if self.started < self.imports:
-            self.later(self.between(3600, 12 * DAY), self.restart_now_and_then)
+            self.schedule(self.log_uniform(3600, 12 * DAY), self.restart_occasionally)
 
     def select(self, remote_id: str) -> None:
-        """Select what to import, if that is still possible."""
+        """Select what to import, if still possible."""
         self._try(self.workspace.select, remote_id, "selected")
 
     def cancel(self, remote_id: str) -> None:
-        """Cancel, if it is still at work: who would cancel what was interrupted?"""
+        """Cancel an import that is still active."""
         current = self.workspace.current()
         if current and current["_id"] == remote_id and current["valid"]:
             self._try(self.workspace.cancel, remote_id, "cancelled")
 
     def reopen(self, remote_id: str, tries: int = 5) -> None:
-        """Open the prepare page of one whose end was seen, and perhaps run it again.
+        """Open the prepare page of an import whose end was shown, and perhaps run it again.
 
-        Had nobody seen the end, it could not be told from one that has come this far only now.
+        Without a poll of the end, it could not be told apart from one that is only now prepared.
         """
-        if remote_id not in self.ends_seen or len(self.unseen) >= MOST_UNSEEN:
+        if remote_id not in self.ends_shown or len(self.unseen) >= MAX_UNSEEN:
             if tries:
-                self.later(self.between(60, 7200), partial(self.reopen, remote_id, tries - 1))
+                self.schedule(
+                    self.log_uniform(60, 7200), partial(self.reopen, remote_id, tries - 1)
+                )
             return
         if self._try(self.workspace.prepare, remote_id, "reopened"):
-            self.ends_seen.discard(remote_id)
+            self.ends_shown.discard(remote_id)
             self.unseen.add(remote_id)
             if self.rng.random() < 0.7:
-                self.later(self.between(10, 3600), partial(self.run_again, remote_id))
+                self.schedule(self.log_uniform(10, 3600), partial(self.run_again, remote_id))
 
     def run_again(self, remote_id: str) -> None:
-        """Select what to import of one that was opened again, and perhaps let that be broken."""
+        """Run a reopened import again, and perhaps interrupt or reopen it."""
         if self._try(self.workspace.select, remote_id, "run again"):
             if self.rng.random() < 0.4:
-                self.later(self.between(1, 1800), self.restart)
+                self.schedule(self.log_uniform(1, 1800), self.restart)
             elif self.rng.random() < 0.3:
-                self.later(self.between(60, 7200), partial(self.reopen, remote_id))
+                self.schedule(self.log_uniform(60, 7200), partial(self.reopen, remote_id))
 
-    def _try(self, action: Callable[[str], object], remote_id: str, what: str) -> bool:
+    def _try(self, action: Callable[[str], object], remote_id: str, name: str) -> bool:
         try:
             action(remote_id)
         except ValueError:
             return False
-        self.did[what] += 1
+        self.did[name] += 1
         return True
 
-    def fall_out(self) -> None:
-        """Let the workspace be out of reach for a while; what it does, it goes on doing."""
+    def start_outage(self) -> None:
+        """Make the workspace unreachable for a while; its imports continue."""
         self.workspace.outage = 503
         self._outage = self.rng.choice(("down", "down", "down", "odd", "limited"))
         self.did["outages"] += 1
-        self.later(self.between(30, 8 * 3600), self.come_back)
+        self.schedule(self.log_uniform(30, 8 * 3600), self.end_outage)
 
-    def come_back(self) -> None:
-        """Let it be in reach again."""
+    def end_outage(self) -> None:
+        """Make the workspace reachable again."""
         self.workspace.outage = self._outage = None
         if self.started < self.imports:
-            self.later(self.between(1800, 8 * DAY), self.fall_out)
+            self.schedule(self.log_uniform(1800, 8 * DAY), self.start_outage)
 
-    def trouble(self) -> RocketChatError | None:
-        """Return why a call fails now, if it does."""
+    def request_error(self) -> RocketChatError | None:
+        """Return why a request fails now, or None."""
         if self.workspace.outage is None:
             return None
         if self._outage == "odd":
@@ -239,7 +241,7 @@ class Happenings:
             return RateLimited("Too many requests.", until=until)
         return Unreachable(f"It answered {self.workspace.outage}.")
 
-    def go_away(self) -> None:
-        """Let nobody look for minutes to days."""
-        self.away_until = self.clock.now() + timedelta(seconds=self.between(120, 4 * DAY))
+    def pause_polling(self) -> None:
+        """Stop polling for minutes to days."""
+        self.paused_until = self.clock.now() + timedelta(seconds=self.log_uniform(120, 4 * DAY))
         self.did["gaps"] += 1

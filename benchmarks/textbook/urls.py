@@ -1,4 +1,4 @@
-"""What the endpoint is measured against: next to nothing, and what a tutorial would write."""
+"""The endpoint, and the views that it is compared with."""
 
 import json
 import os
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.http import HttpRequest, JsonResponse
+from django.urls import include, path
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.generics import RetrieveAPIView
 from rest_framework.permissions import BasePermission
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
 else:
     _ModelSerializer, _RetrieveAPIView = ModelSerializer, RetrieveAPIView
 
-#: What the endpoint answers, in a file: it is not there while the database is prepared.
-BODY = Path(os.environ.get("ENDPOINT_BODY", os.devnull))
-body = json.loads(BODY.read_text() or "null")
+#: The endpoint's body, in a file that does not exist while the database is prepared.
+body = json.loads(Path(os.environ.get("ENDPOINT_BODY", os.devnull)).read_text() or "null")
 
 
 def bare(_request: HttpRequest) -> JsonResponse:
-    """Answer the same as the endpoint, and look at nothing."""
+    """Return the endpoint's body without any work."""
     return JsonResponse(body)
 
 
@@ -40,7 +40,7 @@ class CanRunImport(BasePermission):
 class OperationSerializer(_ModelSerializer):
     class Meta:
         model = ImportOperation
-        # What Rocket.Chat tells of an operation, and no more.
+        # What Rocket.Chat reports of an operation, and no more.
         fields = (
             "remote_id",
             "type",
@@ -61,8 +61,8 @@ class OperationSerializer(_ModelSerializer):
         )
 
 
-class Textbook(_RetrieveAPIView):
-    """The newest operation, by DRF's tutorial."""
+class TextbookView(_RetrieveAPIView):
+    """The newest operation, as DRF's tutorial would write it."""
 
     authentication_classes = (TokenAuthentication,)
     permission_classes = (CanRunImport,)
@@ -70,3 +70,10 @@ class Textbook(_RetrieveAPIView):
 
     def get_object(self) -> ImportOperation:
         return ImportOperation.objects.filter(workspace="default").latest("started_at")
+
+
+urlpatterns = [
+    path("", include("importmonitor.urls")),
+    path("bare", bare),
+    path("textbook", TextbookView.as_view()),
+]

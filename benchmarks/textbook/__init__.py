@@ -1,0 +1,1 @@
+"""The host project, with two views that its endpoint is compared with."""

@@ -1,0 +1,158 @@
+"""Many workspaces polled by Celery's workers, one of which is killed in the middle of a round.
+
+    python -m benchmarks.workers --broker redis://127.0.0.1:6379/9 --postgres URL
+
+Beat starts a round of polls every few seconds. In the middle of the second round one worker is
+killed with all its processes (SIGKILL). The workspaces record who requests what and when.
+
+The broker's database is emptied: name one that holds nothing else.
+
+Exit status: 0 the goals hold; 1 they do not.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.environments import project_environment
+from benchmarks.processes import BASE_DIR, child, run
+from benchmarks.workspaces import workspace_urls
+
+#: Seconds by which the lease of a lost poll outlasts the workspace's deadline (`sync/lease.py`).
+LEASE_MARGIN = 5.0
+CELERY = (sys.executable, "-m", "celery", "-A", "project.celery")
+
+
+def main() -> int:
+    """Measure and print; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.workers", description="Measure Celery's workers."
+    )
+    add = parser.add_argument
+    add("--workspaces", type=int, default=2000, help="(default: 2000)")
+    add("--workers", type=int, default=4, help="(default: 4)")
+    add("--concurrency", type=int, default=4, help="processes of a worker (default: 4)")
+    add("--latency", type=float, default=0.1, help="of a response, in seconds (default: 0.1)")
+    add("--every", type=float, default=60.0, help="seconds between rounds (default: 60)")
+    add("--deadline", type=float, default=30.0, help="of a call, in seconds (default: 30)")
+    add("--broker", default=os.environ.get("BROKER_URL", ""), help="(default: BROKER_URL)")
+    add("--postgres", default=os.environ.get("POSTGRES_URL", ""), help="(default: POSTGRES_URL)")
+    options = parser.parse_args()
+    if not options.broker or not options.postgres:
+        parser.error("name a broker and a PostgreSQL database by --broker and --postgres")
+    print(
+        f"{options.workspaces:,} workspaces at {options.latency * 1000:.0f} ms, every "
+        f"{options.every:.0f} s, by {options.workers} workers of {options.concurrency} processes",
+        flush=True,
+    )
+    # A lost poll holds its lease for a while. The first round after that polls again, early or
+    # late in it.
+    max_gap = options.deadline + LEASE_MARGIN + 2 * options.every
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        call = stack.enter_context(child())
+        urls = workspace_urls(
+            call("benchmarks.workspaces.serve", options.workspaces, options.latency),
+            options.workspaces,
+        )
+        variables = {
+            f"ROCKETCHAT_{alias.upper()}_DEADLINE": str(options.deadline) for alias in urls
+        }
+        variables |= {
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "CELERY_BROKER_URL": options.broker,
+            "CELERY_SYNC_EVERY": str(options.every),
+        }
+        environment = stack.enter_context(project_environment(urls, options.postgres, **variables))
+        run(environment, [*CELERY, "purge", "--force"])
+        workers = [
+            stack.enter_context(
+                celery(
+                    f"worker --concurrency {options.concurrency} --hostname w{number}@%h "
+                    "--loglevel WARNING",
+                    environment,
+                    folder,
+                )
+            )
+            for number in range(options.workers)
+        ]
+        beat = f"beat --schedule {folder / 'schedule'} --pidfile="
+        stack.enter_context(celery(beat, environment, folder))
+        wait_for_polls(call, options.workspaces, 5 * options.every)
+        # The first round is complete. Kill when a quarter of the second is done.
+        count = count_polls(call) + options.workspaces // 4
+        wait_for_polls(call, count, 5 * options.every)
+        os.killpg(workers[0].pid, signal.SIGKILL)
+        killed_at = time.monotonic()
+        time.sleep(max_gap + options.every)
+        return report(call("benchmarks.workspaces.recorded_polls"), options, killed_at, max_gap)
+
+
+def report(
+    recorded: Mapping[str, Any], options: argparse.Namespace, killed_at: float, max_gap: float
+) -> int:
+    """Print what the workspaces recorded; return the exit status."""
+    polls, overlaps = recorded["polls"], recorded["overlaps"]
+    gaps = sorted(b - a for times in polls.values() for a, b in pairwise(times))
+    forgotten = options.workspaces - sum(times[-1] > killed_at for times in polls.values())
+    print(
+        f"{sum(map(len, polls.values())):,} polls; between two polls of a workspace "
+        f"{gaps[len(gaps) // 2]:.1f} s (median), {gaps[-1]:.1f} s at most "
+        f"(goal: at most {max_gap:.0f})\n"
+        f"workspaces not polled again after a worker was killed: {forgotten} (goal: none)\n"
+        f"requests that overlapped another to the same workspace: {overlaps} (goal: none)"
+    )
+    holds = gaps[-1] <= max_gap and not forgotten and not overlaps
+    print("holds" if holds else "MISSED")
+    return 0 if holds else 1
+
+
+def count_polls(call: Callable[..., Any]) -> int:
+    return sum(map(len, call("benchmarks.workspaces.recorded_polls")["polls"].values()))
+
+
+def wait_for_polls(call: Callable[..., Any], count: int, seconds: float) -> None:
+    """Wait until there have been that many polls; exit if that takes too long."""
+    ends_at = time.monotonic() + seconds
+    while (polls := count_polls(call)) < count:
+        if time.monotonic() > ends_at:
+            sys.exit(f"Only {polls} of {count} polls after {seconds:.0f} s.")
+        time.sleep(0.2)
+
+
+@contextmanager
+def celery(
+    command: str, environment: Mapping[str, str], folder: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run one of Celery's commands in a process group of its own, and stop it afterwards."""
+    with (folder / "celery.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*CELERY, *command.split()],
+            cwd=BASE_DIR,
+            env=dict(environment),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

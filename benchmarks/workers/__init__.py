@@ -1,1 +1,0 @@
-"""Many workspaces polled by several of Celery's workers, one of which is killed."""
