@@ -31,7 +31,7 @@ def main() -> None:
         for scheme in SCHEMES:
             page = log_in(browser, base, scheme, WIDE)
             save_screenshot(page, f"history-{scheme}")
-            page.locator("#result_list .field-what a").first.click()
+            page.locator("#result_list .field-name a").first.click()
             page.wait_for_selector(".im-timeline")
             save_screenshot(page, f"operation-{scheme}")
             page.goto(f"{base}{ADMIN}syncperiod/")

@@ -149,7 +149,7 @@ TABLE: dict[str, Row] = {
     f"admin/{OPERATION_ADMIN}/sync/": admin(
         (RUNNERS, "405 405 302 405 405 405 405 405"), other_staff="405 405 403 405 405 405 405 405"
     ),
-    f"admin/{OPERATION_ADMIN}/export/<str:kind>/": admin(
+    f"admin/{OPERATION_ADMIN}/export/<str:file_format>/": admin(
         (having("run-import", VIEW, CHANGE), "200 200 405 405 405 405 405 405")
     ),
     **admin_of("importmonitor/alert", having("run-import", "view_alert")),

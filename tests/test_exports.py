@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from importmonitor import exports
-from importmonitor.admin.export import in_pieces
+from importmonitor.admin.export import join_lines
 from importmonitor.api.rest.serializers import OperationSerializer
 from importmonitor.models import EndReason, ImportOperation
 from importmonitor.rocketchat.operation import COUNTS, parse_operation
@@ -248,7 +248,7 @@ def sent_before_error(lines: Iterator[str]) -> str:
     """Return what is sent before the expected error."""
     sent: list[str] = []
     with pytest.raises(ExportError):
-        sent.extend(in_pieces(lines))
+        sent.extend(join_lines(lines))
     # Some servers take an empty piece for the end.
     assert all(sent)
     return "".join(sent)

@@ -1,4 +1,4 @@
-"""The faces in the Django admin: they read the store; "Sync now" calls the sync."""
+"""The Django admin: it reads the store; "Sync now" runs the sync."""
 
 from importmonitor.admin.alerts import AlertAdmin
 from importmonitor.admin.operations import ImportOperationAdmin

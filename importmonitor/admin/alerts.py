@@ -1,4 +1,4 @@
-"""The alerts, and whether they arrived."""
+"""The alerts and their delivery."""
 
 from typing import TYPE_CHECKING
 
@@ -18,35 +18,43 @@ from importmonitor.models import Alert, Delivery
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
-    # Generic in the stubs alone.
+    # Generic only in the stubs.
     _ModelAdmin = admin.ModelAdmin[Alert]
 else:
     _ModelAdmin = admin.ModelAdmin
 
-STATES = {
+DELIVERY_BADGES = {
     Delivery.DELIVERED: display.Badge(Delivery.DELIVERED.label, "✓", "good"),
     Delivery.GIVEN_UP: display.Badge(Delivery.GIVEN_UP.label, "✕", "bad"),
     Delivery.DUE: display.Badge(Delivery.DUE.label, "○", "busy"),
 }
-TRYING = display.Badge(_("being tried again"), "!", "warn")
+RETRYING = display.Badge(_("Retrying"), "!", "warn")
 
 
 @admin.register(Alert)
 class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
-    """View-only: the outbox is the sync's."""
+    """View-only: the sync and the outbox write alerts."""
 
-    list_display = ("state", "told", "workspace", "channel", "created", "attempts", "last_error")
-    list_display_links = ("told",)
+    list_display = (
+        "delivery_badge",
+        "event_name",
+        "workspace",
+        "channel",
+        "created",
+        "attempts",
+        "last_error",
+    )
+    list_display_links = ("event_name",)
     sortable_by = ()
     list_filter = (filters.WorkspaceFilter, filters.EventFilter, filters.DeliveryFilter)
     ordering = ("-pk",)
-    actions = ("try_again",)
+    actions = ("retry_delivery",)
     fields = (
-        "told",
+        "event_name",
         "workspace",
         "operation",
         "channel",
-        "state",
+        "delivery_badge",
         "attempts",
         "last_error",
         "created_at",
@@ -63,34 +71,35 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Alert | None = None) -> list[str]:
         return list(self.fields)
 
-    @admin.action(description=_("Try again to deliver"), permissions=["try_again"])
-    def try_again(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
-        """Deliver now what was not, or begin anew with what was given up."""
-        wanted = list(alerts.filter(delivered_at=None).values_list("pk", flat=True))
-        outbox.retry(wanted)
-        delivered = Alert.objects.filter(pk__in=wanted).exclude(delivered_at=None).count()
-        if not wanted:
-            messages.info(request, _("All of these had been delivered."))
-        elif delivered == len(wanted):
-            told = ngettext(
-                "%(count)d alert was delivered.", "%(count)d alerts were delivered.", delivered
-            )
-            messages.success(request, told % {"count": delivered})
+    @admin.action(
+        description=_("Retry delivery of selected %(verbose_name_plural)s"),
+        permissions=["retry_delivery"],
+    )
+    def retry_delivery(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
+        """Deliver now the alerts that were not delivered, those given up included."""
+        undelivered = list(alerts.filter(delivered_at=None).values_list("pk", flat=True))
+        outbox.retry(undelivered)
+        delivered = Alert.objects.filter(pk__in=undelivered).exclude(delivered_at=None).count()
+        if not undelivered:
+            messages.info(request, _("All selected alerts were already delivered."))
+        elif delivered == len(undelivered):
+            text = ngettext("%(count)d alert delivered.", "%(count)d alerts delivered.", delivered)
+            messages.success(request, text % {"count": delivered})
         else:
-            some = _("%(count)d of %(all)d were delivered. Beside the others stands why not.")
-            messages.warning(request, some % {"count": delivered, "all": len(wanted)})
+            partly = _("%(count)d of %(all)d delivered; see the error column.")
+            messages.warning(request, partly % {"count": delivered, "all": len(undelivered)})
 
-    def has_try_again_permission(self, request: HttpRequest) -> bool:
+    def has_retry_delivery_permission(self, request: HttpRequest) -> bool:
         return has_perm(request.user, RUN_IMPORT)
 
     @admin.display(description=_("delivery"))
-    def state(self, alert: Alert) -> SafeString:
+    def delivery_badge(self, alert: Alert) -> SafeString:
         delivery = Delivery(alert.delivery)
-        failed = delivery == Delivery.DUE and alert.attempts
-        return display.render_badge(TRYING if failed else STATES[delivery])
+        is_retrying = delivery == Delivery.DUE and alert.attempts
+        return display.render_badge(RETRYING if is_retrying else DELIVERY_BADGES[delivery])
 
     @admin.display(description=_("event"))
-    def told(self, alert: Alert) -> SafeString:
+    def event_name(self, alert: Alert) -> SafeString:
         return format_html('<span title="{}">{}</span>', alert.event, event_label(alert.event))
 
     @admin.display(description=_("created"))

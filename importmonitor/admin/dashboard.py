@@ -1,4 +1,4 @@
-"""What stands above the history: a card for each workspace."""
+"""The dashboard above the history: a card for each workspace."""
 
 from collections import Counter
 from datetime import datetime
@@ -13,100 +13,99 @@ from importmonitor.admin import display
 from importmonitor.choices import sync_status_label
 from importmonitor.models import Outcome, health
 
-#: As many cards as one page shows; those that want to be looked at come first.
-MOST_CARDS = 12
+#: The most urgent workspaces get the cards.
+MAX_CARDS = 12
 HISTORY = "admin:importmonitor_importoperation_changelist"
+
+_FAILED, _NOT_POLLED, _ACTIVE, _CALM = range(4)
+
+CRITICAL = display.Badge(gettext_lazy("Critical"), "✕", "bad")
+WARNING = display.Badge(gettext_lazy("Warning"), "!", "warn")
+OK = display.Badge(gettext_lazy("OK"), "✓", "good")
 
 
 def context(now: datetime, workspace: str = "") -> dict[str, Any]:
-    """Return what the dashboard's templates show; of one workspace if its alias is given."""
+    """Return the context of the dashboard's templates, for one workspace or for all."""
     aliases = [workspace] if workspace in conf.aliases() else conf.aliases()
-    found = health.workspace_health(now, aliases)
-    # Sorting keeps the order of the settings among those that are alike.
-    found.sort(key=_urgency)
-    shown = found if len(found) <= MOST_CARDS else found[:MOST_CARDS]
-    rest = found[len(shown) :]
+    workspaces = health.workspace_health(now, aliases)
+    # A stable sort: equally urgent workspaces keep the order of the settings.
+    workspaces.sort(key=_urgency)
+    hidden = workspaces[MAX_CARDS:]
     return {
-        "cards": [card(each, now) for each in shown],
+        "cards": [card(workspace, now) for workspace in workspaces[:MAX_CARDS]],
         "problems": [problem for problem in conf.problems() if problem.is_error],
-        "more": len(rest),
-        "more_in_trouble": sum(_urgency(each) < _CALM for each in rest),
+        "more": len(hidden),
+        "more_with_problems": sum(_urgency(workspace) < _ACTIVE for workspace in hidden),
         "history_url": reverse(HISTORY),
     }
 
 
-_ALARMING, _UNSEEN, _ACTIVE, _CALM = range(4)
-
-ALARM = display.Badge(gettext_lazy("look"), "✕", "bad")
-UNSEEN = display.Badge(gettext_lazy("look"), "!", "warn")
-CALM = display.Badge(gettext_lazy("well"), "✓", "good")
-
-
 def _urgency(workspace: health.WorkspaceHealth) -> int:
-    """Tell how soon somebody should look at a workspace; less is sooner."""
+    """Return the rank of a workspace; lower is more urgent."""
     operation = workspace.operation
-    if operation is not None:
-        if operation.needs_attention:
-            return _ALARMING
-        if workspace.freshness != health.Freshness.OK:
-            return _UNSEEN
-        if operation.is_active:
-            return _ACTIVE
-    elif workspace.freshness not in (None, health.Freshness.OK):
-        return _UNSEEN
+    if operation is not None and operation.needs_attention:
+        return _FAILED
+    if workspace.freshness not in (None, health.Freshness.OK):
+        return _NOT_POLLED
+    if operation is not None and operation.is_active:
+        return _ACTIVE
     return _CALM
 
 
 def card(workspace: health.WorkspaceHealth, now: datetime) -> dict[str, Any]:
-    """Prepare a workspace's card."""
+    """Return the context of a workspace's card."""
     operation, period = workspace.operation, workspace.period
-    found: dict[str, Any] = {
-        "workspace": workspace,
-        "looked": display.time_since(period.last_at) if period else None,
-        "late": period is not None and health.is_late(period, now),
-        "since": humanize.format_duration(period.last_at - period.first_at) if period else None,
-        "trouble": sync_status_label(period.outcome) if period else None,
-    }
-    if operation is None:
-        return found
-    outcome = operation.present_outcome
-    return found | {
-        "badge": display.operation_badge(operation),
-        "progress": display.progress(operation),
-        "pace": display.rate_line(operation),
-        "file_name": operation.file_name,
-        "started": display.time_since(operation.started_at),
-        "finished": display.time_since(operation.finished_at) if operation.finished_at else None,
-        "changed": display.time_since(operation.last_progress_at),
-        "duration": display.format_duration(operation.duration(now)),
-        "counters": display.counters(operation),
-        "active": operation.is_active,
-        "alarming": operation.needs_attention,
-        "interrupted": outcome == Outcome.INTERRUPTED,
-    }
+    values: dict[str, Any] = {"workspace": workspace}
+    if period is not None:
+        values |= {
+            "last_poll": display.time_since(period.last_at),
+            "is_late": health.is_late(period, now),
+            "failing_for": humanize.format_duration(period.last_at - period.first_at),
+            "sync_status": sync_status_label(period.outcome),
+        }
+    if operation is not None:
+        ended = operation.finished_at is not None and not operation.is_active
+        values |= {
+            "badge": display.operation_badge(operation),
+            "progress": display.progress(operation),
+            "rate": display.rate_line(operation),
+            "file_name": operation.file_name,
+            "started": display.time_since(operation.started_at),
+            "finished": display.time_since(operation.finished_at) if ended else None,
+            "last_change": display.time_since(operation.last_progress_at),
+            "duration": display.format_duration(operation.duration(now)),
+            "counters": display.counters(operation),
+            "is_active": operation.is_active,
+            "needs_attention": operation.needs_attention,
+            "is_interrupted": operation.present_outcome == Outcome.INTERRUPTED,
+        }
+    return values
 
 
 def status_line(now: datetime) -> dict[str, Any]:
-    """Say in one line how the imports of all workspaces stand."""
-    found = health.workspace_health(now)
-    urgencies = Counter(_urgency(each) for each in found)
-    active = sum(each.operation is not None and each.operation.is_active for each in found)
-    told = [
-        words % {"count": humanize.format_number(count)}
-        for words, count in (
-            (_("%(count)s in trouble"), urgencies[_ALARMING]),
-            (_("%(count)s not seen of late"), urgencies[_UNSEEN]),
-            (_("%(count)s under way"), active),
+    """Return the context of the line that sums up the imports of all workspaces."""
+    workspaces = health.workspace_health(now)
+    urgencies = Counter(_urgency(workspace) for workspace in workspaces)
+    active = sum(
+        workspace.operation is not None and workspace.operation.is_active
+        for workspace in workspaces
+    )
+    parts = [
+        text % {"count": humanize.format_number(count)}
+        for text, count in (
+            (_("%(count)s failed or stalled"), urgencies[_FAILED]),
+            (_("%(count)s not polled recently"), urgencies[_NOT_POLLED]),
+            (_("%(count)s running"), active),
         )
         if count
     ]
-    badge = CALM
-    if urgencies[_ALARMING]:
-        badge = ALARM
-    elif urgencies[_UNSEEN]:
-        badge = UNSEEN
+    badge = OK
+    if urgencies[_FAILED]:
+        badge = CRITICAL
+    elif urgencies[_NOT_POLLED]:
+        badge = WARNING
     return {
         "url": reverse(HISTORY),
         "badge": display.render_badge(badge),
-        "headline": ", ".join(told) or _("nothing under way"),
+        "headline": ", ".join(parts) or _("no import running"),
     }

@@ -1,4 +1,4 @@
-"""How an operation looks: words with shapes, progress bars, times; never colour alone."""
+"""HTML of operations, times and counters. Badges have words and symbols, not colour alone."""
 
 import json
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from importmonitor.models import ImportOperation, Outcome, SyncPeriod
 from importmonitor.rocketchat.states import ImportState
 
 EMPTY = "–"
-# Django's own units are in the nominative, which no "ago" of German goes with.
+# Django's units are in the nominative, but German "vor" ("ago") takes the dative.
 UNITS: dict[str, Any] = {
     "year": npgettext_lazy("how long ago", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("how long ago", "%(num)d month", "%(num)d months", "num"),
@@ -29,22 +29,22 @@ UNITS: dict[str, Any] = {
 
 
 class Badge(NamedTuple):
-    """A word with a shape; `tone` chooses its colours: busy, wait, good, warn, bad, quiet."""
+    """A label with a symbol; `tone` chooses its colours: busy, wait, good, warn, bad, quiet."""
 
-    word: Any
-    shape: str
+    label: Any
+    symbol: str
     tone: str
 
 
 STATES = {
-    ImportState.NEW: Badge(gettext_lazy("new"), "○", "busy"),
-    ImportState.LOADING: Badge(gettext_lazy("loading"), "◔", "busy"),
-    ImportState.READY: Badge(gettext_lazy("waiting"), "‖", "wait"),
-    ImportState.IMPORTING: Badge(gettext_lazy("importing"), "▶", "busy"),
-    ImportState.DONE: Badge(gettext_lazy("done"), "✓", "good"),
-    ImportState.ERROR: Badge(gettext_lazy("error"), "✕", "bad"),
-    ImportState.CANCELED: Badge(gettext_lazy("canceled"), "⊘", "quiet"),
-    ImportState.UNKNOWN: Badge(gettext_lazy("unknown step"), "?", "wait"),
+    ImportState.NEW: Badge(gettext_lazy("New"), "○", "busy"),
+    ImportState.LOADING: Badge(gettext_lazy("Loading"), "◔", "busy"),
+    ImportState.READY: Badge(gettext_lazy("Waiting"), "‖", "wait"),
+    ImportState.IMPORTING: Badge(gettext_lazy("Running"), "▶", "busy"),
+    ImportState.DONE: Badge(gettext_lazy("Done"), "✓", "good"),
+    ImportState.ERROR: Badge(gettext_lazy("Error"), "✕", "bad"),
+    ImportState.CANCELED: Badge(gettext_lazy("Canceled"), "⊘", "quiet"),
+    ImportState.UNKNOWN: Badge(gettext_lazy("Unknown status"), "?", "wait"),
 }
 
 OUTCOMES = {
@@ -57,31 +57,31 @@ OUTCOMES = {
     Outcome.CANCELED: Badge(Outcome.CANCELED.label, "⊘", "quiet"),
 }
 
-STALLED = Badge(gettext_lazy("stalled"), "■", "bad")
+STALLED = Badge(gettext_lazy("Stalled"), "■", "bad")
 
 
 def operation_badge(operation: ImportOperation) -> SafeString:
-    """Show the outcome, or the state of an operation that has none or runs once more."""
+    """Return the badge of the outcome, or of the state while an operation runs (again)."""
     outcome = operation.present_outcome
     if outcome:
-        found = OUTCOMES[outcome]
+        badge = OUTCOMES[outcome]
     else:
-        found = STALLED if operation.is_stalled else state_badge(operation.state)
-    return render_badge(found)
+        badge = STALLED if operation.is_stalled else state_badge(operation.state)
+    return render_badge(badge)
 
 
-def render_badge(found: Badge) -> SafeString:
-    """Show a word with its shape."""
+def render_badge(badge: Badge) -> SafeString:
+    """Return a badge as HTML."""
     return format_html(
         '<span class="im-badge im-{}"><span aria-hidden="true">{}</span> {}</span>',
-        found.tone,
-        found.shape,
-        found.word,
+        badge.tone,
+        badge.symbol,
+        badge.label,
     )
 
 
 def operation_name(operation: ImportOperation) -> SafeString:
-    """Show what was imported: the type, and the file's own name."""
+    """Return the type of an operation and the name of its file."""
     kind = operation.type or operation.importer_key or operation.remote_id
     file_name = operation.file_name
     if not file_name:
@@ -99,19 +99,19 @@ def state_badge(state: str) -> Badge:
 
 def sync_status_badge(period: SyncPeriod) -> Badge:
     """Return the badge of a period of polls."""
-    shape, tone = ("✓", "good") if period.is_good else ("✕", "bad")
-    return Badge(sync_status_label(period.outcome), shape, tone)
+    symbol, tone = ("✓", "good") if period.is_good else ("✕", "bad")
+    return Badge(sync_status_label(period.outcome), symbol, tone)
 
 
 def progress(operation: ImportOperation) -> SafeString:
-    """Show the counters with a bar, where there is something to show."""
+    """Return the counters, with a bar where they give a percentage."""
     completed, total = operation.count_completed, operation.count_total
     if completed is None and total is None:
         return format_html('<span class="im-quiet">{}</span>', EMPTY)
     if completed is None:
-        counted = _("%(total)s in all") % {"total": format_count(total)}
+        counts = _("%(total)s in total") % {"total": format_count(total)}
     else:
-        counted = _("%(completed)s of %(total)s") % {
+        counts = _("%(completed)s of %(total)s") % {
             "completed": format_count(completed),
             "total": format_count(total),
         }
@@ -126,85 +126,88 @@ def progress(operation: ImportOperation) -> SafeString:
             percent,
         )
     if operation.count_error:
-        told = ngettext("%(count)s error", "%(count)s errors", operation.count_error)
+        message = ngettext("%(count)s error", "%(count)s errors", operation.count_error)
         errors = format_html(
             ' <span class="im-errors">{}</span>',
-            told % {"count": format_count(operation.count_error)},
+            message % {"count": format_count(operation.count_error)},
         )
     return format_html(
-        '<span class="im-counts">{}<span class="im-quiet">{}</span>{}</span>', bar, counted, errors
+        '<span class="im-counts">{}<span class="im-quiet">{}</span>{}</span>', bar, counts, errors
     )
 
 
 def counters(operation: ImportOperation) -> dict[str, str]:
-    """Name the counters that Rocket.Chat gave, less those that the progress shows."""
+    """Return the counters that Rocket.Chat sent and the progress does not show, by label."""
     counts = {
         _("Users"): operation.count_users,
         _("Channels"): operation.count_channels,
         _("Messages"): operation.count_messages,
         _("Contacts"): operation.count_contacts,
     }
-    return {name: format_count(count) for name, count in counts.items() if count is not None}
+    return {label: format_count(count) for label, count in counts.items() if count is not None}
 
 
 def format_count(value: int | None) -> str:
-    """Write a counter with separators, or what stands for one that Rocket.Chat did not give."""
+    """Return a counter with separators, or a dash for one that Rocket.Chat did not send."""
     return EMPTY if value is None else humanize.format_number(value)
 
 
 def time_since(moment: datetime | None) -> SafeString:
-    """Show how long ago something was, with the exact time on hover."""
+    """Return how long ago a time was, with the exact time on hover."""
     if moment is None:
         return SafeString(EMPTY)
     now = timezone.now()
     if now - moment < timedelta(seconds=2):
-        told = _("just now")
+        text = _("just now")
     elif now - moment < timedelta(minutes=1):
-        told = _("%(time)s ago") % {"time": humanize.format_duration(now - moment)}
+        text = _("%(time)s ago") % {"time": humanize.format_duration(now - moment)}
     else:
-        told = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
-    return _time(moment, told)
+        text = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
+    return _time_tag(moment, text)
 
 
-def format_duration(length: timedelta) -> SafeString:
-    """Show a duration as people say it, exact to the second on hover."""
-    minutes, seconds = divmod(int(length.total_seconds()), 60)
+def format_duration(duration: timedelta) -> SafeString:
+    """Return a duration as people write it, exact to the second on hover."""
+    minutes, seconds = divmod(int(duration.total_seconds()), 60)
     exact = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    return format_html('<span title="{}">{}</span>', exact, humanize.format_duration(length))
+    return format_html('<span title="{}">{}</span>', exact, humanize.format_duration(duration))
 
 
 def format_datetime(moment: datetime | None) -> SafeString:
-    """Show a time in the zone of the admin, exact to the second on hover."""
+    """Return a time in the admin's time zone, exact to the second on hover."""
     if moment is None:
         return SafeString(EMPTY)
-    return _time(moment, formats.date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT"))
+    text = formats.date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT")
+    return _time_tag(moment, text)
 
 
-def _time(moment: datetime, told: str) -> SafeString:
+def _time_tag(moment: datetime, text: str) -> SafeString:
     local = timezone.localtime(moment)
     exact = f"{formats.date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, told)
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, text)
 
 
 def pretty_json(payload: Any) -> SafeString:
-    """Show JSON as it can be read."""
+    """Return JSON on indented lines."""
     text = json.dumps(payload, ensure_ascii=False, indent=2)
     return format_html('<pre class="im-payload" tabindex="0">{}</pre>', text)
 
 
 def rate_line(operation: ImportOperation) -> str:
-    """Say how fast an operation goes and how long it will yet take, or that it has stalled."""
+    """Return the rate and the time left of an operation, or for how long it has stalled."""
     now = timezone.now()
     if operation.stalled_since:
-        return _("no progress for %(time)s") % {
+        return _("No progress for %(time)s") % {
             "time": humanize.format_duration(now - operation.stalled_since)
         }
     if operation.rate is None or not operation.is_active:
         return ""
-    rate = operation.rate * 60
-    shown = humanize.format_number(rate, digits=0 if rate >= 10 else 1)
+    per_minute = operation.rate * 60
+    rate = humanize.format_number(per_minute, digits=0 if per_minute >= 10 else 1)
     left = operation.time_left(now)
     if left is None:
-        return _("%(rate)s a minute") % {"rate": shown}
-    told = {"rate": shown, "time": humanize.format_duration(left)}
-    return _("%(rate)s a minute, about %(time)s left") % told
+        return _("%(rate)s per minute") % {"rate": rate}
+    return _("%(rate)s per minute, about %(time)s left") % {
+        "rate": rate,
+        "time": humanize.format_duration(left),
+    }

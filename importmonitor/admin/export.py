@@ -1,4 +1,4 @@
-"""The list of operations as a file, as large as it may be."""
+"""The export of the history as a file of any size."""
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain, islice
@@ -27,103 +27,103 @@ from importmonitor.models import ImportOperation
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
-#: By the end of a file's name: what writes it, and its content type.
-KINDS = {
+#: The writer and the content type of each file name extension.
+FORMATS = {
     "csv": (exports.csv_lines, "text/csv; charset=utf-8"),
     "json": (exports.json_parts, "application/json"),
 }
 
-# Rows that are asked for at once, and lines that are sent at once.
-_ROWS = 2_000
-_LINES = 200
+# Rows per query, and lines per chunk of the response.
+_ROWS_CHUNK_SIZE = 2_000
+_LINES_CHUNK_SIZE = 200
 
 
 def export(
-    request: HttpRequest, model_admin: "ModelAdmin[ImportOperation]", kind: str
+    request: HttpRequest, model_admin: "ModelAdmin[ImportOperation]", file_format: str
 ) -> HttpResponseBase:
-    """Answer with a file of all operations that the change list of this address has on its pages.
+    """Return a file of all operations that the change list of this URL has on its pages.
 
-    `kind` is one of KINDS. Rows come newest first, or oldest first if the list does. The file is
-    written while it is sent, in memory that does not grow with it, and no snapshot: what a sync
-    writes meanwhile is in it or not. Nothing else is missing or there twice.
+    `file_format` is one of FORMATS. Rows come newest first, or oldest first if the list does. The
+    file is streamed with constant memory and is no snapshot: it may or may not contain what a sync
+    writes meanwhile. No other row is missing or repeated.
 
-    Raises PermissionDenied for who may not see the list, and Http404 for another kind; answers 400
-    to filters that cannot be read, and 405 to other methods than GET and HEAD.
+    Raises PermissionDenied for users who may not see the list, and Http404 for another format;
+    responds with 400 to invalid filters, and with 405 to methods other than GET and HEAD.
     """
     if not model_admin.has_view_or_change_permission(request):
         raise PermissionDenied
-    if kind not in KINDS:
+    if file_format not in FORMATS:
         raise Http404
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
     try:
-        shown = model_admin.get_changelist_instance(request).queryset
+        queryset = model_admin.get_changelist_instance(request).queryset
     except IncorrectLookupParameters:
-        told = _("These filters cannot be read. Choose them in the list.")
-        return HttpResponseBadRequest(told, content_type="text/plain; charset=utf-8")
-    rows = in_turn(shown, oldest_first=shown.query.order_by[:1] == ("started_at",))
-    # Asked for before anything is sent: what is wrong by now is still an error page.
+        message = _("Invalid filters. Choose them in the list.")
+        return HttpResponseBadRequest(message, content_type="text/plain; charset=utf-8")
+    rows = iterate(queryset, oldest_first=queryset.query.order_by[:1] == ("started_at",))
+    # Read the first row before anything is sent: a database error is still an error page.
     rows = chain(list(islice(rows, 1)), rows)
     now = timezone.now()
-    write, content_type = KINDS[kind]
-    pieces = iter(()) if request.method == "HEAD" else in_pieces(write(rows, now))
-    name = f"import-operations-{timezone.localdate(now)}.{kind}"
+    write, content_type = FORMATS[file_format]
+    chunks = iter(()) if request.method == "HEAD" else join_lines(write(rows, now))
+    name = f"import-operations-{timezone.localdate(now)}.{file_format}"
     return StreamingHttpResponse(
-        # Django would read a plain iterator to its end first, where it runs under ASGI.
-        in_threads(pieces) if isinstance(request, ASGIRequest) else pieces,
+        # Under ASGI, Django would consume a plain iterator before it sent anything.
+        in_thread(chunks) if isinstance(request, ASGIRequest) else chunks,
         content_type=content_type,
         headers={"Content-Disposition": content_disposition_header(True, name) or ""},
     )
 
 
-def in_turn(
+def iterate(
     operations: QuerySet[ImportOperation], *, oldest_first: bool
 ) -> Iterator[ImportOperation]:
-    """Return rows by their start and key, asking for some at a time, each time past the last.
+    """Iterate over rows by start and key, with keyset pagination.
 
-    `QuerySet.iterator()` would not do: MySQL's client keeps all rows of an answer, PostgreSQL's
-    does wherever cursors of the server's cannot be used (behind a pool of transactions), and an
-    open cursor would hold back the server's clean-up for as long as somebody's download takes.
-    The conditions begin with a range, which an index of every filter answers from its middle.
+    `QuerySet.iterator()` would not do: MySQL's client keeps all rows of a result, and so does
+    PostgreSQL's where server-side cursors cannot be used (behind a pool of transactions); an open
+    cursor would also hold back the server's vacuum for as long as a download takes. The
+    conditions begin with a range, which the index of every filter can start from.
     """
-    direction, further, seen = ("", "gte", "lte") if oldest_first else ("-", "lte", "gte")
-    # Of what the list leaves out, the file has all but the documents.
+    direction, further, up_to = ("", "gte", "lte") if oldest_first else ("-", "lte", "gte")
+    # The file has the fields that the list defers, except the documents.
     operations = operations.defer(None).defer("payload")
     operations = operations.order_by(f"{direction}started_at", f"{direction}pk")
-    rest = operations
+    remaining = operations
     while True:
-        rows = list(rest[:_ROWS])
+        rows = list(remaining[:_ROWS_CHUNK_SIZE])
         yield from rows
-        if len(rows) < _ROWS:
+        if len(rows) < _ROWS_CHUNK_SIZE:
             return
         last = rows[-1]
-        rest = operations.filter(**{f"started_at__{further}": last.started_at}).exclude(
-            **{"started_at": last.started_at, f"pk__{seen}": last.pk}
+        remaining = operations.filter(**{f"started_at__{further}": last.started_at}).exclude(
+            **{"started_at": last.started_at, f"pk__{up_to}": last.pk}
         )
 
 
-def in_pieces(lines: Iterator[str]) -> Iterator[str]:
-    """Put lines together into pieces that are worth sending, and send what an error cuts off."""
-    piece: list[str] = []
+def join_lines(lines: Iterator[str]) -> Iterator[str]:
+    """Join lines into chunks worth sending; before an error, send the lines that precede it."""
+    chunk: list[str] = []
     try:
         for line in lines:
-            piece.append(line)
-            if len(piece) == _LINES:
-                yield "".join(piece)
-                piece = []
+            chunk.append(line)
+            if len(chunk) == _LINES_CHUNK_SIZE:
+                yield "".join(chunk)
+                chunk = []
     except Exception:
-        if piece:
-            yield "".join(piece)
+        if chunk:
+            yield "".join(chunk)
         raise
-    if piece:
-        yield "".join(piece)
+    if chunk:
+        yield "".join(chunk)
 
 
-async def in_threads(pieces: Iterator[str]) -> AsyncIterator[str]:
-    """Return the pieces one by one, each made in the thread that has the request's database."""
+async def in_thread(chunks: Iterator[str]) -> AsyncIterator[str]:
+    """Yield the chunks, each made in the thread that has the request's database connection."""
 
-    def following() -> str | None:
-        return next(pieces, None)
+    def next_chunk() -> str | None:
+        return next(chunks, None)
 
-    while (piece := await sync_to_async(following)()) is not None:
-        yield piece
+    while (chunk := await sync_to_async(next_chunk)()) is not None:
+        yield chunk

@@ -1,6 +1,6 @@
 """List filters over known values.
 
-Django's own would read their values from the table by DISTINCT, at every page, over every row.
+Django's own filters read their values with DISTINCT over the whole table, on every page.
 """
 
 from collections import Counter
@@ -19,32 +19,35 @@ from importmonitor.models import Delivery, ImportOperation, Outcome
 from importmonitor.rocketchat import exceptions
 from importmonitor.rocketchat.operation import IMPORTERS
 
-#: The kinds of errors that a look can end in.
-LOOK_KINDS = tuple(kind.__name__ for kind in exceptions.KINDS)
+#: The kinds of errors that a poll can end with.
+ERROR_KINDS = tuple(kind.__name__ for kind in exceptions.KINDS)
 
-#: Of so many operations the importers and starters are offered, and so many of each at most.
-LATELY = 500
-MOST_OFFERED = 20
+#: The importers and users to choose from are those of the newest operations.
+RECENT_OPERATIONS = 500
+MAX_CHOICES = 20
+
+#: The value, title and condition of a choice.
+Option = tuple[str, Any, Q]
 
 
 class KnownValuesFilter(SimpleListFilter):
-    """Offers values, each with its title and its condition, and takes no other from a URL."""
+    """A filter with a condition for each of its values. An unknown value matches nothing."""
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        """Return what there is to choose from; nothing, unless a filter says more."""
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        """Return the choices; subclasses override it."""
         return []
 
     def lookups(
         self, request: HttpRequest, model_admin: "ModelAdmin[Any]"
     ) -> list[tuple[str, Any]]:
-        return [(value, title) for value, title, _condition in self.offered(request)]
+        return [(value, title) for value, title, _condition in self.get_options(request)]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[ImportOperation]
     ) -> QuerySet[ImportOperation]:
         if not self.value():
             return queryset
-        for value, _title, condition in self.offered(request):
+        for value, _title, condition in self.get_options(request):
             if value == self.value():
                 return queryset.filter(condition)
         return queryset.none()
@@ -54,108 +57,108 @@ class OutcomeFilter(KnownValuesFilter):
     title = _("outcome")
     parameter_name = "outcome"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        ended = [(each.value, each.label, Q(outcome=each.value)) for each in Outcome]
-        return [("open", _("under way"), Q(finished_at=None)), *ended]
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        ended = [(outcome.value, outcome.label, Q(outcome=outcome.value)) for outcome in Outcome]
+        return [("open", _("Running"), Q(finished_at=None)), *ended]
 
 
 class StateFilter(KnownValuesFilter):
     title = _("state in Rocket.Chat")
     parameter_name = "state"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        return [(state.value, badge.word, Q(state=state)) for state, badge in STATES.items()]
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        return [(state.value, badge.label, Q(state=state)) for state, badge in STATES.items()]
 
 
 class WorkspaceFilter(KnownValuesFilter):
     title = _("workspace")
     parameter_name = "workspace"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        # With the history of one that is no longer configured, for who asks for it.
-        aliases = with_asked(conf.aliases(), self.value())
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        # The URL can also name a workspace that is no longer configured.
+        aliases = with_selected(conf.aliases(), self.value())
         if len(aliases) == 1:
             return []
         return [(alias, alias, Q(workspace=alias)) for alias in aliases]
 
 
 class ImporterFilter(KnownValuesFilter):
-    """Offers Rocket.Chat's own importers, and what apps have brought lately."""
+    """Rocket.Chat's own importers, and those of apps in recent operations."""
 
     title = _("importer")
     parameter_name = "importer"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        seen = [importer for importer, _user in lately(request)]
-        others = set(most_common(seen, self.value())) - {*IMPORTERS, "none"}
-        titles = IMPORTERS | IMPORTER_LABELS | {key: key for key in sorted(others)}
-        found = [(key, title, Q(importer_key=key)) for key, title in titles.items()]
-        return [*found, ("none", _("not told"), Q(importer_key=""))]
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        recent = [importer for importer, _user in recent_importers_and_users(request)]
+        of_apps = set(most_common(recent, self.value())) - {*IMPORTERS, "none"}
+        titles = IMPORTERS | IMPORTER_LABELS | {key: key for key in sorted(of_apps)}
+        options = [(key, title, Q(importer_key=key)) for key, title in titles.items()]
+        return [*options, ("none", _("Unknown"), Q(importer_key=""))]
 
 
 class ErrorsFilter(KnownValuesFilter):
     title = _("errors")
     parameter_name = "errors"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
+    def get_options(self, request: HttpRequest) -> list[Option]:
         return [
-            ("yes", _("with errors"), Q(has_errors=1)),
-            ("no", _("without errors"), Q(has_errors=0)),
+            ("yes", _("With errors"), Q(has_errors=1)),
+            ("no", _("Without errors"), Q(has_errors=0)),
         ]
 
 
 class StartedByFilter(KnownValuesFilter):
-    """Offers those who have started imports lately."""
+    """The users who started recent operations."""
 
     title = _("started by")
     parameter_name = "started_by"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        seen = [user for _importer, user in lately(request)]
-        return [(user, user, Q(remote_user_id=user)) for user in most_common(seen, self.value())]
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        recent = [user for _importer, user in recent_importers_and_users(request)]
+        return [(user, user, Q(remote_user_id=user)) for user in most_common(recent, self.value())]
 
 
-def lately(request: HttpRequest) -> list[tuple[str, str]]:
-    """Return the importers and starters of the newest operations, read once for a page."""
-    known: list[tuple[str, str]] | None = vars(request).get("importmonitor_lately")
-    if known is None:
+def recent_importers_and_users(request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the importers and users of the newest operations, read once per request."""
+    recent: list[tuple[str, str]] | None = vars(request).get("importmonitor_recent")
+    if recent is None:
         newest = ImportOperation.objects.newest_first()
-        known = list(newest.values_list("importer_key", "remote_user_id")[:LATELY])
-        vars(request)["importmonitor_lately"] = known
-    return known
+        recent = list(newest.values_list("importer_key", "remote_user_id")[:RECENT_OPERATIONS])
+        vars(request)["importmonitor_recent"] = recent
+    return recent
 
 
-def most_common(values: list[str], asked: str | None) -> list[str]:
-    """Return the values that are there most often, and the one that is asked for."""
-    counted = Counter(filter(None, values)).most_common(MOST_OFFERED)
-    return with_asked([value for value, _count in counted], asked)
+def most_common(values: list[str], selected: str | None) -> list[str]:
+    """Return the most frequent values, and the selected one."""
+    counts = Counter(filter(None, values)).most_common(MAX_CHOICES)
+    return with_selected([value for value, _count in counts], selected)
 
 
-def with_asked(values: Sequence[str], asked: str | None) -> list[str]:
-    """Return the values, and the one that is asked for if it is not one of them."""
-    # No database looks for a NUL, and PostgreSQL refuses to.
-    if not asked or asked in values or "\0" in asked:
+def with_selected(values: Sequence[str], selected: str | None) -> list[str]:
+    """Return the values, and the selected one if it is not among them."""
+    # No stored value has a NUL, and PostgreSQL rejects one in a query.
+    if not selected or selected in values or "\0" in selected:
         return list(values)
-    return [*values, asked]
+    return [*values, selected]
 
 
-class LookFilter(KnownValuesFilter):
-    title = _("how looks went")
-    parameter_name = "look"
+class SyncStatusFilter(KnownValuesFilter):
+    title = _("sync status")
+    parameter_name = "sync_status"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        kinds = [(kind, sync_status_label(kind), Q(outcome=kind)) for kind in LOOK_KINDS]
-        return [("failing", _("failing"), Q(outcome__in=LOOK_KINDS)), *kinds]
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        kinds = [(kind, sync_status_label(kind), Q(outcome=kind)) for kind in ERROR_KINDS]
+        return [("failing", _("Failing"), Q(outcome__in=ERROR_KINDS)), *kinds]
 
 
 class DeliveryFilter(KnownValuesFilter):
     title = _("delivery")
     parameter_name = "delivery"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
+    def get_options(self, request: HttpRequest) -> list[Option]:
         return [
-            (each.value, each.label, Q(delivery=each.value))
-            for each in (Delivery.DUE, Delivery.GIVEN_UP)
+            (delivery.value, delivery.label, Q(delivery=delivery.value))
+            for delivery in (Delivery.DUE, Delivery.GIVEN_UP)
         ]
 
 
@@ -163,5 +166,5 @@ class EventFilter(KnownValuesFilter):
     title = _("event")
     parameter_name = "event"
 
-    def offered(self, request: HttpRequest) -> list[tuple[str, Any, Q]]:
-        return [(event.value, words, Q(event=event.value)) for event, words in EVENT_LABELS.items()]
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        return [(event.value, label, Q(event=event.value)) for event, label in EVENT_LABELS.items()]

@@ -1,4 +1,4 @@
-"""Who may know that there is such a row."""
+"""What the ModelAdmins share."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,14 @@ from importmonitor.admin.paginator import CappedPaginator
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
-    # Generic in the stubs alone.
+    # Generic only in the stubs.
     _Paginator = Paginator[Any]
 else:
     _Paginator = Paginator
 
 
 class PermissionFirstMixin:
-    """For a ModelAdmin whose rows are nobody else's business, and not that there are any either."""
+    """A ModelAdmin that does not reveal to users without permission whether a row exists."""
 
     def history_view(
         self: Any,
@@ -26,16 +26,16 @@ class PermissionFirstMixin:
         object_id: str,
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        # Django's own tells whether there is such a row before it asks who wants to know.
+        # Django's own view looks up the row before it checks the permission.
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         return admin.ModelAdmin.history_view(self, request, object_id, extra_context)
 
 
 class ViewOnlyMixin(PermissionFirstMixin):
-    """For a ModelAdmin of what syncs write, of which there can be millions.
+    """A view-only ModelAdmin of rows that syncs write, of which there can be millions.
 
-    Who may run imports sees it, and so does who may view it. Nobody adds, changes or deletes.
+    Users with the view permission or `run-import` see it.
     """
 
     list_per_page = 50

@@ -29,22 +29,22 @@ from importmonitor.permissions import RUN_IMPORT, has_perm
 
 NAME = "importmonitor_importoperation"
 VIEW_SYNC_PERIOD = "importmonitor.view_syncperiod"
-#: What may be an operation's id: 17 letters and digits, 24 hex digits, or one of ours.
+#: The form of an operation's id: 17 letters and digits, 24 hex digits, or one of ours.
 REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
-#: Of so many operations, the newest, the files and types are searched.
-SEARCHED = 10_000
-#: What refresh.js takes anew of the stock page.
+#: Files and types are searched in the newest operations only.
+MAX_SEARCHED = 10_000
+#: The class of the stock page's fieldsets that refresh.js updates.
 REFRESHED = ("im-refreshed",)
 
 if TYPE_CHECKING:
-    # Generic in the stubs alone.
+    # Generic only in the stubs.
     _ModelAdmin = admin.ModelAdmin[ImportOperation]
 else:
     _ModelAdmin = admin.ModelAdmin
 
 
 class HistoryList(ChangeList):
-    """The change list, less the documents: no column shows them, and they can be large."""
+    """The change list without the documents: no column shows them, and they can be large."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows = super().get_queryset(request, *args, **kwargs)
@@ -53,21 +53,29 @@ class HistoryList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         if not self.result_count:
-            # A search that finds nothing has read all that it may: once is enough.
+            # A search without a match has scanned all that it may: do not scan it twice.
             self.result_list = self.queryset.none()
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         ordering = list(super().get_ordering(request, queryset))
-        # As the index has it, so that it serves both ways.
+        # The order of the index, which serves both directions.
         return ["started_at", "pk"] if ordering[:1] == ["started_at"] else ordering
 
 
 @admin.register(ImportOperation)
 class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
-    """View-only, but for the note: operations are Rocket.Chat's, not ours to edit."""
+    """View-only except for the note: the operations are Rocket.Chat's."""
 
-    list_display = ("badge", "what", "progress", "workspace", "started", "took", "changed")
-    list_display_links = ("what",)
+    list_display = (
+        "status_badge",
+        "name",
+        "progress",
+        "workspace",
+        "started",
+        "duration",
+        "last_update",
+    )
+    list_display_links = ("name",)
     list_filter = (
         filters.WorkspaceFilter,
         filters.OutcomeFilter,
@@ -75,23 +83,19 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         filters.ErrorsFilter,
         filters.ImporterFilter,
         filters.StartedByFilter,
-        # Ranges of time: `date_hierarchy` would truncate the date of every row to find its values.
+        # Not `date_hierarchy`: it truncates the date of every row to get its values.
         ("started_at", admin.DateFieldListFilter),
     )
-    # Only what an index serves in both directions.
+    # Only columns that an index serves in both directions.
     sortable_by = ("started",)
     search_fields = ("remote_id", "file", "type")
     search_help_text = _(
-        "Search by Rocket.Chat's id, or the newest 10,000 operations by file and type"
+        "Search by Rocket.Chat id, or by file and type in the newest 10,000 operations"
     )
     actions = None
 
     fieldsets = (
-        (None, {"fields": ("summary",)}),
-        (_("Progress over time"), {"fields": ("chart",)}),
-        (_("Timeline"), {"fields": ("timeline",)}),
-        (_("In the server's log"), {"fields": ("server_log",)}),
-        (_("Note"), {"fields": ("note",)}),
+        (None, {"fields": ("summary", "chart", "timeline", "server_log", "note")}),
         (
             _("In Rocket.Chat"),
             {
@@ -112,7 +116,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
             },
         ),
         (
-            _("Seen by this monitor"),
+            _("Recorded by importmonitor"),
             {
                 "classes": REFRESHED,
                 "fields": (
@@ -126,8 +130,8 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
             },
         ),
         (
-            _("As received"),
-            {"classes": REFRESHED, "fields": ("not_readable", "pretty_payload")},
+            _("Raw document"),
+            {"classes": REFRESHED, "fields": ("unreadable_fields", "pretty_payload")},
         ),
     )
 
@@ -148,7 +152,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: ImportOperation, form: Any, change: bool
     ) -> None:
-        # Nothing but the note: what a sync has written since the page was opened stays.
+        # Only the note: what a sync has written since the page was opened stays.
         obj.save(update_fields=["note"])
 
     def get_search_results(
@@ -160,9 +164,9 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
             if exact.exists():
                 return exact, False
         if term:
-            # No index finds a word in a name: so the search has to end somewhere.
+            # No index serves a search for a part of a name, so it has to be limited.
             newest = ImportOperation.objects.newest_first().values_list("started_at", flat=True)
-            if oldest := newest[SEARCHED : SEARCHED + 1].first():
+            if oldest := newest[MAX_SEARCHED : MAX_SEARCHED + 1].first():
                 queryset = queryset.filter(started_at__gt=oldest)
         return super().get_search_results(request, queryset, search_term)
 
@@ -173,7 +177,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         view = self.admin_site.admin_view
         own = [
             path("sync/", view(self.sync_now), name=f"{NAME}_sync"),
-            path("export/<str:kind>/", view(self.export), name=f"{NAME}_export"),
+            path("export/<str:file_format>/", view(self.export), name=f"{NAME}_export"),
         ]
         return [*own, *super().get_urls()]
 
@@ -182,16 +186,17 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     ) -> HttpResponse:
         context: dict[str, Any] = {"title": _("Import history")}
         if self.has_view_permission(request):
-            asked = request.GET.get("workspace", "")
-            workspace = asked if asked in conf.aliases() else ""
+            alias = request.GET.get("workspace", "")
+            workspace = alias if alias in conf.aliases() else ""
             context |= dashboard.context(timezone.now(), workspace)
             context |= {
                 "weeks": weeks.panel(workspace),
                 "can_sync": has_perm(request.user, RUN_IMPORT),
-                "can_see_health": any(
-                    has_perm(request.user, each) for each in (RUN_IMPORT, VIEW_SYNC_PERIOD)
+                "can_view_workspaces": any(
+                    has_perm(request.user, permission)
+                    for permission in (RUN_IMPORT, VIEW_SYNC_PERIOD)
                 ),
-                "asked": request.GET.urlencode(),
+                "query": request.GET.urlencode(),
             }
         return super().changelist_view(request, context | (extra_context or {}))
 
@@ -210,26 +215,26 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def sync_now(self, request: HttpRequest) -> HttpResponse:
-        """Look at every workspace now, and say how it went."""
+        """Poll every workspace and return to the list with the results as messages."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not has_perm(request.user, RUN_IMPORT):
             raise PermissionDenied
         sync_now.sync_now(request)
-        # Back to what was shown: its filters come along in the URL.
-        asked = f"?{request.GET.urlencode()}" if request.GET else ""
-        return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist") + asked)
+        # The URL carries the filters of the list.
+        query = f"?{request.GET.urlencode()}" if request.GET else ""
+        return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist") + query)
 
-    def export(self, request: HttpRequest, kind: str) -> HttpResponseBase:
-        """Answer with what the list shows, on all of its pages, as a file."""
-        return export.export(request, self, kind)
+    def export(self, request: HttpRequest, file_format: str) -> HttpResponseBase:
+        """Return the rows of all pages of the list as a file."""
+        return export.export(request, self, file_format)
 
-    @admin.display(description=_("state"))
-    def badge(self, operation: ImportOperation) -> SafeString:
+    @admin.display(description=_("status"))
+    def status_badge(self, operation: ImportOperation) -> SafeString:
         return display.operation_badge(operation)
 
     @admin.display(description=_("type and file"))
-    def what(self, operation: ImportOperation) -> SafeString:
+    def name(self, operation: ImportOperation) -> SafeString:
         return display.operation_name(operation)
 
     @admin.display(description=_("started"), ordering="started_at")
@@ -237,18 +242,18 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         return display.time_since(operation.started_at)
 
     @admin.display(description=_("last update"))
-    def changed(self, operation: ImportOperation) -> SafeString:
+    def last_update(self, operation: ImportOperation) -> SafeString:
         return display.time_since(operation.last_seen_at)
 
     @admin.display(description=_("progress"))
     def progress(self, operation: ImportOperation) -> SafeString:
         return display.progress(operation)
 
-    @admin.display(description=_("took"))
-    def took(self, operation: ImportOperation) -> SafeString:
+    @admin.display(description=_("duration"))
+    def duration(self, operation: ImportOperation) -> SafeString:
         return display.format_duration(operation.duration(timezone.now()))
 
-    @admin.display(description=_("how it stands"))
+    @admin.display(description=_("status"))
     def summary(self, operation: ImportOperation) -> str:
         return render_to_string("importmonitor/summary.html", operation_page.summary(operation))
 
@@ -256,19 +261,19 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     def chart(self, operation: ImportOperation) -> str:
         return render_to_string("importmonitor/chart.html", operation_page.chart(operation))
 
-    @admin.display(description=_("what was seen, and when"))
+    @admin.display(description=_("timeline"))
     def timeline(self, operation: ImportOperation) -> str:
         return render_to_string("importmonitor/timeline.html", operation_page.timeline(operation))
 
-    @admin.display(description=_("where to look"))
+    @admin.display(description=_("server log"))
     def server_log(self, operation: ImportOperation) -> str:
         return render_to_string(
             "importmonitor/server_log.html", operation_page.server_log(operation)
         )
 
-    @admin.display(description=_("could not be read"))
-    def not_readable(self, operation: ImportOperation) -> str:
-        return ", ".join(operation.unreadable) or str(_("nothing: every field could be read"))
+    @admin.display(description=_("unreadable fields"))
+    def unreadable_fields(self, operation: ImportOperation) -> str:
+        return ", ".join(operation.unreadable) or str(_("none"))
 
     @admin.display(description=_("payload"))
     def pretty_payload(self, operation: ImportOperation) -> SafeString:

@@ -1,4 +1,4 @@
-"""Pages whose cost does not grow with the table."""
+"""A paginator whose cost does not grow with the table."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,45 +7,45 @@ from django.db import connections
 from django.utils.functional import cached_property
 
 if TYPE_CHECKING:
-    # Generic in the stubs alone.
+    # Generic only in the stubs.
     _Paginator = Paginator[Any]
 else:
     _Paginator = Paginator
 
-#: What is counted at most: a full count of millions takes longer than all the rest of a page.
-MOST = 10_000
-#: From so many rows on, those that are passed over are passed over in the index alone.
-_DEEP = 500
+#: Rows are counted up to this: counting millions takes longer than the rest of a page.
+MAX_COUNT = 10_000
+#: From this offset on, the keys of a page are read first, so that only the index is scanned.
+_DEEP_OFFSET = 500
 
 
 class CappedPaginator(_Paginator):
-    """Counts up to MOST rows. What lies beyond is found by a filter or in the other order."""
+    """Counts up to MAX_COUNT rows. A filter or the reverse order reaches the rows beyond."""
 
     @cached_property
-    def _counted(self) -> int:
+    def _count(self) -> int:
         rows: Any = self.object_list
-        # In its order: without one, SQLite may go through the whole table by another index.
-        return int(rows[: MOST + 1].count())
+        # Ordered: without an order, SQLite may scan the whole table by another index.
+        return int(rows[: MAX_COUNT + 1].count())
 
     @cached_property
     def count(self) -> int:
-        return min(self._counted, MOST)
+        return min(self._count, MAX_COUNT)
 
     @property
     def is_capped(self) -> bool:
         """Whether there are more rows than were counted."""
-        return self._counted > MOST
+        return self._count > MAX_COUNT
 
     def page(self, number: Any) -> "Page[Any]":
         page = super().page(number)
         rows: Any = self.object_list
-        first = (page.number - 1) * self.per_page
-        # MySQL and MariaDB take no LIMIT within an IN.
-        if first >= _DEEP and connections[rows.db].features.allow_sliced_subqueries_with_in:
-            keys = rows.values("pk")[first : page.end_index()]
-            # Without the conditions, which hold for these keys: SQLite, to which any equality seems
-            # to leave ten rows, would go through all that there are before it looks at a key.
-            found = rows.all()
-            found.query.clear_where()
-            page.object_list = found.filter(pk__in=keys)
+        offset = (page.number - 1) * self.per_page
+        # MySQL and MariaDB accept no LIMIT within an IN.
+        if offset >= _DEEP_OFFSET and connections[rows.db].features.allow_sliced_subqueries_with_in:
+            keys = rows.values("pk")[offset : page.end_index()]
+            # Without the conditions, which these keys fulfil: SQLite assumes that any equality
+            # leaves ten rows, and would scan all matching rows before it used a key.
+            page_rows = rows.all()
+            page_rows.query.clear_where()
+            page.object_list = page_rows.filter(pk__in=keys)
         return page

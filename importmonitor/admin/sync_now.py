@@ -1,4 +1,4 @@
-"""“Sync now”: a look at every workspace, side by side, and what it came to."""
+"""“Sync now”: poll every workspace, concurrently, and report the results."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -15,38 +15,39 @@ from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.lease import LEASED, NOT_BEFORE
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors, sync_workspace
 
-#: More workspaces than these are told in one sentence.
-MOST_TOLD = 8
+#: With more workspaces than this, the successes are one message.
+MAX_MESSAGES = 8
 
 
 def sync_now(request: HttpRequest) -> None:
-    """Look at every workspace now, and say in messages how it went."""
+    """Poll every workspace and add messages with the results."""
     try:
-        configured = list(conf.config().workspaces.values())
+        workspaces = list(conf.config().workspaces.values())
     except ImproperlyConfigured as error:
         messages.error(request, str(error))
         return
-    if not configured:
+    if not workspaces:
         messages.warning(request, _("No Rocket.Chat workspace is configured."))
         return
-    outcomes = list(_polled(configured))
-    calm = [each for each in outcomes if isinstance(each, SyncResult) and each.ok]
-    told = outcomes
-    if len(outcomes) > MOST_TOLD:
+    results = list(_poll(workspaces))
+    if len(results) > MAX_MESSAGES:
+        failures = [
+            result for result in results if not (isinstance(result, SyncResult) and result.ok)
+        ]
         messages.success(
             request,
-            _("Looked at %(good)d of %(all)d workspaces.")
-            % {"good": len(calm), "all": len(outcomes)},
+            _("Synced %(good)d of %(all)d workspaces.")
+            % {"good": len(results) - len(failures), "all": len(results)},
         )
-        told = [each for each in outcomes if each not in calm][:MOST_TOLD]
-    for outcome in told:
-        tell(request, outcome)
+        results = failures[:MAX_MESSAGES]
+    for result in results:
+        add_message(request, result)
 
 
-def _polled(workspaces: Sequence[WorkspaceConfig]) -> Iterator[SyncResult | PollFailure]:
+def _poll(workspaces: Sequence[WorkspaceConfig]) -> Iterator[SyncResult | PollFailure]:
     # In a transaction of the host's (ATOMIC_REQUESTS), other threads would wait for its end.
     if len(workspaces) > 1 and not connection.in_atomic_block:
-        # Imported here: every command loads the admin, and this brings requests.
+        # Imported here: every command loads the admin, and this imports requests.
         from importmonitor.sync.pool import Pool, poll_once
 
         yield from poll_once(
@@ -60,24 +61,24 @@ def _polled(workspaces: Sequence[WorkspaceConfig]) -> Iterator[SyncResult | Poll
             yield PollFailure(workspace.alias, error)
 
 
-def tell(request: HttpRequest, outcome: SyncResult | PollFailure) -> None:
-    """Tell in a message how a poll went."""
-    # No message begins with an alias: the admin's template would give it a capital letter.
-    words = {"workspace": outcome.workspace}
-    if isinstance(outcome, PollFailure):
-        told = _("Looking at %(workspace)s came to nothing: %(kind)s. The server's log has more.")
-        messages.error(request, told % (words | {"kind": type(outcome.error).__name__}))
-    elif outcome.error is not None:
-        messages.error(request, f"{sync_status_label(outcome.error.kind)}: {outcome.error}")
-    elif outcome.skipped == LEASED:
-        told = _("The workspace %(workspace)s is being synced by another process.")
-        messages.info(request, told % words)
-    elif outcome.skipped is not None:
-        told = _("Rocket.Chat asked to leave %(workspace)s alone for another %(time)s.")
-        until = datetime.fromisoformat(outcome.skipped.removeprefix(NOT_BEFORE))
-        time = humanize.format_duration(max(timedelta(seconds=1), until - outcome.polled_at))
-        messages.warning(request, told % (words | {"time": time}))
-    elif outcome.changes:
-        messages.success(request, _("Synced %(workspace)s.") % words)
+def add_message(request: HttpRequest, result: SyncResult | PollFailure) -> None:
+    """Add a message with the result of a poll."""
+    # No message begins with an alias: the admin's template would capitalize it.
+    values = {"workspace": result.workspace}
+    if isinstance(result, PollFailure):
+        message = _("Syncing %(workspace)s failed: %(kind)s. See the server log.")
+        messages.error(request, message % (values | {"kind": type(result.error).__name__}))
+    elif result.error is not None:
+        messages.error(request, f"{sync_status_label(result.error.kind)}: {result.error}")
+    elif result.skipped == LEASED:
+        message = _("Another process is syncing %(workspace)s.")
+        messages.info(request, message % values)
+    elif result.skipped is not None:
+        message = _("Rate limited: %(workspace)s can be synced again in %(time)s.")
+        until = datetime.fromisoformat(result.skipped.removeprefix(NOT_BEFORE))
+        time = humanize.format_duration(max(timedelta(seconds=1), until - result.polled_at))
+        messages.warning(request, message % (values | {"time": time}))
+    elif result.changes:
+        messages.success(request, _("Synced %(workspace)s.") % values)
     else:
-        messages.success(request, _("Synced %(workspace)s: nothing new.") % words)
+        messages.success(request, _("Synced %(workspace)s: nothing new.") % values)

@@ -1,4 +1,4 @@
-"""Numbers over time: how the imports of each week ended."""
+"""How the imports of each week ended."""
 
 from collections import Counter
 from datetime import date, datetime, time, timedelta
@@ -16,30 +16,30 @@ from importmonitor.models import ImportOperation, Outcome
 from importmonitor.models.operations import ImportOperationQuerySet
 
 WEEKS = 12
-#: For so many seconds, what is counted of the weeks that are over is not counted again: it hardly
-#: changes, and takes longer the more imports there are.
-REMEMBERED_FOR = 60
+#: The counts of past weeks are cached for this many seconds: they hardly change, and counting
+#: takes longer the more imports there are.
+CACHE_SECONDS = 60
 
-#: How many operations ended so, by the Monday of the week in which they began and the outcome.
+#: Numbers of operations, by the Monday of the week in which they started and the outcome.
 Counts = Counter[tuple[date, str]]
 
 
 def panel(workspace: str = "") -> SafeString:
-    """Draw the weeks of one workspace or of all, each part a link into the list below."""
-    found = weeks(workspace, timezone.localdate())
-    links = {week.start: _link(week, workspace) for week in found}
+    """Return the chart of one workspace or of all; each part links into the list below."""
+    weeks = recent_weeks(workspace, timezone.localdate())
+    links = {week.start: _link(week, workspace) for week in weeks}
     return weeks_chart(
-        found,
+        weeks,
         lambda week, outcome: f"{links[week.start]}&outcome={outcome.value}",
         display.OUTCOMES,
     )
 
 
-def weeks(workspace: str, today: date) -> list[Week]:
-    """Count how the operations of the last weeks ended, by the week in which they began.
+def recent_weeks(workspace: str, today: date) -> list[Week]:
+    """Return the outcomes of the last weeks' operations, by the week in which they started.
 
-    In one query for the present week and, at most once a minute, one for those before. Both read
-    the index by outcome and time, and nothing else.
+    One query counts the present week; another, at most once a minute, those before. Both read
+    only the index by outcome and time.
     """
     monday = today - timedelta(days=today.weekday())
     starts = [monday - timedelta(weeks=number) for number in range(WEEKS)]
@@ -47,19 +47,19 @@ def weeks(workspace: str, today: date) -> list[Week]:
     if workspace:
         rows = rows.filter(workspace=workspace)
     zone = timezone.get_current_timezone_name()
-    over: Counts | None = cache.get_or_set(
+    past: Counts | None = cache.get_or_set(
         f"importmonitor:weeks:{monday}:{zone}:{workspace}",
-        lambda: _counted(rows, starts[1:]),
-        REMEMBERED_FOR,
+        lambda: _count_outcomes(rows, starts[1:]),
+        CACHE_SECONDS,
     )
-    found = _counted(rows, [monday]) + (over or Counter())
+    counts = _count_outcomes(rows, [monday]) + (past or Counter())
     return [
-        Week(start, {each: found[start, each.value] for each in Outcome})
+        Week(start, {outcome: counts[start, outcome.value] for outcome in Outcome})
         for start in reversed(starts)
     ]
 
 
-def _counted(rows: ImportOperationQuerySet, starts: list[date]) -> Counts:
+def _count_outcomes(rows: ImportOperationQuerySet, starts: list[date]) -> Counts:
     by_week = [
         rows.filter(
             outcome__in=Outcome.values,
@@ -72,18 +72,18 @@ def _counted(rows: ImportOperationQuerySet, starts: list[date]) -> Counts:
         .values_list("week", "outcome", "count")
         for number, start in enumerate(starts)
     ]
-    found = by_week[0].union(*by_week[1:], all=True).order_by() if by_week[1:] else by_week[0]
-    return Counter({(starts[week], outcome): count for week, outcome, count in found})
+    counts = by_week[0].union(*by_week[1:], all=True).order_by() if by_week[1:] else by_week[0]
+    return Counter({(starts[week], outcome): count for week, outcome, count in counts})
 
 
 def _link(week: Week, workspace: str) -> str:
-    asked = {
+    parameters = {
         "started_at__gte": _midnight(week.start).isoformat(sep=" "),
         "started_at__lt": _midnight(week.start + timedelta(weeks=1)).isoformat(sep=" "),
     }
     if workspace:
-        asked["workspace"] = workspace
-    return f"{reverse('admin:importmonitor_importoperation_changelist')}?{urlencode(asked)}"
+        parameters["workspace"] = workspace
+    return f"{reverse('admin:importmonitor_importoperation_changelist')}?{urlencode(parameters)}"
 
 
 def _midnight(day: date) -> datetime:

@@ -1,4 +1,4 @@
-"""Sync health: how well each workspace could be looked at."""
+"""The workspaces: their sync status over the last days, and all periods of polls."""
 
 from collections import defaultdict
 from datetime import timedelta
@@ -17,32 +17,32 @@ from importmonitor.charts import availability_strip
 from importmonitor.models import SyncPeriod
 
 if TYPE_CHECKING:
-    # Generic in the stubs alone.
+    # Generic only in the stubs.
     _ModelAdmin = admin.ModelAdmin[SyncPeriod]
 else:
     _ModelAdmin = admin.ModelAdmin
 
-#: As far back as the strips go, and as many of them as are on a page.
-SPAN = timedelta(days=7)
-MOST_STRIPS = 20
+#: The time that a strip covers, and the number of strips on a page.
+STRIP_SPAN = timedelta(days=7)
+MAX_STRIPS = 20
 
 
 @admin.register(SyncPeriod)
 class SyncPeriodAdmin(ViewOnlyMixin, _ModelAdmin):
-    """View-only: what the polls came to, in a row for as long as they went alike."""
+    """View-only: a row for successive polls with the same result."""
 
-    list_display = ("result", "workspace", "began", "lasted", "polls", "message")
+    list_display = ("sync_status", "workspace", "since", "duration", "polls", "message")
     list_display_links = None
-    list_filter = (filters.WorkspaceFilter, filters.LookFilter)
+    list_filter = (filters.WorkspaceFilter, filters.SyncStatusFilter)
     sortable_by = ()
     ordering = ("-pk",)
     actions = None
     fields = (
-        "result",
+        "sync_status",
         "workspace",
         "first_at",
         "last_at",
-        "lasted",
+        "duration",
         "polls",
         "watched",
         "message",
@@ -57,36 +57,36 @@ class SyncPeriodAdmin(ViewOnlyMixin, _ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context: dict[str, Any] = {"title": _("Sync health")}
+        context: dict[str, Any] = {"title": _("Workspaces")}
         if self.has_view_permission(request):
-            asked = request.GET.get("workspace", "")
-            context |= strips([asked] if asked in conf.aliases() else conf.aliases())
+            workspace = request.GET.get("workspace", "")
+            context |= strips([workspace] if workspace in conf.aliases() else conf.aliases())
         return super().changelist_view(request, context | (extra_context or {}))
 
-    @admin.display(description=_("looks went"))
-    def result(self, period: SyncPeriod) -> SafeString:
+    @admin.display(description=_("sync status"))
+    def sync_status(self, period: SyncPeriod) -> SafeString:
         return display.render_badge(display.sync_status_badge(period))
 
-    @admin.display(description=_("from"))
-    def began(self, period: SyncPeriod) -> SafeString:
+    @admin.display(description=_("since"))
+    def since(self, period: SyncPeriod) -> SafeString:
         return display.format_datetime(period.first_at)
 
-    @admin.display(description=_("for"))
-    def lasted(self, period: SyncPeriod) -> SafeString:
+    @admin.display(description=_("duration"))
+    def duration(self, period: SyncPeriod) -> SafeString:
         return display.format_duration(period.last_at - period.first_at)
 
 
 def strips(aliases: list[str]) -> dict[str, Any]:
-    """Draw how well the first of these workspaces could be looked at lately."""
+    """Return the availability strips of the first of these workspaces."""
     now = timezone.now()
-    since = now - SPAN
-    shown = aliases[:MOST_STRIPS]
+    start = now - STRIP_SPAN
+    shown = aliases[:MAX_STRIPS]
     periods = defaultdict(list)
-    for period in SyncPeriod.objects.overlapping(shown, since, now):
+    for period in SyncPeriod.objects.overlapping(shown, start, now):
         periods[period.workspace].append(period)
     return {
         "strips": [
-            (alias, availability_strip(periods[alias], since, now, name=alias)) for alias in shown
+            (alias, availability_strip(periods[alias], start, now, name=alias)) for alias in shown
         ],
         "more": len(aliases) - len(shown),
     }

@@ -1,4 +1,4 @@
-"""What the tests of the admin start from: people with different rights."""
+"""Users with different permissions, and their clients."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,15 +13,15 @@ LogIn = Callable[..., Client]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _quick_clients() -> Iterator[None]:
-    """Spare each test's client the list of all static files that WhiteNoise begins with."""
+def _no_static_file_scan() -> Iterator[None]:
+    """Keep WhiteNoise from listing all static files for each test's client."""
     with override_settings(WHITENOISE_AUTOREFRESH=True):
         yield
 
 
 @pytest.fixture
 def log_in(db: None) -> LogIn:
-    """Log a new member of the staff in, who has these permissions."""
+    """Return a function that logs in a new staff user with these permissions."""
 
     def log_in(*codenames: str, is_staff: bool = True, **fields: bool) -> Client:
         client = Client()
@@ -33,7 +33,7 @@ def log_in(db: None) -> LogIn:
 
 @pytest.fixture
 def root(db: None) -> Client:
-    """A superuser's browser."""
+    """A superuser's client."""
     client = Client()
     client.force_login(make_user("root", is_staff=True, is_superuser=True))
     return client
@@ -41,7 +41,7 @@ def root(db: None) -> Client:
 
 @pytest.fixture
 def ada(db: None) -> User:
-    """Somebody of the staff who may do everything with API tokens, and see imports."""
+    """A staff user with all permissions on API tokens, who can also see imports."""
     return make_user("ada", *ALL, "run-import", is_staff=True)
 
 

@@ -1,4 +1,4 @@
-"""Reading the admin's pages as a person does: words, rows and links; and rows for them to show."""
+"""A reader of the admin's pages, and rows for them to show."""
 
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 HISTORY = "/admin/importmonitor/importoperation/"
 SYNC = f"{HISTORY}sync/"
 
-_SILENT = {"script", "style", "title", "head"}
-_SPOKEN = ("title", "alt", "aria-label", "aria-description", "placeholder")
+_HIDDEN = {"script", "style", "title", "head"}
+_TEXT_ATTRIBUTES = ("title", "alt", "aria-label", "aria-description", "placeholder")
 _VOID = {"link", "meta", "br", "hr", "img", "input", "wbr"}
 
 
 class Page(HTMLParser):
-    """A page's words, the cells of its list of operations, its links, its forms and fields."""
+    """The text of a page, the cells of its list, its links, forms, fields and progress bars."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -42,22 +42,22 @@ class Page(HTMLParser):
 
     @property
     def spoken(self) -> str:
-        """What is in attributes, for who hovers or listens."""
+        """The text in attributes, for tooltips and screen readers."""
         return _joined(self._spoken)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self._spoken += [given[name] for name in _SPOKEN if name in given]
+        values = {name: value or "" for name, value in attrs}
+        self._spoken += [values[name] for name in _TEXT_ATTRIBUTES if name in values]
         if tag not in _VOID:
-            self._open.append((tag, given.get("id", "")))
+            self._open.append((tag, values.get("id", "")))
         if tag == "a":
-            self.links.append(given.get("href", ""))
+            self.links.append(values.get("href", ""))
         elif tag == "form":
-            self.actions.append(given.get("action", ""))
+            self.actions.append(values.get("action", ""))
         elif tag == "progress":
-            self.bars.append(given.get("value", ""))
+            self.bars.append(values.get("value", ""))
         elif tag in {"input", "textarea", "select"}:
-            self.fields.add(given.get("name", ""))
+            self.fields.add(values.get("name", ""))
         elif tag == "tr" and self._in_list():
             self.rows.append([])
         elif tag in {"td", "th"} and self._in_list():
@@ -69,14 +69,14 @@ class Page(HTMLParser):
                 break
 
     def handle_data(self, data: str) -> None:
-        if any(tag in _SILENT for tag, _ in self._open):
+        if any(tag in _HIDDEN for tag, _ in self._open):
             return
         self._words.append(data)
         if self._in_list() and self.rows and self.rows[-1]:
             self.rows[-1][-1] = _joined([self.rows[-1][-1], data])
 
     def _in_list(self) -> bool:
-        """Tell whether this is in the body of the list, and not in its head."""
+        """Return whether the parser is in the body of the list."""
         tags = [tag for tag, _ in self._open]
         return any(id_ == "result_list" for _, id_ in self._open) and "tbody" in tags
 
@@ -86,7 +86,7 @@ def _joined(parts: list[str]) -> str:
 
 
 def page(response: "Response") -> Page:
-    """Return a page that was answered as it should be."""
+    """Return the page of a successful response."""
     assert response.status_code == 200
     return Page(response.content.decode())
 
@@ -97,13 +97,13 @@ def change_url(operation: ImportOperation) -> str:
 
 def messages(response: "Response") -> list[tuple[str, str]]:
     """Return the level and the text of each message that a page shows."""
-    return [(each.level_tag, str(each)) for each in response.context["messages"]]
+    return [(message.level_tag, str(message)) for message in response.context["messages"]]
 
 
 def make_row(number: int = 0, **fields: Any) -> ImportOperation:
-    """Return an operation's row, not saved: under way unless told otherwise."""
+    """Return an unsaved operation, by default a running one."""
     started: datetime = fields.pop("started_at", NOON - timedelta(minutes=number))
-    values: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "workspace": "default",
         "remote_id": f"remote{number:011d}",
         "type": "CSV",
@@ -117,14 +117,14 @@ def make_row(number: int = 0, **fields: Any) -> ImportOperation:
         "last_progress_at": started,
     }
     if fields.get("end_reason"):
-        values["finished_at"] = started + timedelta(minutes=1)
-    row = ImportOperation(**values | fields)
+        defaults["finished_at"] = started + timedelta(minutes=1)
+    row = ImportOperation(**defaults | fields)
     row.outcome = row.end_outcome()
     return row
 
 
 def save_rows(count: int, **fields: Any) -> list[ImportOperation]:
-    """Save many rows, of every end by turns."""
+    """Save rows of all end reasons, in turn."""
     ends = ["", *EndReason.values]
     return ImportOperation.objects.bulk_create(
         make_row(number, end_reason=ends[number % len(ends)], **fields) for number in range(count)

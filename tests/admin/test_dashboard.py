@@ -1,4 +1,4 @@
-"""What stands above the history: cards, problems, and the imports of each week."""
+"""The dashboard above the history: the workspaces' cards, and problems of the settings."""
 
 from typing import Any
 
@@ -8,16 +8,14 @@ from django.utils import timezone
 
 from importmonitor.admin import dashboard
 from tests.admin.helpers import HISTORY, make_row, page
-from tests.admin.workspace_states import HEALTH, STANDING, configure, polled_ago, stand
+from tests.admin.workspace_states import STATES, WORKSPACES, configure, save_period, save_states
 from tests.api.helpers import NOON, workspace_at
 
-# Cards.
 
-
-def test_those_in_trouble_come_first(root: Client, settings: Any) -> None:
-    # By the settings, they would come in the opposite order.
-    configure(settings, "new", *reversed(STANDING))
-    stand()
+def test_cards_are_sorted_by_urgency(root: Client, settings: Any) -> None:
+    # The settings have the opposite order.
+    configure(settings, "new", *reversed(STATES))
+    save_states()
     with time_machine.travel(NOON, tick=False):
         response = root.get(HISTORY)
     cards = response.context["cards"]
@@ -31,44 +29,45 @@ def test_those_in_trouble_come_first(root: Client, settings: Any) -> None:
     for rank in ranks:
         assert set(order[: len(rank)]) == rank
         del order[: len(rank)]
-    alarming = {card["workspace"].alias for card in cards if card.get("alarming")}
-    assert alarming == ranks[0]
-    assert response.content.count(b"im-alarm") == 3
+    critical = {card["workspace"].alias for card in cards if card.get("needs_attention")}
+    assert critical == ranks[0]
+    assert response.content.count(b"im-critical") == 3
 
 
-def test_alike_they_keep_the_order_of_the_settings(root: Client, settings: Any) -> None:
+def test_equally_urgent_cards_keep_the_order_of_the_settings(root: Client, settings: Any) -> None:
     configure(settings, "b", "c", "a")
     shown = root.get(HISTORY).context["cards"]
     assert [card["workspace"].alias for card in shown] == ["b", "c", "a"]
 
 
-def test_more_than_a_page_holds_are_told(root: Client, settings: Any) -> None:
+def test_workspaces_beyond_the_cards_are_counted(root: Client, settings: Any) -> None:
     aliases = [f"w{number:02d}" for number in range(30)]
     configure(settings, *aliases)
     for number, alias in enumerate(aliases):
-        in_trouble = number % 2 == 0
-        polled_ago(alias, at=timezone.now())
-        make_row(number, workspace=alias, **STANDING["failed" if in_trouble else "done"]).save()
+        is_failed = number % 2 == 0
+        save_period(alias, last_at=timezone.now())
+        make_row(number, workspace=alias, **STATES["failed" if is_failed else "done"]).save()
     response = root.get(HISTORY)
-    assert len(response.context["cards"]) == dashboard.MOST_CARDS
-    assert all(card["alarming"] for card in response.context["cards"])
-    assert (
-        "and 18 more workspaces, 3 of them not as they should be: Sync health"
-        in page(response).words
-    )
-    assert HEALTH in page(response).links
-    # One of them alone, by the filter.
+    assert len(response.context["cards"]) == dashboard.MAX_CARDS
+    assert all(card["needs_attention"] for card in response.context["cards"])
+    assert "and 18 more workspaces, 3 with problems: Workspaces" in page(response).words
+    assert WORKSPACES in page(response).links
+    # The filter shows one of them.
     [card] = root.get(f"{HISTORY}?workspace=w29").context["cards"]
     assert card["workspace"].alias == "w29"
 
 
-def test_one_more_is_told_in_the_singular(root: Client, settings: Any) -> None:
+def test_one_workspace_beyond_the_cards_is_counted_in_the_singular(
+    root: Client, settings: Any
+) -> None:
     configure(settings, *[f"w{number:02d}" for number in range(13)])
     words = page(root.get(HISTORY)).words
-    assert "and 1 more workspace: Sync health" in words
+    assert "and 1 more workspace: Workspaces" in words
 
 
-def test_problems_of_the_settings_are_shown(root: Client, settings: Any) -> None:
+def test_problems_of_the_settings_are_shown_as_text_without_secrets(
+    root: Client, settings: Any
+) -> None:
     good = workspace_at("http://127.0.0.1:9")
     settings.IMPORTMONITOR = {
         "WORKSPACES": {"good": good, "bad": {**good, "TIMEOUT": "<b>soon</b>"}},
@@ -80,5 +79,5 @@ def test_problems_of_the_settings_are_shown(root: Client, settings: Any) -> None
     assert "TIMEOUT" in words
     assert b"<b>soon" not in response.content
     assert good["AUTH_TOKEN"] not in words
-    # What can be looked at is shown nevertheless.
-    assert "good never looked at" in " ".join(words.replace("○", "").split())
+    # The valid workspace is still shown.
+    assert "good Never synced" in " ".join(words.replace("○", "").split())

@@ -1,4 +1,4 @@
-"""The history page's filters and its search: each finds exactly what it says."""
+"""The filters and the search of the history."""
 
 from datetime import timedelta
 from itertools import product
@@ -8,26 +8,28 @@ from urllib.parse import urlencode
 import pytest
 import time_machine
 from django.contrib.admin import DateFieldListFilter
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.operation import IMPORTERS
 from importmonitor.rocketchat.states import ImportState
-from tests.admin.helpers import HISTORY, make_row, page
+from tests.admin.helpers import HISTORY, make_row, page, save_rows
 from tests.api.helpers import NOON, workspace_at
 
 NOON_TOMORROW = NOON + timedelta(days=1)
 
 
-def found(client: Client, **parameters: object) -> set[int]:
-    """Return the keys of the rows that a query finds, on whatever page."""
+def matches(client: Client, **parameters: object) -> set[int]:
+    """Return the keys of the rows that match a query, on all pages."""
     response = client.get(f"{HISTORY}?{urlencode(parameters)}")
     assert response.status_code == 200
     return set(response.context["cl"].queryset.values_list("pk", flat=True))
 
 
 def all_combinations() -> list[ImportOperation]:
-    """Save a row for every end with all counters that matter to an outcome."""
+    """Save a row for every end and all counters that determine an outcome."""
     ends = ["", *EndReason.values]
     errors, totals, completed = (None, -1, 0, 1), (None, -1, 0, 10), (None, -1, 0, 9, 10, 11)
     ImportOperation.objects.bulk_create(
@@ -37,44 +39,44 @@ def all_combinations() -> list[ImportOperation]:
     return list(ImportOperation.objects.all())
 
 
-def test_the_database_computes_has_errors(db: None) -> None:
+def test_database_computes_has_errors(db: None) -> None:
     for row in all_combinations():
         assert row.has_errors == ((row.count_error or 0) > 0)
 
 
-def test_the_outcome_filter(root: Client) -> None:
+def test_outcome_filter(root: Client) -> None:
     rows = all_combinations()
-    for each in Outcome:
-        expected = {row.pk for row in rows if row.outcome == each}
-        assert found(root, outcome=each.value) == expected
-    assert found(root, outcome="open") == {row.pk for row in rows if not row.outcome}
-    assert found(root) == {row.pk for row in rows}
+    for outcome in Outcome:
+        expected = {row.pk for row in rows if row.outcome == outcome}
+        assert matches(root, outcome=outcome.value) == expected
+    assert matches(root, outcome="open") == {row.pk for row in rows if not row.outcome}
+    assert matches(root) == {row.pk for row in rows}
 
 
-def test_the_state_filter(root: Client) -> None:
-    states = [each.value for each in ImportState if each != ImportState.NONE]
+def test_state_filter(root: Client) -> None:
+    states = [state.value for state in ImportState if state != ImportState.NONE]
     for number, state in enumerate([*states, *states]):
         make_row(number, state=state).save()
     for state in states:
         expected = ImportOperation.objects.filter(state=state)
-        assert found(root, state=state) == set(expected.values_list("pk", flat=True))
+        assert matches(root, state=state) == set(expected.values_list("pk", flat=True))
         assert len(expected) == 2
 
 
-def test_the_importer_filter(root: Client) -> None:
+def test_importer_filter(root: Client) -> None:
     keys = [*IMPORTERS, "an-apps-own", ""]
     rows = {}
     for number, key in enumerate(keys):
         rows[key] = make_row(number, importer_key=key)
         rows[key].save()
     for key in IMPORTERS:
-        assert found(root, importer=key) == {rows[key].pk}
-    assert found(root, importer="an-apps-own") == {rows["an-apps-own"].pk}
-    assert found(root, importer="none") == {rows[""].pk}
+        assert matches(root, importer=key) == {rows[key].pk}
+    assert matches(root, importer="an-apps-own") == {rows["an-apps-own"].pk}
+    assert matches(root, importer="none") == {rows[""].pk}
 
 
 def configure_two(settings: Any) -> None:
-    """Configure two workspaces: with one, there is nothing to filter by."""
+    """Configure two workspaces: with one, there is no filter."""
     settings.IMPORTMONITOR = {
         "WORKSPACES": {alias: workspace_at("http://127.0.0.1:9") for alias in ("default", "acme")}
     }
@@ -86,47 +88,49 @@ def test_the_workspace_filter(root: Client, settings: Any) -> None:
     for row in rows.values():
         row.save()
     for alias, row in rows.items():
-        assert found(root, workspace=alias) == {row.pk}
+        assert matches(root, workspace=alias) == {row.pk}
         assert f"?workspace={alias}" in page(root.get(HISTORY)).links
 
 
-def test_the_history_of_a_workspace_that_is_gone_can_be_asked_for(root: Client) -> None:
+def test_workspace_filter_accepts_a_workspace_that_is_no_longer_configured(root: Client) -> None:
     rows = {alias: make_row(workspace=alias) for alias in ("default", "gone")}
     for row in rows.values():
         row.save()
-    assert found(root, workspace="gone") == {rows["gone"].pk}
-    assert found(root, workspace="never") == set()
-    # With one workspace there is nothing to choose from.
+    assert matches(root, workspace="gone") == {rows["gone"].pk}
+    assert matches(root, workspace="never") == set()
+    # With one workspace there are no choices.
     assert not any("workspace=" in link for link in page(root.get(HISTORY)).links)
 
 
-def test_filters_together(root: Client) -> None:
+def test_filters_can_be_combined(root: Client) -> None:
     rows = all_combinations()
     expected = {row.pk for row in rows if row.outcome == Outcome.INCOMPLETE}
-    assert found(root, outcome="incomplete", state="importing", q="CSV") == expected
-    assert found(root, outcome="incomplete", state="error") == set()
+    assert matches(root, outcome="incomplete", state="importing", q="CSV") == expected
+    assert matches(root, outcome="incomplete", state="error") == set()
 
 
 @pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("name", ["outcome", "state", "importer", "workspace"])
 @pytest.mark.parametrize("value", ["nonsense", "\0", "ü🎉", "x" * 2_000])
-def test_nonsense_is_no_error(root: Client, settings: Any, name: str, value: str) -> None:
+def test_unknown_value_is_no_error(root: Client, settings: Any, name: str, value: str) -> None:
     configure_two(settings)
     make_row().save()
     response = root.get(f"{HISTORY}?{urlencode({name: value})}", follow=True)
     assert response.status_code == 200
 
 
-def test_the_filter_by_time(root: Client) -> None:
+def test_start_filter_offers_ranges_up_to_now(root: Client) -> None:
     ages = {"an hour": 1 / 24, "3 days": 3, "20 days": 20, "80 days": 80, "2 years": 730}
     for number, (name, days) in enumerate(ages.items()):
         make_row(number, type=name, started_at=NOON - timedelta(days=days)).save()
     make_row(99, type="tomorrow", started_at=NOON_TOMORROW).save()
     with time_machine.travel(NOON, tick=False):
-        shown = root.get(HISTORY).context["cl"]
-        [by_time] = [each for each in shown.filter_specs if isinstance(each, DateFieldListFilter)]
+        changelist = root.get(HISTORY).context["cl"]
+        [by_time] = [
+            spec for spec in changelist.filter_specs if isinstance(spec, DateFieldListFilter)
+        ]
         types = {}
-        for choice in by_time.choices(shown):
+        for choice in by_time.choices(changelist):
             response = root.get(HISTORY + str(choice["query_string"]))
             rows = response.context["cl"].queryset
             types[str(choice["display"])] = set(rows.values_list("type", flat=True))
@@ -135,6 +139,28 @@ def test_the_filter_by_time(root: Client) -> None:
     assert types["Past 7 days"] == {"an hour", "3 days"}
     assert types["This month"] == {"an hour", "3 days", "20 days", "tomorrow"}
     assert types["This year"] == {"an hour", "3 days", "20 days", "80 days", "tomorrow"}
+
+
+@pytest.mark.parametrize(("value", "counts"), [("yes", {1, 7}), ("no", {None, 0, -1})])
+def test_errors_filter(root: Client, value: str, counts: set[int | None]) -> None:
+    for number, count in enumerate((None, 0, -1, 1, 7)):
+        make_row(number, count_error=count).save()
+    rows = root.get(f"{HISTORY}?errors={value}").context["cl"].queryset
+    assert set(rows.values_list("count_error", flat=True)) == counts
+
+
+def test_started_by_filter_offers_the_busiest_recent_users(root: Client) -> None:
+    users = [f"user{number:02d}" for number in range(30) for _ in range(30 - number)]
+    ImportOperation.objects.bulk_create(
+        make_row(number, remote_user_id=user) for number, user in enumerate([*users, ""])
+    )
+    offered = [link for link in page(root.get(HISTORY)).links if link.startswith("?started_by=")]
+    assert offered == [f"?started_by=user{number:02d}" for number in range(20)]
+    # Another user can be selected by the URL.
+    response = root.get(f"{HISTORY}?started_by=user29")
+    assert response.context["cl"].result_count == 1
+    assert "?started_by=user29" in page(response).links
+    assert root.get(f"{HISTORY}?started_by=unknown").context["cl"].result_count == 0
 
 
 # Search.
@@ -170,7 +196,7 @@ def rows(db: None) -> dict[str, int]:
         ("100%", ["Leute für 100%.csv"]),
         ("_", []),
         ("nothing like it", []),
-        # A whole id means that operation, whatever else mentions it, and however it is written.
+        # A complete id matches that operation alone, in exact case.
         ("7PbvsnKJD9ZAqw38C", ["export.zip"]),
         ("7pbvsnkjd9zaqw38c", ["people.csv"]),
         ("65f8a1c2e4b0d9a7c3f1e205", ["Leute für 100%.csv"]),
@@ -178,14 +204,24 @@ def rows(db: None) -> dict[str, int]:
         ("65f8a1c2e4b0d9a7c3f1e20", ["Leute für 100%.csv", "notes 65f8a1c2e4b0d9a7c3f1e205"]),
     ],
 )
-def test_search(root: Client, rows: dict[str, int], term: str, files: list[str]) -> None:
-    assert found(root, q=term) == {rows[file] for file in files}
+def test_search_matches_ids_types_and_file_names(
+    root: Client, rows: dict[str, int], term: str, files: list[str]
+) -> None:
+    assert matches(root, q=term) == {rows[file] for file in files}
 
 
-def test_search_and_filter(root: Client, rows: dict[str, int]) -> None:
-    assert found(root, q="7PbvsnKJD9ZAqw38C", outcome="done") == set()
+def test_search_and_filter_can_be_combined(root: Client, rows: dict[str, int]) -> None:
+    assert matches(root, q="7PbvsnKJD9ZAqw38C", outcome="done") == set()
 
 
 @pytest.mark.parametrize("term", ["\0", "%", "\\", "'", '"', "🎉", "x" * 5_000, "a b c " * 100])
 def test_any_text_can_be_searched_for(root: Client, rows: dict[str, int], term: str) -> None:
     assert root.get(f"{HISTORY}?{urlencode({'q': term})}").status_code == 200
+
+
+def test_search_without_a_match_runs_once(root: Client) -> None:
+    save_rows(3)
+    with CaptureQueriesContext(connection) as captured:
+        assert page(root.get(f"{HISTORY}?q=nothing of that name")).rows == []
+    searches = [query for query in captured if "nothing" in query["sql"]]
+    assert len(searches) == 1

@@ -1,4 +1,4 @@
-"""The history page: what it shows, and what that costs."""
+"""The history page: its rows, its cards and its queries."""
 
 import re
 from datetime import timedelta
@@ -15,6 +15,7 @@ from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.states import STEPS, ImportState, state_of
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, Page, change_url, make_row, page, save_rows
+from tests.admin.workspace_states import WORKSPACES
 from tests.api.helpers import (
     NOON,
     RUNNING,
@@ -27,7 +28,7 @@ from tests.api.helpers import (
 
 
 def has_word(row: list[str], word: str) -> bool:
-    """Tell whether a cell says this and nothing else, but for a shape before it."""
+    """Return whether a cell has this text alone, apart from a symbol before it."""
     return any(re.sub(r"^\W+", "", cell) == word for cell in row)
 
 
@@ -35,24 +36,24 @@ def history(client: Client, query: str = "") -> Page:
     return page(client.get(HISTORY + query))
 
 
-def test_a_row(root: Client) -> None:
+def test_row_shows_type_file_workspace_times_and_progress(root: Client) -> None:
     with time_machine.travel(NOON, tick=False):
         sync(RUNNING, at=NOON - timedelta(minutes=12))
-        found = history(root)
-    [row] = found.rows
-    told = " | ".join(row)
-    assert has_word(row, "importing")
+        shown = history(root)
+    [row] = shown.rows
+    text = " | ".join(row)
+    assert has_word(row, "Running")
     for words in ("CSV", "people.csv", "default", "1 hour ago", "12 minutes ago"):
-        assert words in told.replace("\N{NO-BREAK SPACE}", " ")
-    assert "5 of 10" in told
-    assert "50 %" in told
-    # Rocket.Chat's prefix is nobody's.
-    assert "20260225" not in told
-    assert "50" in found.bars
-    assert change_url(ImportOperation.objects.get()) in [link.split("?")[0] for link in found.links]
+        assert words in text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "5 of 10" in text
+    assert "50 %" in text
+    # Rocket.Chat's prefix of the file name.
+    assert "20260225" not in text
+    assert "50" in shown.bars
+    assert change_url(ImportOperation.objects.get()) in [link.split("?")[0] for link in shown.links]
 
 
-def test_newest_first(root: Client) -> None:
+def test_rows_come_newest_first(root: Client) -> None:
     ImportOperation.objects.bulk_create(
         make_row(number, type=name, started_at=NOON - timedelta(days=days))
         for number, (name, days) in enumerate({"old": 9, "new": 1, "middle": 5}.items())
@@ -63,25 +64,25 @@ def test_newest_first(root: Client) -> None:
     assert order == ["new", "middle", "old"]
 
 
-STATE_WORDS = {
-    "new": "new",
-    "loading": "loading",
-    "ready": "waiting",
-    "importing": "importing",
-    "done": "done",
-    "error": "error",
-    "canceled": "canceled",
-    "unknown": "unknown step",
+STATE_LABELS = {
+    "new": "New",
+    "loading": "Loading",
+    "ready": "Waiting",
+    "importing": "Running",
+    "done": "Done",
+    "error": "Error",
+    "canceled": "Canceled",
+    "unknown": "Unknown status",
 }
 
 
-def test_every_state_has_a_word() -> None:
-    assert STATE_WORDS.keys() == {*ImportState} - {ImportState.NONE}
-    assert {state_of(step, True) for step in STEPS} <= STATE_WORDS.keys()
+def test_every_state_has_a_label() -> None:
+    assert STATE_LABELS.keys() == {*ImportState} - {ImportState.NONE}
+    assert {state_of(step, True) for step in STEPS} <= STATE_LABELS.keys()
 
 
-def test_the_state_of_what_has_not_ended(root: Client) -> None:
-    expected = list((STATE_WORDS | {"nonsense": "unknown step"}).items())
+def test_running_import_shows_its_state(root: Client) -> None:
+    expected = list((STATE_LABELS | {"nonsense": "Unknown status"}).items())
     ImportOperation.objects.bulk_create(
         make_row(number, state=state) for number, (state, _) in enumerate(expected)
     )
@@ -103,33 +104,33 @@ OUTCOMES = [
 ]
 
 
-def test_every_outcome_is_there() -> None:
+def test_every_outcome_is_tested() -> None:
     assert {reason for reason, _, _ in OUTCOMES} == set(EndReason.values)
     assert {word for _, word, _ in OUTCOMES} == {str(label) for label in Outcome.labels}
 
 
-def test_the_outcome_of_what_has_ended(root: Client) -> None:
+def test_ended_import_shows_its_outcome(root: Client) -> None:
     ImportOperation.objects.bulk_create(
-        # Of what was hidden or broken off, Rocket.Chat's own word is what was last seen.
+        # The state of an import that was superseded or interrupted is the last one seen.
         make_row(number, end_reason=end_reason, state=STATES.get(end_reason, "error"), **counts)
         for number, (end_reason, _, counts) in enumerate(OUTCOMES)
     )
     for row, (_, word, _) in zip(history(root).rows, OUTCOMES, strict=True):
         assert has_word(row, word)
-        assert not has_word(row, "importing")
+        assert not has_word(row, "Running")
 
 
-def test_what_was_opened_again_and_runs_is_not_shown_as_done(root: Client) -> None:
+def test_import_that_runs_again_is_not_shown_as_done(root: Client) -> None:
     make_row(1, end_reason="done", state="importing", status="importer_importing_users").save()
     [row] = history(root).rows
-    assert has_word(row, "importing")
-    assert not has_word(row, "done")
+    assert has_word(row, "Running")
+    assert not has_word(row, "Done")
 
 
-def test_what_has_stalled_is_shown_as_that(root: Client) -> None:
+def test_stalled_import_is_shown_as_stalled(root: Client) -> None:
     make_row(1, state="importing", stalled_since=NOON).save()
     [row] = history(root).rows
-    assert has_word(row, "stalled")
+    assert has_word(row, "Stalled")
 
 
 @pytest.mark.parametrize(
@@ -142,14 +143,13 @@ def test_what_has_stalled_is_shown_as_that(root: Client) -> None:
         ("20260225110000_u1_", "u1", "20260225110000_u1_"),
     ],
 )
-def test_a_files_own_name(root: Client, file: str, user: str, shown: str) -> None:
+def test_file_name_has_no_prefix(root: Client, file: str, user: str, shown: str) -> None:
     make_row(file=file, remote_user_id=user).save()
     [row] = history(root).rows
     assert f"CSV {shown}" in row
 
 
-def test_without_a_type(root: Client) -> None:
-    """There is always something to click on."""
+def test_import_without_a_type_is_named_by_its_importer_or_id(root: Client) -> None:
     make_row(1, type="").save()
     make_row(2, type="", importer_key="").save()
     first, second = history(root).rows
@@ -158,7 +158,7 @@ def test_without_a_type(root: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "percent", "told"),
+    ("counts", "percent", "text"),
     [
         ((135, 179, None), "100", "179 of 135"),
         ((10, 0, 0), "0", "0 of 10"),
@@ -170,22 +170,22 @@ def test_without_a_type(root: Client) -> None:
         ((0, 0, None), None, "0 of 0"),
         ((-5, 3, None), None, "3 of -5"),
         ((None, 7, None), None, "7 of"),
-        ((7, None, None), None, "7 in all"),
+        ((7, None, None), None, "7 in total"),
         ((None, None, None), None, "–"),
     ],
 )
-def test_progress(
-    root: Client, counts: tuple[int | None, ...], percent: str | None, told: str
+def test_progress_of_any_counters_is_shown(
+    root: Client, counts: tuple[int | None, ...], percent: str | None, text: str
 ) -> None:
     total, completed, error = counts
     make_row(count_total=total, count_completed=completed, count_error=error).save()
-    found = history(root)
-    assert told in " | ".join(found.rows[0])
-    assert found.bars == ([] if percent is None else [percent])
-    assert (f"{percent} %" in found.words) == (percent is not None)
+    shown = history(root)
+    assert text in " | ".join(shown.rows[0])
+    assert shown.bars == ([] if percent is None else [percent])
+    assert (f"{percent} %" in shown.words) == (percent is not None)
 
 
-def test_many_rows_come_on_pages(root: Client) -> None:
+def test_rows_are_paginated(root: Client) -> None:
     save_rows(120)
     first, second = history(root), history(root, "?p=2")
     assert 0 < len(first.rows) < 120
@@ -194,40 +194,29 @@ def test_many_rows_come_on_pages(root: Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["?p=99999", "?p=x", "?o=99", "?o=1.2.3", "?started_at__gte=x"])
-def test_nonsense_in_the_address(root: Client, query: str) -> None:
+def test_invalid_parameters_are_ignored(root: Client, query: str) -> None:
     save_rows(3)
     assert "Import history" in page(root.get(HISTORY + query, follow=True)).words
 
 
-# What it costs.
+# Queries.
 
 
 def queries(client: Client, query: str = "") -> list[str]:
-    """Return what a page asks the database, with nothing remembered."""
+    """Return the queries of a page with an empty cache."""
     cache.clear()
     with CaptureQueriesContext(connection) as captured:
         assert client.get(HISTORY + query).status_code == 200
-    return [each["sql"] for each in captured]
+    return [query["sql"] for query in captured]
 
 
 QUERIES = ["", "?p=2", "?q=remote00000000003", "?q=CSV", "?outcome=done", "?o=4"]
 
 
-def test_a_page_costs_as_much_whatever_there_is(root: Client) -> None:
+def test_no_query_scans_the_table(root: Client) -> None:
     sync(RUNNING)
-    save_rows(10)
-    few = {query: len(queries(root, query.replace("?p=2", ""))) for query in QUERIES}
-    ImportOperation.objects.exclude(remote_id=RUNNING["_id"]).delete()
-    save_rows(1_000)
-    assert {query: len(queries(root, query)) for query in QUERIES} == few
-    # The session, the user; three for the cards, two for the weeks and one for who started them;
-    # and four for the list, at most.
-    assert max(few.values()) <= 12
-
-
-def test_no_query_grows_with_the_table(root: Client) -> None:
-    sync(RUNNING)
-    save_rows(600)
+    # More than a page of each outcome.
+    save_rows(360)
     for sql in [sql for query in QUERIES for sql in queries(root, query)]:
         assert "DISTINCT" not in sql.upper()
         assert re.search(r"DATE_TRUNC|django_datetime|CONVERT_TZ", sql) is None
@@ -235,90 +224,90 @@ def test_no_query_grows_with_the_table(root: Client) -> None:
             assert re.search(r"LIMIT \d|.id. IN \(|.id. = ", sql), sql
 
 
-# When there is nothing to show.
+# Workspaces without imports, settings without workspaces.
 
 
-def test_nothing_is_configured(root: Client, settings: Any) -> None:
+def test_page_says_that_no_workspace_is_configured(root: Client, settings: Any) -> None:
     settings.IMPORTMONITOR = {"WORKSPACES": {}}
-    found = history(root)
-    assert "No Rocket.Chat workspace is configured" in found.words
-    assert "ROCKETCHAT_URL" in found.words
-    assert found.rows == []
+    shown = history(root)
+    assert "No Rocket.Chat workspace is configured" in shown.words
+    assert "ROCKETCHAT_URL" in shown.words
+    assert shown.rows == []
 
 
-@pytest.mark.parametrize("wrong", [None, 7, [], {"WORKSPACES": 7}, {"WORKSPACES": "no.such.path"}])
-def test_the_settings_are_nonsense(root: Client, settings: Any, wrong: object) -> None:
+@pytest.mark.parametrize(
+    "invalid", [None, 7, [], {"WORKSPACES": 7}, {"WORKSPACES": "no.such.path"}]
+)
+def test_history_is_shown_with_invalid_settings(
+    root: Client, settings: Any, invalid: object
+) -> None:
     save_rows(3)
-    settings.IMPORTMONITOR = wrong
+    settings.IMPORTMONITOR = invalid
     assert len(history(root).rows) == 3
 
 
-def test_never_synced(root: Client) -> None:
-    found = history(root)
-    assert "default" in found.words
-    assert "never looked at" in found.words
-    assert "sync_import_status" in found.words
+def test_card_of_a_workspace_that_was_never_synced(root: Client) -> None:
+    shown = history(root)
+    assert "default" in shown.words
+    assert "Never synced" in shown.words
+    assert "sync_import_status" in shown.words
 
 
-def test_synced_and_empty(root: Client) -> None:
+def test_card_of_a_workspace_without_imports(root: Client) -> None:
     sync_nothing()
-    found = history(root)
-    assert "Nothing was ever imported" in found.words
-    assert "never looked at" not in found.words
-    assert "just now" in found.words
+    shown = history(root)
+    assert "Nothing was ever imported" in shown.words
+    assert "Never synced" not in shown.words
+    assert "just now" in shown.words
 
 
-def test_failing(root: Client) -> None:
+def test_card_of_a_failing_workspace_shows_the_error_and_the_last_known_status(
+    root: Client,
+) -> None:
     sync(RUNNING)
     result = sync_refused()
-    found = history(root)
-    assert "Credentials refused" in found.words
-    assert "Check USER_ID and AUTH_TOKEN" in found.words
-    assert str(result.error) in found.words
-    # What is known is still there, as what it is.
-    assert "As it was last seen: " in found.words
-    assert "people.csv" in found.words
-    assert len(found.rows) == 1
+    shown = history(root)
+    assert "Credentials refused" in shown.words
+    assert "Check USER_ID and AUTH_TOKEN" in shown.words
+    assert str(result.error) in shown.words
+    assert "Last known status: " in shown.words
+    assert "people.csv" in shown.words
+    assert len(shown.rows) == 1
 
 
-def test_failing_from_the_first_look_on(root: Client) -> None:
-    """That nothing was seen is not that there is nothing."""
+def test_card_of_a_workspace_that_never_succeeded_claims_nothing(root: Client) -> None:
     sync_refused()
     words = history(root).words
-    assert "Nothing has been seen of its imports" in words
+    assert "The status of its imports is unknown" in words
     assert "Nothing was ever imported" not in words
 
 
-def test_failing_for_long(root: Client) -> None:
+def test_card_shows_for_how_long_a_workspace_has_failed(root: Client) -> None:
     for hours in range(4):
         sync_refused(at=NOON + timedelta(hours=hours))
     with time_machine.travel(NOON + timedelta(hours=3), tick=False):
         words = history(root).words
     assert "3 h" in words
-    assert "4 looks" in words
+    assert "4 polls" in words
 
 
-def test_a_failing_workspace_that_nobody_looks_at_any_more(root: Client) -> None:
+def test_card_of_a_failing_workspace_says_when_polling_stopped(root: Client) -> None:
     sync_refused(at=NOON)
     with time_machine.travel(NOON + timedelta(minutes=1), tick=False):
-        assert "is sync_import_status running?" not in history(root).words
+        assert "Is sync_import_status running?" not in history(root).words
     with time_machine.travel(NOON + timedelta(days=2), tick=False):
         words = history(root).words
-    assert "last looked" in words
-    assert "is sync_import_status running?" in words
+    assert "Last polled" in words
+    assert "Is sync_import_status running?" in words
 
 
-def test_only_who_may_see_sync_health_is_led_to_it(root: Client, log_in: LogIn) -> None:
-    health = "/admin/importmonitor/syncperiod/"
-    for client, leads in (
-        (root, True),
-        (log_in("view_importoperation"), False),
-    ):
-        assert any(link.startswith(health) for link in history(client).links) == leads
-        assert (client.get(health).status_code == 200) == leads
+def test_workspaces_are_linked_for_users_who_can_see_them(root: Client, log_in: LogIn) -> None:
+    for client, can_view in ((root, True), (log_in("view_importoperation"), False)):
+        assert any(link.startswith(WORKSPACES) for link in history(client).links) == can_view
+        assert (client.get(WORKSPACES).status_code == 200) == can_view
 
 
-def test_a_message_of_a_workspace_is_only_text(root: Client) -> None:
+def test_error_of_a_workspace_is_escaped(root: Client) -> None:
     body = {"success": False, "error": "<script>alert(1)</script>"}
     assert not poll(body, status=400).ok
     response = root.get(HISTORY)
@@ -326,17 +315,17 @@ def test_a_message_of_a_workspace_is_only_text(root: Client) -> None:
     assert b"<script>alert" not in response.content
 
 
-def test_stale(root: Client) -> None:
+def test_card_says_that_polling_stopped(root: Client) -> None:
     sync(RUNNING, at=NOON)
     with time_machine.travel(NOON + timedelta(minutes=10), tick=False):
-        assert "is sync_import_status running?" not in history(root).words
+        assert "Is sync_import_status running?" not in history(root).words
     with time_machine.travel(NOON + timedelta(minutes=11), tick=False):
         words = history(root).words.replace("\N{NO-BREAK SPACE}", " ")
-    assert "is sync_import_status running?" in words
+    assert "Is sync_import_status running?" in words
     assert "11 minutes ago" in words
 
 
-def test_a_card_for_each_workspace(root: Client, settings: Any) -> None:
+def test_each_workspace_has_a_card(root: Client, settings: Any) -> None:
     settings.IMPORTMONITOR = {
         "WORKSPACES": {
             alias: workspace_at(f"http://127.0.0.1:9/{alias}")
@@ -345,17 +334,17 @@ def test_a_card_for_each_workspace(root: Client, settings: Any) -> None:
     }
     sync(RUNNING)
     sync({**RUNNING, "file": "theirs.zip"}, alias="acme")
-    found = history(root)
-    assert all(alias in found.words for alias in ("default", "acme", "globex"))
-    assert found.words.count("never looked at") == 1
-    assert found.words.count("theirs.zip") == 2  # on its card and in the list
-    assert len(found.rows) == 2
+    shown = history(root)
+    assert all(alias in shown.words for alias in ("default", "acme", "globex"))
+    assert shown.words.count("Never synced") == 1
+    assert shown.words.count("theirs.zip") == 2  # On its card and in the list.
+    assert len(shown.rows) == 2
 
 
-def test_the_current_operation_on_the_card(root: Client) -> None:
+def test_card_shows_the_current_operation(root: Client) -> None:
     sync(RUNNING)
-    found = history(root)
+    shown = history(root)
     # Once on the card, once in the list.
-    assert found.words.count("people.csv") == 2
-    assert found.bars == ["50", "50"]
-    assert "importer_importing_users" in found.words
+    assert shown.words.count("people.csv") == 2
+    assert shown.bars == ["50", "50"]
+    assert "importer_importing_users" in shown.words

@@ -1,4 +1,4 @@
-"""The line on a host's index page, by the template tag."""
+"""The template tag's line on a host's index page."""
 
 from typing import Any
 
@@ -10,17 +10,15 @@ from django.test import Client, RequestFactory
 
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, page
-from tests.admin.workspace_states import STANDING, configure, stand
+from tests.admin.workspace_states import STATES, configure, save_states
 from tests.api.helpers import NOON, make_user, sync_refused
-
-# The line on a host's index page.
 
 
 def line(user: Any) -> str:
     request = RequestFactory().get("/")
     request.user = user
-    made = Template("{% load importmonitor %}{% import_status %}")
-    return made.render(Context({"request": request}))
+    template = Template("{% load importmonitor %}{% import_status %}")
+    return template.render(Context({"request": request}))
 
 
 @pytest.mark.django_db
@@ -28,31 +26,31 @@ def line(user: Any) -> str:
     ("codename", "shown"),
     [("run-import", True), ("view_importoperation", True), ("view-import-operations", False)],
 )
-def test_the_line_is_for_those_who_may_see_imports(codename: str, shown: bool) -> None:
+def test_line_is_shown_to_users_who_can_see_the_history(codename: str, shown: bool) -> None:
     assert (HISTORY in line(make_user("someone", codename, is_staff=True))) == shown
 
 
 @pytest.mark.django_db
-def test_the_line_is_for_nobody_else() -> None:
+def test_line_is_empty_for_other_users() -> None:
     assert line(AnonymousUser()).strip() == ""
     assert line(make_user("someone")).strip() == ""
     assert Template("{% load importmonitor %}{% import_status %}").render(Context({})).strip() == ""
 
 
-def test_what_the_line_says(root: Client, settings: Any) -> None:
-    configure(settings, *STANDING)
+def test_line_counts_workspaces_by_state(root: Client, settings: Any) -> None:
+    configure(settings, *STATES)
     index = "/admin/"
-    assert "Imports : ✓ well nothing under way" in page(root.get(index)).words
-    stand()
+    assert "Imports : ✓ OK no import running" in page(root.get(index)).words
+    save_states()
     with time_machine.travel(NOON, tick=False):
         words = page(root.get(index)).words
-    assert "✕ look 3 in trouble, 2 not seen of late, 4 under way" in words
+    assert "✕ Critical 3 failed or stalled, 2 not polled recently, 4 running" in words
 
 
-def test_who_may_not_see_imports_sees_no_line(log_in: LogIn) -> None:
+def test_index_has_no_line_for_users_who_cannot_see_imports(log_in: LogIn) -> None:
     assert "Imports" not in page(log_in("view-import-operations").get("/admin/")).words
 
 
-def test_where_nothing_was_seen_of_late(root: Client) -> None:
+def test_line_warns_of_workspaces_that_were_not_polled(root: Client) -> None:
     sync_refused()
-    assert "! look 1 not seen of late" in page(root.get("/admin/")).words
+    assert "! Warning 1 not polled recently" in page(root.get("/admin/")).words

@@ -1,4 +1,4 @@
-"""The button "Sync now": looks at every workspace, and says how it went."""
+"""The button “Sync now” polls every workspace and shows the results."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,14 +29,14 @@ def client(log_in: LogIn) -> Client:
 
 
 def press(client: Client) -> list[tuple[str, str]]:
-    """Press the button; return the messages of the page that one comes to."""
+    """Press the button and return the messages of the page that follows."""
     response = client.post(SYNC, follow=True)
     assert response.redirect_chain == [(HISTORY, 302)]
     assert response.status_code == 200
     return messages(response)
 
 
-def test_something_new(client: Client, remote: responses.RequestsMock) -> None:
+def test_new_import_is_saved_and_reported(client: Client, remote: responses.RequestsMock) -> None:
     remote.get(URL, json={"operation": RUNNING, "success": True})
     [(level, text)] = press(client)
     assert level == "success"
@@ -45,42 +45,54 @@ def test_something_new(client: Client, remote: responses.RequestsMock) -> None:
     assert ImportOperation.objects.get().remote_id == RUNNING["_id"]
 
 
-def test_one_comes_back_to_what_was_shown(client: Client, remote: responses.RequestsMock) -> None:
+def test_button_returns_to_the_filtered_list(
+    client: Client, remote: responses.RequestsMock
+) -> None:
     remote.get(URL, json={"success": True})
-    asked = "?outcome=failed&q=a%26b"
-    [action] = [each for each in page(client.get(HISTORY + asked)).actions if each.startswith(SYNC)]
+    query = "?outcome=failed&q=a%26b"
+    [action] = [
+        action for action in page(client.get(HISTORY + query)).actions if action.startswith(SYNC)
+    ]
     response = client.post(action)
-    assert (response.status_code, response["Location"]) == (302, HISTORY + asked)
+    assert (response.status_code, response["Location"]) == (302, HISTORY + query)
 
 
-def test_nothing_new(client: Client, remote: responses.RequestsMock) -> None:
+def test_unchanged_import_is_reported_as_nothing_new(
+    client: Client, remote: responses.RequestsMock
+) -> None:
     remote.get(URL, json={"operation": RUNNING, "success": True})
     remote.get(URL.replace("Current", "Latest").replace("Operation", "Operations"), json=[RUNNING])
     press(client)
     [(level, text)] = press(client)
     assert level == "success"
     assert "nothing new" in text
-    # The list is asked for once, since the operation was new.
+    # The list is fetched once, since the operation was new.
     assert [call.request.path_url.count("Latest") for call in remote.calls] == [0, 1, 0]
 
 
-def test_nothing_was_ever_imported(client: Client, remote: responses.RequestsMock) -> None:
+def test_workspace_without_imports_is_a_success(
+    client: Client, remote: responses.RequestsMock
+) -> None:
     remote.get(URL, json={"success": True})
     [(level, _)] = press(client)
     assert level == "success"
     assert SyncPeriod.objects.get().outcome == SyncPeriod.EMPTY
 
 
-def test_another_process_is_at_it(client: Client, remote: responses.RequestsMock) -> None:
+def test_workspace_that_another_process_syncs_is_skipped(
+    client: Client, remote: responses.RequestsMock
+) -> None:
     soon = timezone.now() + timedelta(seconds=30)
     SyncLease.objects.create(workspace="default", holder="another", expires_at=soon)
     [(level, text)] = press(client)
     assert level == "info"
-    assert "another process" in text
+    assert "Another process is syncing default." in text
     assert len(remote.calls) == 0
 
 
-def test_rocketchat_wants_to_be_left_alone(client: Client, remote: responses.RequestsMock) -> None:
+def test_rate_limited_workspace_is_skipped_until_it_may_be_polled(
+    client: Client, remote: responses.RequestsMock
+) -> None:
     remote.get(
         URL,
         status=429,
@@ -95,11 +107,11 @@ def test_rocketchat_wants_to_be_left_alone(client: Client, remote: responses.Req
     assert "429" in text
     [(level, text)] = press(client)
     assert level == "warning"
-    assert "leave default alone for another 4" in text
+    assert "default can be synced again in 4" in text
     assert len(remote.calls) == 1
 
 
-def test_an_error(client: Client, remote: responses.RequestsMock) -> None:
+def test_error_says_what_to_do(client: Client, remote: responses.RequestsMock) -> None:
     remote.get(URL, status=401, json={"status": "error", "message": "You must be logged in."})
     [(level, text)] = press(client)
     assert level == "error"
@@ -108,13 +120,13 @@ def test_an_error(client: Client, remote: responses.RequestsMock) -> None:
     assert not ImportOperation.objects.exists()
 
 
-def test_out_of_reach(client: Client, remote: responses.RequestsMock) -> None:
+def test_unreachable_workspace_is_an_error(client: Client, remote: responses.RequestsMock) -> None:
     [(level, text)] = press(client)
     assert level == "error"
     assert "default" in text
 
 
-def test_an_error_is_only_text(client: Client, remote: responses.RequestsMock) -> None:
+def test_error_is_escaped(client: Client, remote: responses.RequestsMock) -> None:
     remote.get(URL, status=400, json={"success": False, "error": "<script>alert(1)</script>"})
     response = client.post(SYNC, follow=True)
     [(level, text)] = messages(response)
@@ -123,8 +135,9 @@ def test_an_error_is_only_text(client: Client, remote: responses.RequestsMock) -
     assert b"<script>alert" not in response.content
 
 
-def test_every_workspace(client: Client, remote: responses.RequestsMock, settings: Any) -> None:
-    """One that cannot be looked at keeps nobody from the others."""
+def test_failing_workspace_does_not_keep_the_others_from_being_synced(
+    client: Client, remote: responses.RequestsMock, settings: Any
+) -> None:
     aliases = ("acme", "globex", "initech")
     urls = {alias: f"http://127.0.0.1:9/{alias}" for alias in aliases}
     settings.IMPORTMONITOR = {
@@ -133,14 +146,14 @@ def test_every_workspace(client: Client, remote: responses.RequestsMock, setting
     remote.get(urls["acme"] + PATH, json={"operation": RUNNING, "success": True})
     remote.get(urls["globex"] + PATH, body="<html>", content_type="text/html")
     remote.get(urls["initech"] + PATH, json={"operation": RUNNING, "success": True})
-    told = press(client)
-    assert [level for level, _ in told] == ["success", "error", "success"]
-    assert all(alias in text for alias, (_, text) in zip(aliases, told, strict=True))
+    shown = press(client)
+    assert [level for level, _ in shown] == ["success", "error", "success"]
+    assert all(alias in text for alias, (_, text) in zip(aliases, shown, strict=True))
     assert ImportOperation.objects.count() == 2
 
 
 @pytest.mark.parametrize(
-    ("wrong", "level", "words"),
+    ("invalid", "level", "words"),
     [
         ({"WORKSPACES": {}}, "warning", "No Rocket.Chat workspace is configured"),
         ({}, "warning", "No Rocket.Chat workspace is configured"),
@@ -151,21 +164,21 @@ def test_every_workspace(client: Client, remote: responses.RequestsMock, setting
         (7, "error", "IMPORTMONITOR"),
     ],
 )
-def test_settings_that_cannot_be_used(
+def test_invalid_settings_are_a_message(
     client: Client,
     remote: responses.RequestsMock,
     settings: Any,
-    wrong: object,
+    invalid: object,
     level: str,
     words: str,
 ) -> None:
-    settings.IMPORTMONITOR = wrong
-    [(found, text)] = press(client)
-    assert found == level
+    settings.IMPORTMONITOR = invalid
+    [(shown_level, text)] = press(client)
+    assert shown_level == level
     assert words in text
 
 
-def test_only_by_post(client: Client, remote: responses.RequestsMock) -> None:
+def test_only_post_is_allowed(client: Client, remote: responses.RequestsMock) -> None:
     for method in ("get", "head", "put", "delete", "options"):
         response = getattr(client, method)(SYNC)
         assert response.status_code == 405
@@ -174,13 +187,13 @@ def test_only_by_post(client: Client, remote: responses.RequestsMock) -> None:
     assert not SyncPeriod.objects.exists()
 
 
-def test_not_from_another_site(db: None, remote: responses.RequestsMock) -> None:
+def test_csrf_token_is_required(db: None, remote: responses.RequestsMock) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_user("someone", "run-import", is_staff=True))
     assert client.post(SYNC).status_code == 403
     assert len(remote.calls) == 0
-    shown = client.get(HISTORY)
+    history = client.get(HISTORY)
     remote.get(URL, json={"success": True})
-    token = shown.context["csrf_token"]
+    token = history.context["csrf_token"]
     assert client.post(SYNC, {"csrfmiddlewaretoken": str(token)}).status_code == 302
     assert len(remote.calls) == 1

@@ -1,4 +1,4 @@
-"""Workspaces in every condition, for the dashboard to put in order."""
+"""Workspaces in every state, for the dashboard to sort."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,10 +7,10 @@ from importmonitor.models import SyncLease, SyncPeriod
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON, workspace_at
 
-HEALTH = "/admin/importmonitor/syncperiod/"
+WORKSPACES = "/admin/importmonitor/syncperiod/"
 
-#: How the operations of some workspaces stand, those first that somebody should look at.
-STANDING: dict[str, dict[str, Any]] = {
+#: The fields of the workspaces' operations, by alias, the most urgent first.
+STATES: dict[str, dict[str, Any]] = {
     "failed": {"end_reason": "failed", "status": "importer_import_failed", "state": "error"},
     "interrupted": {"end_reason": "interrupted", "valid": False, "state": "error"},
     "stalled": {"stalled_since": NOON - timedelta(hours=1)},
@@ -27,22 +27,22 @@ def configure(settings: Any, *aliases: str) -> None:
     settings.IMPORTMONITOR = {"WORKSPACES": dict.fromkeys(aliases, options)}
 
 
-def polled_ago(alias: str, outcome: str = SyncPeriod.OK, at: datetime = NOON) -> None:
-    """Note that a workspace was looked at for the last hour, and how that went."""
+def save_period(alias: str, outcome: str = SyncPeriod.OK, last_at: datetime = NOON) -> None:
+    """Save an hour of polls of a workspace, all with this outcome."""
     SyncLease.objects.create(workspace=alias)
     SyncPeriod.objects.create(
         workspace=alias,
         outcome=outcome,
         message="It is down." if outcome not in SyncPeriod.GOOD else "",
-        first_at=at - timedelta(hours=1),
-        last_at=at,
+        first_at=last_at - timedelta(hours=1),
+        last_at=last_at,
         polls=60,
     )
 
 
-def stand() -> None:
-    """Save an operation for each of STANDING, and how its workspace was looked at up to NOON."""
-    for number, (alias, fields) in enumerate(STANDING.items()):
+def save_states() -> None:
+    """Save an operation for each of STATES, and polls of its workspace until NOON."""
+    for number, (alias, fields) in enumerate(STATES.items()):
         make_row(number, workspace=alias, **fields).save()
         outcome = "Unreachable" if alias == "unreachable" else SyncPeriod.OK
-        polled_ago(alias, outcome, NOON - timedelta(hours=9 if alias == "late" else 0))
+        save_period(alias, outcome, NOON - timedelta(hours=9 if alias == "late" else 0))

@@ -1,4 +1,4 @@
-"""Somebody at a browser: a page, what went wrong in it, and what axe-core has against it."""
+"""A page in Chromium, with its errors and axe-core's findings."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CHROMIUM = os.environ.get("CHROMIUM", "")
 NODE_CLIENTS = os.environ.get("NODE_CLIENTS", "")
 AXE = Path(NODE_CLIENTS) / "node_modules" / "axe-core" / "axe.min.js"
 
-#: What every test in Chromium is marked with.
+#: The marks of every test in Chromium.
 IN_CHROMIUM = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM, reason="CHROMIUM names no executable"),
@@ -30,30 +30,30 @@ IN_CHROMIUM = [
 
 ADMIN = "/admin/"
 HISTORY = f"{ADMIN}importmonitor/importoperation/"
-HEALTH = f"{ADMIN}importmonitor/syncperiod/"
+WORKSPACES = f"{ADMIN}importmonitor/syncperiod/"
 ALERTS = f"{ADMIN}importmonitor/alert/"
 TOKENS = f"{ADMIN}importmonitor/apitoken/"
 
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
 
-STILL = """addEventListener("DOMContentLoaded", () => {
+NO_ANIMATIONS = """addEventListener("DOMContentLoaded", () => {
     const style = document.createElement("style");
     style.textContent = "* { transition: none !important; animation: none !important; }";
     document.head.append(style);
 });"""
 
 
-def expect(place: "Locator") -> Any:
-    """Return what can be asserted of a place on a page, which then has some seconds for it."""
-    # Not above: where there is no browser, there need be no playwright.
+def expect(locator: "Locator") -> Any:
+    """Return Playwright's assertions about an element, which wait some seconds for it."""
+    # Imported here: without a browser, playwright need not be installed.
     from playwright import sync_api
 
-    return sync_api.expect(place)
+    return sync_api.expect(locator)
 
 
 class BrowserPage:
-    """A page in a context of its own, and what its console and its scripts complain of.
+    """A page in a context of its own, with the errors of its console and scripts.
 
     With `clock`, the page's timers stand still until `pass_time`.
     """
@@ -62,26 +62,26 @@ class BrowserPage:
         self.url = url
         self.context: BrowserContext = browser.new_context(base_url=url, **options)
         self.context.set_default_timeout(10_000)
-        # What fades from one colour to another is measured half-way.
-        self.context.add_init_script(STILL)
+        # axe-core would measure the colours of a transition midway.
+        self.context.add_init_script(NO_ANIMATIONS)
         if clock:
             self.context.clock.install()
         self.page: Page = self.context.new_page()
-        self.troubles: list[str] = []
-        self.asked: list[str] = []
-        # An alert that a page opens would hang it; that it does is a trouble.
-        self.page.on("dialog", self._refuse)
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("console", self._hear)
-        self.page.on("request", lambda request: self.asked.append(request.resource_type))
+        self.errors: list[str] = []
+        self.request_types: list[str] = []
+        # A dialog would block the page, and is an error.
+        self.page.on("dialog", self._dismiss)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._log)
+        self.page.on("request", lambda request: self.request_types.append(request.resource_type))
 
-    def _refuse(self, dialog: Any) -> None:
-        self.troubles.append(f"dialog: {dialog.message}")
+    def _dismiss(self, dialog: Any) -> None:
+        self.errors.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    def _hear(self, message: Any) -> None:
+    def _log(self, message: Any) -> None:
         if message.type == "error":
-            self.troubles.append(message.text)
+            self.errors.append(message.text)
 
     def log_in(self, session: str) -> None:
         """Take over the session of a test client."""
@@ -89,48 +89,48 @@ class BrowserPage:
         self.context.add_cookies([cookie])  # type: ignore[list-item]
 
     def open(self, path: str) -> "Page":
-        answer: Response | None = self.page.goto(path)
-        assert answer is not None
-        assert answer.status == 200
+        response: Response | None = self.page.goto(path)
+        assert response is not None
+        assert response.status == 200
         return self.page
 
     def pass_time(self, seconds: float = 5.0) -> None:
-        """Let time pass on the page: by default, as much as lies between two refreshes."""
+        """Advance the page's timers, by default by the interval between two refreshes."""
         self.page.clock.run_for(round(seconds * 1000))
 
-    def fetched(self) -> int:
-        """Return how often the page was fetched by its own script."""
-        return self.asked.count("fetch")
+    def count_fetches(self) -> int:
+        """Return how often the page's script has fetched it."""
+        return self.request_types.count("fetch")
 
     def overflow(self) -> int:
-        """Return by how many pixels the page is wider than what it is seen through."""
-        found = self.page.evaluate(
+        """Return by how many pixels the page is wider than the viewport."""
+        pixels = self.page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
-        return int(found)
+        return int(pixels)
 
     @contextmanager
-    def expecting_troubles(self) -> Iterator[None]:
-        """Forget what goes wrong in here: it is meant to."""
-        before = list(self.troubles)
+    def expecting_errors(self) -> Iterator[None]:
+        """Ignore the errors within the context."""
+        before = list(self.errors)
         yield
-        self.troubles[:] = before
+        self.errors[:] = before
 
     def violations(self, *rules: str) -> list[str]:
-        """Return what axe-core calls serious or critical here, by all of its rules or by these."""
+        """Return axe-core's serious and critical findings, by all of its rules or by these."""
         if self.page.evaluate("typeof axe === 'undefined'"):
             self.page.add_script_tag(path=AXE)
         options: dict[str, Any] = {"resultTypes": ["violations"]}
         if rules:
             options["runOnly"] = list(rules)
-        found = self.page.evaluate("options => axe.run(options)", options)
+        results = self.page.evaluate("options => axe.run(options)", options)
         return [
-            f"{each['id']} ({len(each['nodes'])}): {each['nodes'][0]['html'][:200]} "
-            f"{each['nodes'][0]['failureSummary']}"
-            for each in found["violations"]
-            if each["impact"] in {"serious", "critical"}
+            f"{violation['id']} ({len(violation['nodes'])}): "
+            f"{violation['nodes'][0]['html'][:200]} {violation['nodes'][0]['failureSummary']}"
+            for violation in results["violations"]
+            if violation["impact"] in {"serious", "critical"}
         ]
 
     def close(self) -> None:
         self.context.close()
-        assert self.troubles == []
+        assert self.errors == []

@@ -1,4 +1,4 @@
-"""One Chromium, people who look at pages in it, and workspaces with something to show."""
+"""One Chromium, logged-in pages in it, and a workspace with a history."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,15 +20,15 @@ from tests.conftest import AUTH_TOKEN, USER_ID, configure
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-Visit = Callable[..., BrowserPage]
+OpenBrowser = Callable[..., BrowserPage]
 
 
 @pytest.fixture(scope="package")
 def chromium() -> "Iterator[Browser]":
     from playwright.sync_api import sync_playwright
 
-    # Playwright's synchronous calls run an event loop in this thread, and Django, seeing one,
-    # would refuse to touch the database.
+    # Playwright's synchronous calls run an event loop in this thread, in which Django would
+    # refuse to use the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -41,51 +41,54 @@ def chromium() -> "Iterator[Browser]":
 
 
 @pytest.fixture
-def visit(
+def open_browser(
     chromium: "Browser", live_server: Any, admin_user: User, admin_client: Client
-) -> Iterator[Visit]:
-    """Bring somebody to a browser, logged in as a superuser; close it and ask for its troubles."""
-    visitors: list[BrowserPage] = []
+) -> Iterator[OpenBrowser]:
+    """Return a function that opens a page, logged in as a superuser.
 
-    def visit(*, log_in: bool = True, **options: Any) -> BrowserPage:
-        visitor = BrowserPage(chromium, live_server.url, **options)
-        visitors.append(visitor)
+    At the end of the test it is closed and must have had no errors.
+    """
+    browsers: list[BrowserPage] = []
+
+    def open_browser(*, log_in: bool = True, **options: Any) -> BrowserPage:
+        browser = BrowserPage(chromium, live_server.url, **options)
+        browsers.append(browser)
         if log_in:
-            visitor.log_in(admin_client.cookies["sessionid"].value)
-        return visitor
+            browser.log_in(admin_client.cookies["sessionid"].value)
+        return browser
 
-    yield visit
-    for visitor in visitors:
-        visitor.close()
+    yield open_browser
+    for browser in browsers:
+        browser.close()
 
 
 @pytest.fixture
 def chat(settings: Any) -> Iterator[Workspace]:
-    """A workspace on loopback whose clock stands at two hours ago: what is done there is recent."""
+    """A workspace on loopback, whose clock starts two hours ago."""
     clock = Clock(timezone.now() - timedelta(hours=2))
-    made = Workspace(clock, seed=1, rate_limit=None, limiter_clock=clock)
-    made.add_user(USER_ID, AUTH_TOKEN)
-    with Server(made) as server:
+    workspace = Workspace(clock, seed=1, rate_limit=None, limiter_clock=clock)
+    workspace.add_user(USER_ID, AUTH_TOKEN)
+    with Server(workspace) as server:
         configure(settings, server.url)
-        yield made
+        yield workspace
 
 
-def look(chat: Workspace, seconds: float = 0) -> SyncResult:
-    """Let time pass in a workspace, and look at it."""
+def poll_after(chat: Workspace, seconds: float = 0) -> SyncResult:
+    """Advance a workspace's clock and poll it."""
     chat.clock.advance(seconds)
     return sync_workspace("default", now=chat.clock.now)
 
 
 @pytest.fixture
 def history(chat: Workspace) -> Workspace:
-    """Imports that ended in three ways, and one half-way through that was looked at just now."""
+    """Imports that ended in three ways, and one halfway through that was polled just now."""
     for ending in ("done", "failed", "done-with-errors"):
         chat.start_import("csv", ending, seconds=600, file_name="people.csv")
-        look(chat, 300)
-        look(chat, 400)
+        poll_after(chat, 300)
+        poll_after(chat, 400)
     chat.start_import("slack", seconds=10_000, records=20_000, file_name="acme.zip")
     for _ in range(10):
-        look(chat, 500)
+        poll_after(chat, 500)
     chat.clock.set(timezone.now())
-    look(chat)
+    poll_after(chat)
     return chat

@@ -1,4 +1,4 @@
-"""Everything by the keyboard alone, as somebody does who sees where the focus is."""
+"""Everything works by the keyboard alone, with a visible focus."""
 
 from typing import TYPE_CHECKING
 
@@ -7,42 +7,44 @@ from django.contrib.auth.models import User
 from importmonitor.models import ImportOperation
 from simulator.workspace import Workspace
 from tests.browser.browser_page import HISTORY, IN_CHROMIUM, expect
-from tests.browser.conftest import Visit
+from tests.browser.conftest import OpenBrowser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = IN_CHROMIUM
 
-#: More elements than these nobody tabs through.
-MOST = 150
+#: More presses of Tab than any control may need.
+MAX_TABS = 150
 
 FOCUSED = r"""() => {
-    const found = document.activeElement;
-    const words = found.getAttribute("aria-label") || found.textContent || found.value || "";
-    return [words.trim().replace(/\s+/g, " "), found.name, found.id];
+    const element = document.activeElement;
+    const text = element.getAttribute("aria-label") || element.textContent || element.value || "";
+    return [text.trim().replace(/\s+/g, " "), element.name, element.id];
 }"""
 
-LOOK = """each => {
+STYLE = """element => {
     const {outline, boxShadow, stroke, strokeWidth, backgroundColor, textDecoration}
-        = getComputedStyle(each);
+        = getComputedStyle(element);
     return [outline, boxShadow, stroke, strokeWidth, backgroundColor, textDecoration].join();
 }"""
 
 
-def tab_to(page: "Page", words: str) -> None:
-    """Press Tab until what bears these words, or this name, has the focus."""
-    for _ in range(MOST):
+def tab_to(page: "Page", text: str) -> None:
+    """Press Tab until the element with this text, name or id has the focus."""
+    for _ in range(MAX_TABS):
         page.keyboard.press("Tab")
-        if words in page.evaluate(FOCUSED):
+        if text in page.evaluate(FOCUSED):
             return
-    raise AssertionError(f"{words} cannot be reached by Tab")
+    raise AssertionError(f"{text} cannot be reached by Tab")
 
 
-def test_by_keyboard(visit: Visit, history: Workspace, admin_user: User) -> None:
-    visitor = visit(log_in=False)
-    page = visitor.open(f"/admin/login/?next={HISTORY}")
-    # The name has the focus from the beginning.
+def test_filter_search_note_and_sync_work_by_keyboard(
+    open_browser: OpenBrowser, history: Workspace, admin_user: User
+) -> None:
+    browser = open_browser(log_in=False)
+    page = browser.open(f"/admin/login/?next={HISTORY}")
+    # The user name has the initial focus.
     page.keyboard.type("admin")
     page.keyboard.press("Tab")
     page.keyboard.type("password")
@@ -57,7 +59,7 @@ def test_by_keyboard(visit: Visit, history: Workspace, admin_user: User) -> None
     page.keyboard.press("Enter")
     expect(page.locator(".messagelist")).to_contain_text("Synced default")
 
-    tab_to(page, "failed")
+    tab_to(page, "Failed")
     page.keyboard.press("Enter")
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(1)
@@ -68,7 +70,7 @@ def test_by_keyboard(visit: Visit, history: Workspace, admin_user: User) -> None
     expect(rows).to_have_count(1)
     tab_to(page, "CSV people.csv")
     page.keyboard.press("Enter")
-    expect(page.locator(".im-summary")).to_contain_text("failed")
+    expect(page.locator(".im-summary")).to_contain_text("Failed")
 
     tab_to(page, "As a table")
     page.keyboard.press("Enter")
@@ -81,19 +83,20 @@ def test_by_keyboard(visit: Visit, history: Workspace, admin_user: User) -> None
     assert ImportOperation.objects.get(outcome="failed").note == "asked the vendor"
 
 
-def test_the_focus_can_be_seen_everywhere(visit: Visit, history: Workspace) -> None:
-    """On each of our own controls a focus by keyboard changes how it looks."""
-    visitor = visit()
-    page = visitor.open(HISTORY)
+def test_focus_is_visible_on_each_control(open_browser: OpenBrowser, history: Workspace) -> None:
+    browser = open_browser()
+    page = browser.open(HISTORY)
     for control in (
         ".im-sync button",
         ".im-tools a",
         ".im-card a",
         ".im-weeks .im-plot a rect",
         ".im-weeks summary",
-        ".field-what a",
+        ".field-name a",
     ):
-        place = page.locator(control).first
-        before = place.evaluate(LOOK)
-        place.evaluate("each => each.closest('a, button, summary').focus({focusVisible: true})")
-        assert place.evaluate(LOOK) != before, control
+        element = page.locator(control).first
+        unfocused = element.evaluate(STYLE)
+        element.evaluate(
+            "element => element.closest('a, button, summary').focus({focusVisible: true})"
+        )
+        assert element.evaluate(STYLE) != unfocused, control

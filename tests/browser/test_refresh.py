@@ -1,4 +1,4 @@
-"""A page that is left open: it follows the import, and leaves alone what is in use."""
+"""An open page follows the import without disturbing the user."""
 
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
@@ -10,22 +10,24 @@ from importmonitor.models import ImportOperation
 from simulator.workspace import Workspace
 from tests.admin.helpers import change_url
 from tests.browser.browser_page import HISTORY, IN_CHROMIUM, BrowserPage, expect
-from tests.browser.conftest import Visit, look
+from tests.browser.conftest import OpenBrowser, poll_after
 
 pytestmark = IN_CHROMIUM
 
 FAILED = "This page could not be refreshed"
 
 
-def refresh(visitor: BrowserPage) -> None:
-    """Let the page fetch itself, and wait until it has."""
-    with visitor.page.expect_event("requestfinished", lambda each: each.resource_type == "fetch"):
-        visitor.pass_time()
+def refresh(browser: BrowserPage) -> None:
+    """Let the page fetch itself and wait for the response."""
+    with browser.page.expect_event(
+        "requestfinished", lambda request: request.resource_type == "fetch"
+    ):
+        browser.pass_time()
 
 
-def shown(made: str) -> str:
-    """Return the words of a piece of the page, with single spaces."""
-    return " ".join(strip_tags(made).split())
+def text_of(html: str) -> str:
+    """Return the text of some HTML, with single spaces."""
+    return " ".join(strip_tags(html).split())
 
 
 def current() -> ImportOperation:
@@ -34,98 +36,103 @@ def current() -> ImportOperation:
     return operation
 
 
-def test_an_import_from_start_to_end(visit: Visit, chat: Workspace) -> None:
+def test_history_follows_an_import_from_start_to_end(
+    open_browser: OpenBrowser, chat: Workspace
+) -> None:
     chat.start_import("slack", "stuck", seconds=3000, records=9000, stuck_for=3600)
-    look(chat, 1)
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
+    poll_after(chat, 1)
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
     page.evaluate("window.notReloaded = true")
     card, row = page.locator(".im-card"), page.locator("#result_list tbody tr").first
-    words: list[str] = []
+    labels: list[str] = []
     bars = set()
-    while "done" not in words:
-        look(chat, 400)
-        refresh(visitor)
-        badge = shown(display.operation_badge(current()))
-        for place in (card, row):
-            expect(place.locator(".im-badge")).to_have_text(badge)
-            expect(place).to_contain_text(shown(display.progress(current())))
+    while "Done" not in labels:
+        poll_after(chat, 400)
+        refresh(browser)
+        badge = text_of(display.operation_badge(current()))
+        for element in (card, row):
+            expect(element.locator(".im-badge")).to_have_text(badge)
+            expect(element).to_contain_text(text_of(display.progress(current())))
         if current().count_total and current().count_completed is not None:
             bars.add(card.locator("progress").get_attribute("value"))
-        if badge[2:] not in words[-1:]:
-            words.append(badge[2:])
-    assert words == ["loading", "waiting", "importing", "stalled", "importing", "done"]
+        if badge[2:] not in labels[-1:]:
+            labels.append(badge[2:])
+    assert labels == ["Loading", "Waiting", "Running", "Stalled", "Running", "Done"]
     assert len(bars) > 4
     assert page.evaluate("window.notReloaded")
-    # It is over: nothing is asked for any more.
-    asked = visitor.fetched()
-    visitor.pass_time(30)
-    assert visitor.fetched() == asked
+    # It has ended: the page stops fetching.
+    fetches = browser.count_fetches()
+    browser.pass_time(30)
+    assert browser.count_fetches() == fetches
 
 
-def test_what_was_empty_fills(visit: Visit, chat: Workspace) -> None:
+def test_empty_list_fills(open_browser: OpenBrowser, chat: Workspace) -> None:
     chat.start_import("slack", seconds=3000, records=9000)
-    look(chat, 1)
-    visitor = visit(clock=True)
-    page = visitor.open(f"{HISTORY}?outcome=done")
-    expect(page.locator(".im-empty")).to_contain_text("No operation is like that.")
+    poll_after(chat, 1)
+    browser = open_browser(clock=True)
+    page = browser.open(f"{HISTORY}?outcome=done")
+    expect(page.locator(".im-empty")).to_contain_text("No imports match these filters.")
     expect(page.locator("#result_list")).to_have_count(0)
     expect(page.locator(".im-weeks")).to_contain_text("Nothing was imported")
     for _ in range(6):
-        look(chat, 900)
-    refresh(visitor)
+        poll_after(chat, 900)
+    refresh(browser)
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     expect(page.locator(".im-empty")).to_have_count(0)
     expect(page.locator(".im-weeks svg.im-plot a")).not_to_have_count(0)
 
 
-def test_what_stalls_is_unmissable_and_calm_again(visit: Visit, chat: Workspace) -> None:
+def test_stalled_import_is_highlighted_until_it_resumes(
+    open_browser: OpenBrowser, chat: Workspace
+) -> None:
     chat.start_import("slack", "stuck", seconds=3000, records=9000, stuck_for=3600)
     for _ in range(8):
-        look(chat, 400)
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
-    expect(page.locator(".im-card.im-alarm .im-badge")).to_contain_text("stalled")
-    expect(page.locator(".im-card .im-trouble")).to_contain_text("no progress for")
+        poll_after(chat, 400)
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
+    expect(page.locator(".im-card.im-critical .im-badge")).to_contain_text("Stalled")
+    expect(page.locator(".im-card .im-attention")).to_contain_text("No progress for")
     for _ in range(6):
-        look(chat, 400)
-    refresh(visitor)
-    expect(page.locator(".im-card .im-badge")).to_contain_text("importing")
-    expect(page.locator(".im-alarm, .im-card .im-trouble")).to_have_count(0)
+        poll_after(chat, 400)
+    refresh(browser)
+    expect(page.locator(".im-card .im-badge")).to_contain_text("Running")
+    expect(page.locator(".im-critical, .im-card .im-attention")).to_have_count(0)
 
 
-def test_the_operation_page_follows_too(visit: Visit, history: Workspace) -> None:
-    visitor = visit(clock=True)
-    page = visitor.open(change_url(current()))
+def test_operation_page_follows_an_import(open_browser: OpenBrowser, history: Workspace) -> None:
+    browser = open_browser(clock=True)
+    page = browser.open(change_url(current()))
     before = page.locator(".im-chart svg.im-plot path.im-line").first.get_attribute("d")
     assert page.locator(".im-timeline li").count() > 1
     steps = page.locator(".im-timeline li").count()
-    look(history, 9000)
-    refresh(visitor)
-    expect(page.locator(".im-summary .im-badge")).to_contain_text("done")
+    poll_after(history, 9000)
+    refresh(browser)
+    expect(page.locator(".im-summary .im-badge")).to_contain_text("Done")
     expect(page.locator(".im-timeline li").last).to_contain_text("importer_done")
     assert page.locator(".im-timeline li").count() > steps
     assert page.locator(".im-chart svg.im-plot path.im-line").first.get_attribute("d") != before
 
 
-def test_a_newer_import_is_led_to(visit: Visit, chat: Workspace) -> None:
+def test_link_to_a_newer_import_appears(open_browser: OpenBrowser, chat: Workspace) -> None:
     chat.start_import("slack", seconds=3000)
-    look(chat, 600)
+    poll_after(chat, 600)
     first = current()
-    visitor = visit(clock=True)
-    page = visitor.open(change_url(first))
+    browser = open_browser(clock=True)
+    page = browser.open(change_url(first))
     newer = page.get_by_role("link", name="Newer import")
     expect(newer).to_have_count(0)
     chat.start_import("csv", seconds=3000)
-    look(chat, 60)
-    refresh(visitor)
+    poll_after(chat, 60)
+    refresh(browser)
     expect(newer).to_have_attribute("href", change_url(current()))
 
 
-def test_what_is_in_use_stays(visit: Visit, history: Workspace) -> None:
-    """The place on the page, the focus, an opened table and what is written; the rest goes on."""
-    visitor = visit(clock=True, viewport={"width": 900, "height": 500})
-    page = visitor.open(change_url(current()))
+def test_refresh_keeps_scroll_focus_open_table_and_typed_text(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
+    browser = open_browser(clock=True, viewport={"width": 900, "height": 500})
+    page = browser.open(change_url(current()))
     summary = page.locator(".im-chart summary")
     summary.focus()
     page.keyboard.press("Enter")
@@ -133,114 +140,128 @@ def test_what_is_in_use_stays(visit: Visit, history: Workspace) -> None:
     page.locator("#id_note").evaluate("note => note.value = 'half a sent'")
     page.evaluate("scrollTo(0, 420)")
     for _ in range(2):
-        look(history, 500)
-        refresh(visitor)
-    expect(page.locator(".im-summary .im-counts")).to_have_text(shown(display.progress(current())))
-    # Who has opened the table and reads it sees it grow.
+        poll_after(history, 500)
+        refresh(browser)
+    expect(page.locator(".im-summary .im-counts")).to_have_text(
+        text_of(display.progress(current()))
+    )
+    # The open table grows.
     expect(page.locator(".im-chart .im-numbers tbody tr")).not_to_have_count(rows)
-    assert page.locator(".im-chart details").evaluate("each => each.open")
+    assert page.locator(".im-chart details").evaluate("details => details.open")
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
     assert page.evaluate("document.activeElement.isConnected")
     assert page.evaluate("scrollY") == 420
     assert page.locator("#id_note").input_value() == "half a sent"
 
 
-def test_what_is_marked_stays_marked(visit: Visit, history: Workspace) -> None:
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
-    page.locator(".im-card .im-file").evaluate("each => getSelection().selectAllChildren(each)")
-    look(history, 500)
-    refresh(visitor)
+def test_refresh_keeps_selected_text(open_browser: OpenBrowser, history: Workspace) -> None:
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
+    page.locator(".im-card .im-file").evaluate(
+        "element => getSelection().selectAllChildren(element)"
+    )
+    poll_after(history, 500)
+    refresh(browser)
     counts = page.locator("#result_list .im-counts").first
-    expect(counts).to_have_text(shown(display.progress(current())))
+    expect(counts).to_have_text(text_of(display.progress(current())))
     assert page.evaluate("getSelection().toString()") == "acme.zip"
 
 
-def test_a_link_under_the_keyboard_leads_where_it_led(visit: Visit, history: Workspace) -> None:
-    """A new import goes on top of the list: no row is exchanged under somebody's focus."""
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
-    link = page.locator("#result_list .field-what a").first
+def test_refresh_keeps_the_target_of_the_focused_link(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
+    """A new import moves the rows down, except while one of them has the focus."""
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
+    link = page.locator("#result_list .field-name a").first
     link.focus()
     href = link.get_attribute("href")
     history.start_import("csv", seconds=3000, file_name="another.csv")
-    look(history, 60)
-    refresh(visitor)
+    poll_after(history, 60)
+    refresh(browser)
     assert page.evaluate("document.activeElement.getAttribute('href')") == href
     page.locator("#searchbar").focus()
-    refresh(visitor)
+    refresh(browser)
     expect(page.locator("#result_list tbody tr").first).to_contain_text("another.csv")
     expect(page.locator(".im-card")).to_contain_text("another.csv")
 
 
-def test_a_hidden_tab_asks_for_nothing(visit: Visit, history: Workspace) -> None:
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
-    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => window.away})")
-    page.evaluate("window.away = true")
-    visitor.pass_time(60)
-    assert visitor.fetched() == 0
-    look(history, 9000)
-    # Seen again, it is up to date at once.
-    page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page.locator(".im-card .im-badge")).to_contain_text("done")
-    assert visitor.fetched() == 1
+def test_hidden_tab_does_not_fetch(open_browser: OpenBrowser, history: Workspace) -> None:
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => window.isHidden})")
+    page.evaluate("window.isHidden = true")
+    browser.pass_time(60)
+    assert browser.count_fetches() == 0
+    poll_after(history, 9000)
+    # It refreshes as soon as it is visible.
+    page.evaluate("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(".im-card .im-badge")).to_contain_text("Done")
+    assert browser.count_fetches() == 1
 
 
-def test_it_says_that_the_server_has_gone(visit: Visit, history: Workspace) -> None:
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
+def test_page_says_that_the_server_is_unreachable(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
     notice = page.get_by_text(FAILED)
-    with visitor.expecting_troubles():
-        visitor.context.set_offline(True)
-        visitor.pass_time()
+    with browser.expecting_errors():
+        browser.context.set_offline(True)
+        browser.pass_time()
         expect(notice).to_be_visible()
-        visitor.pass_time()
+        browser.pass_time()
         expect(notice).to_have_count(1)
-        visitor.context.set_offline(False)
-        look(history, 500)
-        visitor.pass_time()
+        browser.context.set_offline(False)
+        poll_after(history, 500)
+        browser.pass_time()
         expect(notice).to_have_count(0)
-    expect(page.locator(".im-card .im-counts")).to_have_text(shown(display.progress(current())))
+    expect(page.locator(".im-card .im-counts")).to_have_text(text_of(display.progress(current())))
 
 
-def test_it_says_that_the_server_does_not_answer(visit: Visit, history: Workspace) -> None:
-    """Whose answer never comes is not asked over and over, and is told of too."""
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
+def test_page_says_that_the_server_does_not_respond(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
+    """Only one request is open at a time."""
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
     page.route(f"**{HISTORY}", lambda _: None)
     for _ in range(6):
-        visitor.pass_time()
+        browser.pass_time()
     expect(page.get_by_text(FAILED)).to_be_visible()
-    assert visitor.fetched() < 6
+    assert browser.count_fetches() < 6
     page.unroute_all(behavior="ignoreErrors")
-    # The question that is still open is given up, and the next one is answered.
+    # The open request times out, and the next one succeeds.
     for _ in range(4):
-        visitor.pass_time()
+        browser.pass_time()
     expect(page.get_by_text(FAILED)).to_have_count(0)
 
 
-def test_it_says_that_another_page_came_in_its_place(visit: Visit, history: Workspace) -> None:
-    """As a proxy in front answers that wants one to log in, with a 200."""
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
+def test_page_says_that_the_response_is_another_page(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
+    """For example a proxy's login page, with a 200."""
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
     page.route(f"**{HISTORY}", lambda route: route.fulfill(body="<html>Please sign in</html>"))
-    visitor.pass_time()
+    browser.pass_time()
     expect(page.get_by_text(FAILED)).to_be_visible()
     expect(page.locator(".im-card")).to_contain_text("acme.zip")
 
 
-def test_it_says_that_one_is_logged_out(visit: Visit, history: Workspace, admin_user: User) -> None:
-    visitor = visit(clock=True)
-    page = visitor.open(HISTORY)
+def test_page_says_that_the_user_is_logged_out(
+    open_browser: OpenBrowser, history: Workspace, admin_user: User
+) -> None:
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
     Session.objects.all().delete()
-    with visitor.expecting_troubles():
-        visitor.pass_time()
+    with browser.expecting_errors():
+        browser.pass_time()
         expect(page.get_by_text(FAILED)).to_be_visible()
-        # What was there stays, and is not exchanged for a form to log in.
+        # The content stays, and is not replaced by a login form.
         expect(page.locator(".im-card")).to_contain_text("acme.zip")
     client = Client()
     client.force_login(admin_user)
-    visitor.log_in(client.cookies["sessionid"].value)
-    visitor.pass_time()
+    browser.log_in(client.cookies["sessionid"].value)
+    browser.pass_time()
     expect(page.get_by_text(FAILED)).to_have_count(0)

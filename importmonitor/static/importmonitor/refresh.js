@@ -1,16 +1,16 @@
-/* While an import is active and the page can be seen, fetch the page again and put what changed
-   into it. Without this script everything works; one reloads the page oneself. */
+/* While an import is active and the page is visible, fetch the page periodically and update what
+   changed. The page works without this script; the user then reloads it. */
 "use strict";
 {
     const INTERVAL = 5000;
-    /* How long an answer is waited for, before the page says that it may be old. */
-    const PATIENCE = 15000;
+    /* Time to wait for a response before the page says that it may be out of date. */
+    const TIMEOUT = 15000;
     const PARTS = "[data-im-live], #changelist-form, fieldset.im-refreshed";
-    const USED = "a, button, input, select, summary, textarea, [tabindex]";
+    const FOCUSABLE = "a, button, input, select, summary, textarea, [tabindex]";
 
-    /* What somebody has marked is left alone until they have done. So is what has the focus, if
-       it would lead elsewhere: a new row moves all others down. */
-    const busy = (part, fresh) => {
+    /* A part is not updated while text in it is selected, or while the focus is on an element that
+       would become another one: a new row moves all others down. */
+    const isInUse = (part, fresh) => {
         const selection = document.getSelection();
         if (selection && !selection.isCollapsed && selection.containsNode(part, true)) {
             return true;
@@ -18,14 +18,14 @@
         if (!part.contains(document.activeElement)) {
             return false;
         }
-        const place = [...part.querySelectorAll(USED)].indexOf(document.activeElement);
-        const there = fresh.querySelectorAll(USED)[place];
-        return there?.nodeName !== document.activeElement.nodeName
-            || there.getAttribute("href") !== document.activeElement.getAttribute("href");
+        const index = [...part.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
+        const successor = fresh.querySelectorAll(FOCUSABLE)[index];
+        return successor?.nodeName !== document.activeElement.nodeName
+            || successor.getAttribute("href") !== document.activeElement.getAttribute("href");
     };
 
-    /* Change what differs and nothing else: what is the same keeps its focus. */
-    const put = (fresh, old) => {
+    /* Change only what differs, so that the rest keeps the focus. */
+    const patch = (fresh, old) => {
         if (old.nodeName !== fresh.nodeName) {
             old.replaceWith(fresh);
             return;
@@ -37,7 +37,7 @@
             return;
         }
         const names = new Set([...old.getAttributeNames(), ...fresh.getAttributeNames()]);
-        /* Whether a table is opened is for who reads it to say. */
+        /* The user opens and closes the tables. */
         names.delete("open");
         for (const name of names) {
             const value = fresh.getAttribute(name);
@@ -47,12 +47,13 @@
                 old.setAttribute(name, value);
             }
         }
-        const [now, then] = [[...old.childNodes], [...fresh.childNodes]];
-        then.forEach((each, index) => now[index] ? put(each, now[index]) : old.append(each));
-        now.slice(then.length).forEach((each) => each.remove());
+        const [oldNodes, freshNodes] = [[...old.childNodes], [...fresh.childNodes]];
+        freshNodes.forEach(
+            (node, index) => oldNodes[index] ? patch(node, oldNodes[index]) : old.append(node));
+        oldNodes.slice(freshNodes.length).forEach((node) => node.remove());
     };
 
-    const tell = (failed) => {
+    const showNotice = (failed) => {
         const notice = document.querySelector("[data-im-failed]");
         const message = failed ? notice.dataset.imFailed : "";
         if (notice.textContent !== message) {
@@ -60,39 +61,39 @@
         }
     };
 
-    let asking = false;
+    let isFetching = false;
 
     const refresh = async () => {
-        if (asking || document.hidden || !document.querySelector("[data-im-active]")) {
+        if (isFetching || document.hidden || !document.querySelector("[data-im-active]")) {
             return;
         }
-        asking = true;
-        const patience = new AbortController();
-        const timer = setTimeout(() => patience.abort(), PATIENCE);
+        isFetching = true;
+        const controller = new AbortController();
+        const timer = setTimeout(() => controller.abort(), TIMEOUT);
         try {
             const response = await fetch(
-                location.href, {redirect: "error", signal: patience.signal});
+                location.href, {redirect: "error", signal: controller.signal});
             if (!response.ok) {
                 throw new Error(response.status);
             }
             const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-            const now = [...document.querySelectorAll(PARTS)];
-            const then = [...fresh.querySelectorAll(PARTS)];
-            if (now.length && !then.length) {
-                /* Another page in its place, such as one that asks to log in. */
-                throw new Error("another page");
+            const parts = [...document.querySelectorAll(PARTS)];
+            const freshParts = [...fresh.querySelectorAll(PARTS)];
+            if (parts.length && !freshParts.length) {
+                /* A different page, such as a proxy's login page. */
+                throw new Error("unexpected page");
             }
-            now.forEach((part, index) => {
-                if (then[index] && !busy(part, then[index])) {
-                    put(then[index], part);
+            parts.forEach((part, index) => {
+                if (freshParts[index] && !isInUse(part, freshParts[index])) {
+                    patch(freshParts[index], part);
                 }
             });
-            tell(false);
+            showNotice(false);
         } catch {
-            tell(true);
+            showNotice(true);
         } finally {
             clearTimeout(timer);
-            asking = false;
+            isFetching = false;
         }
     };
 

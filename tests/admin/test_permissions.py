@@ -1,4 +1,4 @@
-"""Who may see, sync and write what in the admin."""
+"""Permissions to see, sync and annotate imports in the admin."""
 
 from typing import Any
 
@@ -19,19 +19,23 @@ def operation(db: None) -> ImportOperation:
     return ImportOperation.objects.get()
 
 
-def everything(operation: ImportOperation) -> dict[str, Any]:
+def all_fields(operation: ImportOperation) -> dict[str, Any]:
     return dict(ImportOperation.objects.values().get(pk=operation.pk))
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_anonymous_people_are_sent_to_the_login(operation: ImportOperation, method: str) -> None:
+def test_anonymous_users_are_redirected_to_the_login(
+    operation: ImportOperation, method: str
+) -> None:
     for url in (HISTORY, change_url(operation), SYNC):
         response = getattr(Client(), method)(url)
         assert response.status_code == 302
         assert response["Location"].startswith(reverse("admin:login"))
 
 
-def test_who_is_not_staff_is_sent_to_the_login(log_in: LogIn, operation: ImportOperation) -> None:
+def test_users_who_are_not_staff_are_redirected_to_the_login(
+    log_in: LogIn, operation: ImportOperation
+) -> None:
     client = log_in("run-import", "view_importoperation", is_staff=False)
     for url in (HISTORY, change_url(operation)):
         assert client.get(url).status_code == 302
@@ -39,7 +43,7 @@ def test_who_is_not_staff_is_sent_to_the_login(log_in: LogIn, operation: ImportO
 
 
 @pytest.mark.parametrize("codenames", [[], ["view-import-operations"]])
-def test_staff_without_rights(
+def test_staff_without_permission_see_nothing(
     log_in: LogIn, operation: ImportOperation, codenames: list[str]
 ) -> None:
     client = log_in(*codenames)
@@ -49,10 +53,12 @@ def test_staff_without_rights(
         assert b"people.csv" not in response.content
     assert client.post(SYNC).status_code == 403
     assert client.post(change_url(operation), {"note": "mine"}).status_code == 403
-    assert everything(operation)["note"] == ""
+    assert all_fields(operation)["note"] == ""
 
 
-def test_who_may_view_sees_and_cannot_sync(log_in: LogIn, operation: ImportOperation) -> None:
+def test_view_permission_allows_viewing_but_not_syncing(
+    log_in: LogIn, operation: ImportOperation
+) -> None:
     client = log_in("view_importoperation")
     history = page(client.get(HISTORY))
     assert len(history.rows) == 1
@@ -62,7 +68,9 @@ def test_who_may_view_sees_and_cannot_sync(log_in: LogIn, operation: ImportOpera
     assert client.post(SYNC).status_code == 403
 
 
-def test_who_may_run_imports_sees_and_syncs(log_in: LogIn, operation: ImportOperation) -> None:
+def test_run_import_permission_allows_viewing_and_syncing(
+    log_in: LogIn, operation: ImportOperation
+) -> None:
     client = log_in("run-import")
     index = page(client.get(reverse("admin:index")))
     assert HISTORY in index.links
@@ -74,71 +82,73 @@ def test_who_may_run_imports_sees_and_syncs(log_in: LogIn, operation: ImportOper
 
 
 @pytest.mark.parametrize("codename", ["view_importoperation", "run-import"])
-def test_who_only_sees_cannot_write_a_note(
+def test_viewers_cannot_write_a_note(
     log_in: LogIn, operation: ImportOperation, codename: str
 ) -> None:
     client = log_in(codename)
     assert "note" not in page(client.get(change_url(operation))).fields
-    before = everything(operation)
+    before = all_fields(operation)
     assert client.post(change_url(operation), {"note": "mine"}).status_code == 403
-    assert everything(operation) == before
+    assert all_fields(operation) == before
 
 
-def test_who_may_change_writes_the_note_and_nothing_else(
+def test_change_permission_allows_writing_the_note_alone(
     log_in: LogIn, operation: ImportOperation
 ) -> None:
     client = log_in("change_importoperation")
     shown = page(client.get(change_url(operation)))
     own = {name for name in shown.fields if name and not name.startswith(("_", "csrf"))}
     assert own == {"note"}
-    before = everything(operation)
-    lies = {name: "0" for name in before if name != "note"} | {
+    before = all_fields(operation)
+    other_fields = {name: "0" for name in before if name != "note"} | {
         "status": "importer_done",
         "payload": "{}",
         "finished_at": "2026-01-01",
         "finished_at_0": "2026-01-01",
         "finished_at_1": "00:00",
     }
-    response = client.post(change_url(operation), lies | {"note": "asked IT 🎉", "_save": "Save"})
+    response = client.post(
+        change_url(operation), other_fields | {"note": "asked IT 🎉", "_save": "Save"}
+    )
     assert response.status_code == 302
-    assert everything(operation) == before | {"note": "asked IT 🎉"}
+    assert all_fields(operation) == before | {"note": "asked IT 🎉"}
 
 
-def test_who_may_change_cannot_sync(log_in: LogIn) -> None:
+def test_change_permission_does_not_allow_syncing(log_in: LogIn) -> None:
     client = log_in("change_importoperation")
     assert SYNC not in page(client.get(HISTORY)).actions
     assert client.post(SYNC).status_code == 403
 
 
-def test_a_sync_meanwhile_survives_the_saving_of_a_note(
+def test_saving_a_note_keeps_what_a_concurrent_sync_wrote(
     root: Client, operation: ImportOperation
 ) -> None:
-    """It is stored between the form's reading of the row and its writing."""
+    """The sync runs after the form has read the row and before it writes it."""
     done = {**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T11:45:00.000Z"}
 
-    def meanwhile(**_kwargs: Any) -> None:
-        pre_save.disconnect(meanwhile, sender=ImportOperation)
+    def sync_meanwhile(**_kwargs: Any) -> None:
+        pre_save.disconnect(sync_meanwhile, sender=ImportOperation)
         sync(done)
 
-    pre_save.connect(meanwhile, sender=ImportOperation)
+    pre_save.connect(sync_meanwhile, sender=ImportOperation)
     try:
         response = root.post(change_url(operation), {"note": "nearly there", "_save": "Save"})
     finally:
-        pre_save.disconnect(meanwhile, sender=ImportOperation)
+        pre_save.disconnect(sync_meanwhile, sender=ImportOperation)
     assert response.status_code == 302
-    found = ImportOperation.objects.get()
-    assert (found.note, found.status, found.end_reason) == ("nearly there", "importer_done", "done")
-    assert found.finished_at is not None
-    assert found.payload == done
+    saved = ImportOperation.objects.get()
+    assert (saved.note, saved.status, saved.end_reason) == ("nearly there", "importer_done", "done")
+    assert saved.finished_at is not None
+    assert saved.payload == done
 
 
-def test_a_note_survives_the_next_sync(root: Client, operation: ImportOperation) -> None:
+def test_sync_keeps_the_note(root: Client, operation: ImportOperation) -> None:
     root.post(change_url(operation), {"note": "wait for it", "_save": "Save"})
     sync({**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T11:45:00.000Z"})
     assert ImportOperation.objects.get().note == "wait for it"
 
 
-def test_a_note_is_only_text(root: Client, operation: ImportOperation) -> None:
+def test_note_is_escaped(root: Client, operation: ImportOperation) -> None:
     script = "<script>alert(1)</script>"
     response = root.post(change_url(operation), {"note": script, "_save": "Save"}, follow=True)
     assert ImportOperation.objects.get().note == script
@@ -147,7 +157,9 @@ def test_a_note_is_only_text(root: Client, operation: ImportOperation) -> None:
 
 
 @pytest.mark.parametrize("who", ["root", "permitted"])
-def test_nobody_adds_or_deletes(log_in: LogIn, operation: ImportOperation, who: str) -> None:
+def test_operations_cannot_be_added_or_deleted(
+    log_in: LogIn, operation: ImportOperation, who: str
+) -> None:
     if who == "root":
         client = log_in(is_superuser=True)
     else:
@@ -166,7 +178,7 @@ def test_nobody_adds_or_deletes(log_in: LogIn, operation: ImportOperation, who: 
     assert "_selected_action" not in shown
 
 
-def test_what_is_not_there(root: Client) -> None:
+def test_unknown_operation_redirects_to_the_index(root: Client) -> None:
     for key in ("999999", "nonsense", "_00", "99999999999999999999999"):
         response = root.get(f"{HISTORY}{key}/change/", follow=True)
         assert response.status_code == 200

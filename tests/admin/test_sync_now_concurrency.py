@@ -1,4 +1,4 @@
-"""“Sync now” over several workspaces: side by side, or one by one in a host's transaction."""
+"""“Sync now” with several workspaces: concurrent, or sequential in a host's transaction."""
 
 import threading
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from tests.api.helpers import make_user
 from tests.conftest import AUTH_TOKEN, USER_ID
 
 ALIASES = ("acme", "globex", "initech")
-#: Django never closes a test's SQLite in memory, so that each thread would leave a connection.
-threads_have_it = pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="a database in memory is one thread's"
+#: Django never closes a test's in-memory SQLite, so each thread would leave a connection open.
+needs_shared_database = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="an in-memory database belongs to one thread"
 )
 
 
@@ -32,8 +32,8 @@ def client(db: None) -> Client:
 
 
 @pytest.fixture
-def three(workspace: Workspace, settings: Any) -> Iterator[Workspace]:
-    """Three workspaces, which are one and the same server."""
+def three_workspaces(workspace: Workspace, settings: Any) -> Iterator[Workspace]:
+    """Three configured workspaces, all of them the same server."""
     workspace.start_import("csv", seconds=600)
     with Server(workspace) as server:
         options = {"URL": server.url, "USER_ID": USER_ID, "AUTH_TOKEN": AUTH_TOKEN}
@@ -49,39 +49,41 @@ def press(client: Client) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> dict[str, threading.Thread]:
-    """Note which thread looked at which workspace."""
-    seen: dict[str, threading.Thread] = {}
+    """Record which thread polled which workspace."""
+    threads: dict[str, threading.Thread] = {}
     real = sync_workspace
 
-    def noted(workspace: Any, **how: Any) -> Any:
-        seen[workspace.alias] = threading.current_thread()
-        return real(workspace, **how)
+    def record(workspace: Any, **kwargs: Any) -> Any:
+        threads[workspace.alias] = threading.current_thread()
+        return real(workspace, **kwargs)
 
-    monkeypatch.setattr(sync_now, "sync_workspace", noted)
-    return seen
+    monkeypatch.setattr(sync_now, "sync_workspace", record)
+    return threads
 
 
-@threads_have_it
+@needs_shared_database
 @pytest.mark.django_db(transaction=True)
-def test_side_by_side(client: Client, three: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    all_at_it, one_writes = threading.Barrier(len(ALIASES)), threading.Lock()
+def test_workspaces_are_synced_concurrently(
+    client: Client, three_workspaces: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_started, write_lock = threading.Barrier(len(ALIASES)), threading.Lock()
     real = sync_workspace
 
-    def together(workspace: Any, **how: Any) -> Any:
-        all_at_it.wait(timeout=20)
-        with one_writes:
-            return real(workspace, **how)
+    def wait_for_all(workspace: Any, **kwargs: Any) -> Any:
+        all_started.wait(timeout=20)
+        with write_lock:
+            return real(workspace, **kwargs)
 
-    monkeypatch.setattr(sync_now, "sync_workspace", together)
-    told = press(client)
-    assert sorted(told) == [("success", f"Synced {alias}.") for alias in ALIASES]
+    monkeypatch.setattr(sync_now, "sync_workspace", wait_for_all)
+    shown = press(client)
+    assert sorted(shown) == [("success", f"Synced {alias}.") for alias in ALIASES]
     assert ImportOperation.objects.count() == 3
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_by_one_in_a_transaction_of_the_hosts(
+def test_workspaces_are_synced_in_one_thread_within_a_transaction(
     client: Client,
-    three: Workspace,
+    three_workspaces: Workspace,
     threads: dict[str, threading.Thread],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -95,43 +97,43 @@ def test_one_by_one_in_a_transaction_of_the_hosts(
 @pytest.mark.parametrize(
     "aliases",
     [
-        pytest.param(ALIASES, marks=threads_have_it, id="several"),
+        pytest.param(ALIASES, marks=needs_shared_database, id="several"),
         pytest.param(ALIASES[:1], id="one"),
     ],
 )
-def test_a_database_that_fails_is_a_message(
+def test_database_error_is_a_message_without_secrets(
     client: Client,
-    three: Workspace,
+    three_workspaces: Workspace,
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
     aliases: tuple[str, ...],
 ) -> None:
-    all_of_them = settings.IMPORTMONITOR["WORKSPACES"]
-    settings.IMPORTMONITOR = {"WORKSPACES": {alias: all_of_them[alias] for alias in aliases}}
-    real, one_writes = sync_workspace, threading.Lock()
+    workspaces = settings.IMPORTMONITOR["WORKSPACES"]
+    settings.IMPORTMONITOR = {"WORKSPACES": {alias: workspaces[alias] for alias in aliases}}
+    real, write_lock = sync_workspace, threading.Lock()
 
-    def locked(workspace: Any, **how: Any) -> Any:
+    def fail_for_acme(workspace: Any, **kwargs: Any) -> Any:
         if workspace.alias == "acme":
             raise OperationalError("database is locked at postgres://user:secret@host")
-        with one_writes:
-            return real(workspace, **how)
+        with write_lock:
+            return real(workspace, **kwargs)
 
-    monkeypatch.setattr(sync_now, "sync_workspace", locked)
-    told = press(client)
-    assert len(told) == len(aliases)
-    [(level, text)] = [each for each in told if "acme" in each[1]]
+    monkeypatch.setattr(sync_now, "sync_workspace", fail_for_acme)
+    shown = press(client)
+    assert len(shown) == len(aliases)
+    [(level, text)] = [message for message in shown if "acme" in message[1]]
     assert level == "error"
     assert "OperationalError" in text
     assert "secret" not in text
-    assert all(level == "success" for level, text in told if "acme" not in text)
+    assert all(level == "success" for level, text in shown if "acme" not in text)
 
 
 @pytest.mark.django_db
-def test_many_are_told_in_one_sentence(client: Client, settings: Any) -> None:
+def test_successes_of_many_workspaces_are_one_message(client: Client, settings: Any) -> None:
     options = {"URL": "http://127.0.0.1:9", "USER_ID": "u", "AUTH_TOKEN": "t" * 43}
     aliases = [f"w{number:02d}" for number in range(11)]
     settings.IMPORTMONITOR = {"WORKSPACES": dict.fromkeys(aliases, options)}
-    told = press(client)
-    assert told[0] == ("success", "Looked at 0 of 11 workspaces.")
-    assert [level for level, _ in told[1:]] == ["error"] * sync_now.MOST_TOLD
+    shown = press(client)
+    assert shown[0] == ("success", "Synced 0 of 11 workspaces.")
+    assert [level for level, _ in shown[1:]] == ["error"] * sync_now.MAX_MESSAGES
     assert SyncPeriod.objects.filter(outcome="Unreachable").count() == 11

@@ -1,4 +1,4 @@
-"""No document that a workspace sends breaks a page, or gets to say anything but text on it."""
+"""Any document that a workspace sends is shown as text and breaks no page."""
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -26,14 +26,14 @@ def show(client: Client, url: str) -> "Response":
 
 
 def search(client: Client, term: str) -> int:
-    """Search for a term; return how many operations were found."""
-    found: int = show(client, f"{HISTORY}?{urlencode({'q': term})}").context["cl"].result_count
-    return found
+    """Return the number of matches of a search."""
+    count: int = show(client, f"{HISTORY}?{urlencode({'q': term})}").context["cl"].result_count
+    return count
 
 
 @pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
-def test_odd(root: Client, name: str) -> None:
+def test_malformed_document_is_shown_and_can_be_searched_for(root: Client, name: str) -> None:
     sync(MALFORMED_DOCUMENTS[name].document)
     operation = ImportOperation.objects.get()
     history = page(show(root, HISTORY))
@@ -47,8 +47,8 @@ def test_odd(root: Client, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["NUL", "lone surrogate", "no id", "script in every string", "emoji", "right to left"]
 )
-def test_odd_with_a_note(root: Client, name: str) -> None:
-    """The admin's log and its message name the operation; its own history shows both."""
+def test_operation_of_a_malformed_document_can_be_annotated(root: Client, name: str) -> None:
+    """The admin's message and log name the operation; its history page shows both."""
     sync(MALFORMED_DOCUMENTS[name].document)
     operation = ImportOperation.objects.get()
     assert root.post(change_url(operation), {"note": "odd", "_save": "Save"}).status_code == 302
@@ -57,7 +57,7 @@ def test_odd_with_a_note(root: Client, name: str) -> None:
     assert search(root, operation.remote_id) == 1
 
 
-def test_no_script_in_a_search_term(root: Client) -> None:
+def test_search_term_is_escaped(root: Client) -> None:
     response = root.get(f"{HISTORY}?{urlencode({'q': '<script>alert(1)</script>'})}")
     assert response.status_code == 200
     assert b"<script>alert" not in response.content
