@@ -87,7 +87,7 @@ def measure(url: str, polls: int, times: int) -> dict[str, Any]:
             job()
         return (time.process_time() - started) / polls * 1000
 
-    with Client(conf.workspace(STILL)) as still, Client(conf.workspace(MOVING)) as moving:
+    with Client(conf.get_workspace(STILL)) as still, Client(conf.get_workspace(MOVING)) as moving:
         jobs: dict[str, Callable[[], None]] = {
             GET: get,
             IDLE: partial(poll, IDLE, still),

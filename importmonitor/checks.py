@@ -26,7 +26,7 @@ def check_settings(
         (checks.Error if problem.is_error else checks.Warning)(
             problem.message, hint=problem.hint, id=f"importmonitor.{problem.id}"
         )
-        for problem in conf.problems()
+        for problem in conf.find_problems()
     ]
 
 
@@ -37,7 +37,7 @@ def check_channels(
     from importmonitor.alerts.channels import Misconfigured, load_backend
 
     errors: list[checks.CheckMessage] = []
-    for channel in conf.options().channels.values():
+    for channel in conf.get_options().channels.values():
         try:
             load_backend(channel)
         except Misconfigured as error:

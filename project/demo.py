@@ -116,7 +116,7 @@ def simulate_history(
 
     steps = story(seed=7, start=clock.now(), end=end - timedelta(hours=1)) + outages(end)
     steps.sort(key=lambda step: step.at)
-    config = conf.workspace("default")
+    config = conf.get_workspace("default")
     # During an outage, a deadline too short for a second attempt: retries would take ten seconds.
     hasty_config = replace(config, deadline=0.1)
     with Client(config) as client, Client(hasty_config) as hasty_client:

@@ -30,7 +30,7 @@ def main() -> int:
         django.setup()
         from importmonitor import conf
 
-        configured = conf.config().workspaces
+        configured = conf.get_config().workspaces
     except ImproperlyConfigured as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -149,7 +149,7 @@ def test_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any, 
     assert message.hint
     assert "secret" not in f"{message.msg} {message.hint}"
     with pytest.raises(ImproperlyConfigured, match=f"importmonitor.{id_}"):
-        conf.config()
+        conf.get_config()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_usable_but_suspicious_setting_is_a_warning(settings: Any, setting: Any,
     (message,) = run_checks()
     assert (message.id, message.level) == (f"importmonitor.{id_}", checks.WARNING)
     assert message.hint
-    conf.config()
+    conf.get_config()
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ def test_use_tz_off_is_an_error(settings: Any) -> None:
     settings.USE_TZ = False
     assert [message.id for message in run_checks()] == ["importmonitor.E022"]
     with pytest.raises(ImproperlyConfigured, match="USE_TZ"):
-        conf.config()
+        conf.get_config()
 
 
 def test_stalled_after_can_differ_by_state(settings: Any) -> None:
     settings.IMPORTMONITOR = {"STALLED_AFTER": {"loading": timedelta(hours=2)}}
-    assert conf.options().stalled_after == {
+    assert conf.get_options().stalled_after == {
         "loading": timedelta(hours=2),
         "importing": timedelta(minutes=15),
     }
@@ -210,8 +210,8 @@ def test_stalled_after_can_differ_by_state(settings: Any) -> None:
 
 def test_channel_options_are_not_in_the_repr(settings: Any) -> None:
     settings.IMPORTMONITOR = with_channel({"BACKEND": APPRISE, "URL": "slack://hush-hush"})
-    assert "hush-hush" not in repr(conf.config())
-    assert conf.options().channels["ops"].options["URL"] == "slack://hush-hush"
+    assert "hush-hush" not in repr(conf.get_config())
+    assert conf.get_options().channels["ops"].options["URL"] == "slack://hush-hush"
 
 
 def test_missing_setting_is_a_warning(settings: Any) -> None:
@@ -240,29 +240,33 @@ def test_all_mistakes_are_reported_together(settings: Any) -> None:
 )
 def test_valid_url_is_accepted(settings: Any, url: str) -> None:
     settings.IMPORTMONITOR = with_options(URL=url)
-    assert conf.workspace("default").url == url.rstrip("/")
+    assert conf.get_workspace("default").url == url.rstrip("/")
 
 
 def test_allow_http_accepts_an_http_url(settings: Any) -> None:
     settings.IMPORTMONITOR = with_options(URL="http://chat.internal", ALLOW_HTTP=True)
-    assert conf.workspace("default").allow_http
+    assert conf.get_workspace("default").allow_http
 
 
 def test_ca_bundle_can_be_a_path(settings: Any, tmp_path: Path) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.touch()
     settings.IMPORTMONITOR = with_options(CA_BUNDLE=bundle)
-    assert conf.workspace("default").ca_bundle == str(bundle)
+    assert conf.get_workspace("default").ca_bundle == str(bundle)
 
 
 def test_workspaces_can_come_from_a_callable(settings: Any) -> None:
     settings.IMPORTMONITOR = {"WORKSPACES": "tests.test_checks.many"}
-    assert conf.aliases() == list(conf.config().workspaces) == ["tenant-0", "tenant-1", "tenant-2"]
+    assert (
+        conf.get_aliases()
+        == list(conf.get_config().workspaces)
+        == ["tenant-0", "tenant-1", "tenant-2"]
+    )
 
 
 def test_workspace_credentials_are_not_in_the_repr(settings: Any) -> None:
     settings.IMPORTMONITOR = with_options(USER_ID="someone", AUTH_TOKEN="hush-hush")
-    text = repr(conf.config())
+    text = repr(conf.get_config())
     assert "hush-hush" not in text
     assert "someone" not in text
 

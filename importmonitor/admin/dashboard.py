@@ -26,14 +26,14 @@ OK = display.Badge(gettext_lazy("OK"), "✓", "good")
 
 def context(now: datetime, workspace: str = "") -> dict[str, Any]:
     """Return the context of the dashboard's templates, for one workspace or for all."""
-    aliases = [workspace] if workspace in conf.aliases() else conf.aliases()
+    aliases = [workspace] if workspace in conf.get_aliases() else conf.get_aliases()
     workspaces = health.workspace_health(now, aliases)
     # A stable sort: equally urgent workspaces keep the order of the settings.
     workspaces.sort(key=_urgency)
     hidden = workspaces[MAX_CARDS:]
     return {
         "cards": [card(workspace, now) for workspace in workspaces[:MAX_CARDS]],
-        "problems": [problem for problem in conf.problems() if problem.is_error],
+        "problems": [problem for problem in conf.find_problems() if problem.is_error],
         "more": len(hidden),
         "more_with_problems": sum(_urgency(workspace) < _ACTIVE for workspace in hidden),
         "history_url": reverse(HISTORY),

@@ -76,7 +76,7 @@ class WorkspaceFilter(KnownValuesFilter):
 
     def get_options(self, request: HttpRequest) -> list[Option]:
         # The URL can also name a workspace that is no longer configured.
-        aliases = with_selected(conf.aliases(), self.value())
+        aliases = with_selected(conf.get_aliases(), self.value())
         if len(aliases) == 1:
             return []
         return [(alias, alias, Q(workspace=alias)) for alias in aliases]

@@ -187,7 +187,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         context: dict[str, Any] = {"title": _("Import history")}
         if self.has_view_permission(request):
             alias = request.GET.get("workspace", "")
-            workspace = alias if alias in conf.aliases() else ""
+            workspace = alias if alias in conf.get_aliases() else ""
             context |= dashboard.context(timezone.now(), workspace)
             context |= {
                 "weeks": weeks.panel(workspace),

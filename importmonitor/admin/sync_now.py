@@ -22,7 +22,7 @@ MAX_MESSAGES = 8
 def sync_now(request: HttpRequest) -> None:
     """Poll every workspace and add messages with the results."""
     try:
-        workspaces = list(conf.config().workspaces.values())
+        workspaces = list(conf.get_config().workspaces.values())
     except ImproperlyConfigured as error:
         messages.error(request, str(error))
         return

@@ -60,7 +60,9 @@ class SyncPeriodAdmin(ViewOnlyMixin, _ModelAdmin):
         context: dict[str, Any] = {"title": _("Workspaces")}
         if self.has_view_permission(request):
             workspace = request.GET.get("workspace", "")
-            context |= strips([workspace] if workspace in conf.aliases() else conf.aliases())
+            context |= strips(
+                [workspace] if workspace in conf.get_aliases() else conf.get_aliases()
+            )
         return super().changelist_view(request, context | (extra_context or {}))
 
     @admin.display(description=_("sync status"))

@@ -255,7 +255,7 @@ def _advice(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
 
 def _link(operation: dict[str, Any] | None) -> str | None:
     """Return the URL of an operation's admin page, or of the history; None if there is none."""
-    base = conf.options().base_url
+    base = conf.get_options().base_url
     if not base:
         return None
     page = "admin:importmonitor_importoperation_"

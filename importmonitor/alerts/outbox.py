@@ -42,7 +42,7 @@ def write(
     if not drafts:
         return 0
     if channels is None:
-        channels = list(conf.options().channels.values())
+        channels = list(conf.get_options().channels.values())
     alerts = [
         Alert(
             event=draft.event,
@@ -106,7 +106,7 @@ def retry(keys: Sequence[int], *, now: Callable[[], datetime] = timezone.now) ->
 
 def _attempt(alert: Alert) -> str:
     """Try to deliver an alert; return why that failed, or ""."""
-    channel = conf.options().channels.get(alert.channel)
+    channel = conf.get_options().channels.get(alert.channel)
     if channel is None:
         return "No channel of this name is configured any more."
     try:

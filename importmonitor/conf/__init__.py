@@ -32,7 +32,7 @@ class UnknownWorkspace(LookupError):
     """No workspace has that alias; the message names the aliases that are configured."""
 
 
-def config() -> Config:
+def get_config() -> Config:
     """Return the settings.
 
     Raises ImproperlyConfigured, naming every mistake, if there is one.
@@ -43,7 +43,7 @@ def config() -> Config:
     return result
 
 
-def workspace(alias: str) -> WorkspaceConfig:
+def get_workspace(alias: str) -> WorkspaceConfig:
     """Return the settings of one workspace; raises UnknownWorkspace or ImproperlyConfigured.
 
     Reads no other workspace: there may be thousands.
@@ -60,7 +60,7 @@ def workspace(alias: str) -> WorkspaceConfig:
     return result
 
 
-def aliases() -> list[str]:
+def get_aliases() -> list[str]:
     """Return the aliases of the configured workspaces in their order, valid or not.
 
     What is stored stays readable while a token is wrong.
@@ -69,15 +69,15 @@ def aliases() -> list[str]:
     return [alias for alias in raw if isinstance(alias, str)]
 
 
-def options() -> Options:
+def get_options() -> Options:
     """Return the settings that are not about one workspace.
 
-    An invalid one has its default value here; `config()`, which the commands use, raises instead.
+    An invalid one has its default value here. `get_config()`, which the commands use, raises.
     """
     return read_options(_raw(), Problems())
 
 
-def problems() -> list[Problem]:
+def find_problems() -> list[Problem]:
     """Return every mistake in the settings."""
     problems = Problems()
     _read_config(problems)

@@ -17,7 +17,7 @@ from importmonitor.sync import poll as sync
 @task
 def sync_workspaces() -> int:
     """Enqueue a poll of every workspace and return their number."""
-    aliases = conf.aliases()
+    aliases = conf.get_aliases()
     for alias in aliases:
         sync_workspace.enqueue(alias)
     return len(aliases)

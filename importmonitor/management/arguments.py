@@ -34,7 +34,7 @@ def select_workspaces(aliases: list[str]) -> list[WorkspaceConfig]:
     the settings, and if no workspace is configured.
     """
     try:
-        configured = conf.config().workspaces
+        configured = conf.get_config().workspaces
         if not configured:
             raise CommandError(
                 "No workspace is configured. Set ROCKETCHAT_URL, ROCKETCHAT_USER_ID and "
@@ -43,7 +43,7 @@ def select_workspaces(aliases: list[str]) -> list[WorkspaceConfig]:
             )
         if unknown := [alias for alias in aliases if alias not in configured]:
             # Raises UnknownWorkspace, which lists the configured ones.
-            conf.workspace(unknown[0])
+            conf.get_workspace(unknown[0])
         return [configured[alias] for alias in dict.fromkeys(aliases or configured)]
     except (ImproperlyConfigured, conf.UnknownWorkspace) as error:
         raise CommandError(str(error), returncode=EXIT_MISUSED) from None

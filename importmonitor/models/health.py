@@ -66,7 +66,7 @@ def freshness(period: SyncPeriod, now: datetime) -> Freshness:
 
 def is_late(period: SyncPeriod, now: datetime) -> bool:
     """Return whether the last poll is so long ago that something is wrong with the polling."""
-    return now - period.last_at > conf.options().late_after
+    return now - period.last_at > conf.get_options().late_after
 
 
 def sync_health(aliases: Collection[str], now: datetime) -> dict[str, SyncHealth]:
@@ -78,7 +78,7 @@ def sync_health(aliases: Collection[str], now: datetime) -> dict[str, SyncHealth
 def workspace_health(now: datetime, aliases: Sequence[str] | None = None) -> list[WorkspaceHealth]:
     """Return the health of these or of all configured workspaces, in at most three queries."""
     if aliases is None:
-        aliases = conf.aliases()
+        aliases = conf.get_aliases()
     operations = ImportOperation.objects.filter(workspace=OuterRef("workspace"))
     current = Subquery(operations.newest_first().values("pk")[:1])
     rows = list(

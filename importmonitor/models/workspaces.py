@@ -172,7 +172,7 @@ class SyncPeriod(models.Model):
             usual = _MAX_FIRST_PAUSE
         else:
             usual = _MAX_USUAL_PAUSES * (self.last_at - self.first_at) / (self.polls - 1)
-        return pause <= usual or pause <= conf.options().late_after
+        return pause <= usual or pause <= conf.get_options().late_after
 
 
 def _newest_period(workspace: Param) -> SyncPeriodQuerySet:

@@ -50,7 +50,7 @@ def alerts_for_change(change: Change, at: datetime) -> list[AlertDraft]:
 def alerts_for_failure(alias: str, error: RocketChatError, at: datetime) -> list[AlertDraft]:
     """Return the alert about a workspace whose polls have failed for too long, once."""
     since = SyncPeriod.objects.failing_since(alias)
-    if since is None or at - since < conf.options().unreachable_after:
+    if since is None or at - since < conf.get_options().unreachable_after:
         return []
     if _was_alerted(alias, since):
         return []

@@ -127,5 +127,5 @@ def _watched(period: SyncPeriod | None, at: datetime) -> timedelta:
         return timedelta(0)
     if not period.is_good:
         return period.watched
-    longest = min(conf.options().stalled_after.values()) / 2
+    longest = min(conf.get_options().stalled_after.values()) / 2
     return period.watched + max(timedelta(0), min(at - period.last_at, longest))

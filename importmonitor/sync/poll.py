@@ -97,7 +97,7 @@ def sync_workspace(
     nothing is raised: that is the result's `error`.
     """
     if isinstance(workspace, str):
-        workspace = conf.workspace(workspace)
+        workspace = conf.get_workspace(workspace)
     started = time.monotonic()
     poll = _preview if dry_run else _poll
     result = poll(workspace, client, now)
@@ -120,7 +120,7 @@ def _preview(
     except RocketChatError as error:
         return replace(result, error=error)
     snapshot = replace(fetched.snapshot, pruned_before=stored_lease(alias).pruned_before)
-    operation, changes = diff(snapshot, affected_rows(snapshot), conf.options())
+    operation, changes = diff(snapshot, affected_rows(snapshot), conf.get_options())
     return replace(result, operation=operation, changes=changes, notice=fetched.notice)
 
 
@@ -180,7 +180,7 @@ def _store(
 
     Return the current operation, the changes, and the number of alerts. Raises LeaseLost.
     """
-    snapshot, options = fetched.snapshot, conf.options()
+    snapshot, options = fetched.snapshot, conf.get_options()
     outcome = SyncPeriod.OK if snapshot.current else SyncPeriod.EMPTY
     continues = period is not None and period.continues(outcome, snapshot.at)
     if continues and not snapshot.has_list:

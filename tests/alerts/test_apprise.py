@@ -204,7 +204,7 @@ def test_channel_without_apprise_says_what_to_install(
     }
     configure_apprise(settings, "json://127.0.0.1/hush", mail=mail)
     with pytest.raises(Misconfigured, match=r"importmonitor\[apprise\]") as caught:
-        load_backend(conf.options().channels["ops"])
+        load_backend(conf.get_options().channels["ops"])
     assert "hush" not in str(caught.value)
     (error,) = check_channels(app_configs=None)
     assert error.id == "importmonitor.E020"

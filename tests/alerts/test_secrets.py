@@ -89,7 +89,7 @@ def test_apprise_url_stays_secret(
 def test_invalid_apprise_url_stays_secret(settings: Any, log: Callable[[], str], url: str) -> None:
     configure_channels(settings, {"ops": {"BACKEND": APPRISE, "URL": url}})
     with pytest.raises(Misconfigured) as caught:
-        load_backend(conf.options().channels["ops"])
+        load_backend(conf.get_options().channels["ops"])
     assert "hush" not in "".join(traceback.format_exception(caught.value, chain=True)).replace(
         url, ""
     )
@@ -138,7 +138,7 @@ def test_exception_of_a_channel_contains_no_secret(clock: Clock, settings: Any) 
     with listening(sink) as server:
         configure_mail(settings, server.port, user="monitor", password=PASSWORD)
         with pytest.raises(Undelivered) as caught:
-            load_backend(conf.options().channels["ops"]).send(Message("title", "text", body))
+            load_backend(conf.get_options().channels["ops"]).send(Message("title", "text", body))
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
 
 
@@ -176,4 +176,4 @@ def test_auth_token_echoed_by_the_server_stays_secret(
 def test_channel_repr_omits_its_options(settings: Any) -> None:
     options = {"BACKEND": APPRISE, "URL": "json://127.0.0.1/hush"}
     configure_channels(settings, {"ops": options, "own": recording("own", PASSWORD="hush")})
-    assert "hush" not in repr(conf.options())
+    assert "hush" not in repr(conf.get_options())

@@ -7,7 +7,6 @@ import syslog
 import textwrap
 import threading
 from datetime import timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from django.test import Client
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured
 from importmonitor.alerts.messages import draft_test_alert, render_message
+from importmonitor.conf import options
 from importmonitor.conf.problems import Problems
 from importmonitor.models import ApiToken
 from simulator.workspace import Workspace
@@ -181,7 +181,7 @@ def test_documented_channels_are_valid(settings: Any, monkeypatch: pytest.Monkey
     workspace = {"URL": "https://a.example.org", "USER_ID": USER_ID, "AUTH_TOKEN": AUTH_TOKEN}
     settings.IMPORTMONITOR = {"WORKSPACES": {"default": workspace}}
     exec("import os\n" + code_block("PAGER_URL"), {"IMPORTMONITOR": settings.IMPORTMONITOR})
-    assert set(conf.config().options.channels) == {"ops", "pager"}
+    assert set(conf.get_config().options.channels) == {"ops", "pager"}
 
 
 def test_documented_channel_sends_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,8 +197,6 @@ def test_documented_channel_sends_a_message(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_documented_settings_key_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    # By name: `importmonitor.conf.options` is also a function.
-    options = import_module("importmonitor.conf.options")
     namespace = dict(vars(options))
     exec(code_block("LONG_AFTER"), namespace)
     assert namespace["DURATIONS"].items() > options.DURATIONS.items()

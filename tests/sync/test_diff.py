@@ -36,7 +36,7 @@ def apply(
     """Return the rows and the changes after a snapshot some minutes past noon."""
     at = NOON + timedelta(minutes=minute)
     snapshot = Snapshot("default", at, received, known_since=NOON)
-    _current, changes = diff(snapshot, stored, conf.options())
+    _current, changes = diff(snapshot, stored, conf.get_options())
     created = [change.operation for change in changes if change.created]
     for row in created:
         row.pk = len(stored) + 1
@@ -139,7 +139,7 @@ def test_superseded_operation_can_still_fail() -> None:
 def test_late_snapshot_of_older_operation_supersedes_nothing() -> None:
     new = row_after(version("B", ts=(NOON + timedelta(minutes=5)).isoformat()))
     late = Snapshot("default", NOON + timedelta(minutes=6), version("A"))
-    current, changes = diff(late, [new], conf.options())
+    current, changes = diff(late, [new], conf.get_options())
     assert current is new
     assert new.finished_at is None
     (change,) = changes
@@ -151,7 +151,7 @@ def test_late_snapshot_of_older_operation_supersedes_nothing() -> None:
 def test_active_operation_is_superseded_if_rocketchat_has_none() -> None:
     row = row_after(version())
     empty = Snapshot("default", NOON + timedelta(hours=1), None)
-    current, [change] = diff(empty, [row], conf.options())
+    current, [change] = diff(empty, [row], conf.get_options())
     assert current is None
     assert row.end_reason == EndReason.SUPERSEDED
     assert change.updated["finished_at"] == (None, NOON + timedelta(hours=1))

@@ -62,7 +62,7 @@ def test_lease_expires_five_seconds_after_the_deadline(
             durations.append(lease.expires_at - rocketchat.clock.now())
 
     poll(rocketchat, client=LeaseRecorder())
-    assert durations == [timedelta(seconds=conf.workspace("default").deadline + 5)]
+    assert durations == [timedelta(seconds=conf.get_workspace("default").deadline + 5)]
 
 
 def test_poll_that_lost_its_lease_writes_nothing(rocketchat: Workspace) -> None:
@@ -76,7 +76,7 @@ def test_poll_that_lost_its_lease_writes_nothing(rocketchat: Workspace) -> None:
             SyncLease.objects.update(holder="another", expires_at=rocketchat.clock.now())
             return operation
 
-    with Slow(conf.workspace("default")) as slow:
+    with Slow(conf.get_workspace("default")) as slow:
         result = poll(rocketchat, client=slow)
     assert result.skipped == "leased"
     assert not ImportOperation.objects.exists()

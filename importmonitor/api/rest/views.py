@@ -201,7 +201,7 @@ class WorkspaceList(RestView):
 
     def get(self, request: Request) -> HttpResponseBase:
         now = timezone.now()
-        configured = conf.aliases()
+        configured = conf.get_aliases()
         aliases, links = self.paginate(configured)
         workspaces = health.workspace_health(now, aliases)
         health_by_alias = {

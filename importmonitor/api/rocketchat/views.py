@@ -136,7 +136,7 @@ class RocketChatView(TokenAPIView):
             raise exceptions.ParseError
         if not has_perm(request.user, f"importmonitor.{self.permission}"):
             raise exceptions.PermissionDenied
-        if kwargs["alias"] not in conf.aliases():
+        if kwargs["alias"] not in conf.get_aliases():
             raise Http404
 
     def get_throttles(self) -> list[BaseThrottle]:
@@ -165,7 +165,7 @@ class RocketChatView(TokenAPIView):
             response = responses.response(HTTPStatus.OK, body)
         responses.add_headers(response, headers)
         if self.key is not None:
-            lifetime = conf.options().remember_for.total_seconds()
+            lifetime = conf.get_options().remember_for.total_seconds()
             cache.set(
                 self.key,
                 cache.CachedResponse(

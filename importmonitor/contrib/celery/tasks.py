@@ -40,7 +40,7 @@ def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
 
     `every` is the interval in seconds: a poll that has not started by then expires.
     """
-    workspaces = conf.config().workspaces.values()
+    workspaces = conf.get_config().workspaces.values()
     for workspace in workspaces:
         # A poll makes at most two requests: for the current operation and for the list.
         time_limit = ceil(2 * workspace.deadline) + MARGIN

@@ -118,7 +118,7 @@ def _alert_metrics(now: datetime) -> Iterator[Metric]:
         )
     )
     # A configured channel without undelivered alerts is 0.
-    channels: dict[str, Any] = {name: {} for name in conf.options().channels}
+    channels: dict[str, Any] = {name: {} for name in conf.get_options().channels}
     channels |= {counts["channel"]: counts for counts in undelivered}
     yield gauge(
         "alerts_undelivered",

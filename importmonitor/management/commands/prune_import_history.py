@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            config = conf.config().options
+            config = conf.get_config().options
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=EXIT_MISUSED) from None
         now, dry_run = timezone.now(), options["dry_run"]

@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            config = conf.config()
+            config = conf.get_config()
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=EXIT_MISUSED) from None
         configured = config.options.channels
