@@ -40,7 +40,7 @@ PROGRESS_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
 DEFAULT_PORT = 8000
 
-RUNNING_STATES = {"new", "loading", "ready", "importing"}
+RUNNING_STATES = {"New", "Loading", "Waiting", "Running"}
 OUTCOMES = {"Done", "Done with errors", "Incomplete", "Failed", "Interrupted", "Superseded"}
 
 
@@ -105,7 +105,7 @@ def check_history(session: requests.Session, demo: Demo) -> None:
     rows = re.search(r"result_list.*?<tbody>(.*?)</tbody>", history.text, re.DOTALL)
     assert rows
     assert len(set(re.findall(r"/importoperation/(\d+)/change/", rows[1]))) >= 20
-    cells = re.findall(r'<td class="field-badge[^>]*>(.*?)</td>', rows[1], re.DOTALL)
+    cells = re.findall(r'<td class="field-status_badge[^>]*>(.*?)</td>', rows[1], re.DOTALL)
     texts = [" ".join(re.sub(r"<[^>]+>|[^\w<>\s]", " ", cell).split()) for cell in cells]
     badges = [re.sub(r"<[^>]*>", "", badge) for badge in texts]
     assert set(badges) <= RUNNING_STATES | OUTCOMES | {"Canceled"}
