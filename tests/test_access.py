@@ -216,7 +216,7 @@ def test_every_url_has_a_row_in_the_table() -> None:
     assert set(TABLE) - existing == set(), "these no longer exist"
 
 
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.thorough(one_in=10)
 @pytest.mark.parametrize("route", TABLE)
 def test_url_answers_every_user_and_method_as_in_the_table(site: Site, route: str) -> None:
     url = site.url(route)
@@ -236,7 +236,7 @@ SECRET_ROUTES = [
 ]
 
 
-@pytest.mark.thorough(one_in=2)
+@pytest.mark.thorough(one_in=9)
 @pytest.mark.parametrize("route", SECRET_ROUTES)
 def test_hidden_object_is_answered_like_a_missing_one(site: Site, route: str) -> None:
     hidden_url, missing_url = site.url(route), site.url(route, missing=True)
@@ -256,6 +256,7 @@ def as_text(response: "Response") -> str:
     return f"{response.status_code} {headers} {cookies} {response.content.decode()}"
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_admin_refuses_requests_without_a_csrf_token(site: Site, method: str) -> None:
     """A browser sends its session along whichever site made the form."""

@@ -195,6 +195,7 @@ def superuser_client(db: None) -> Client:
     return client
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_page_is_translated(
     superuser_client: Client, page_urls: list[str], locale: str

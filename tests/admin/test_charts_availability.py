@@ -110,15 +110,15 @@ class TestBars:
     def test_thousands_of_periods_are_few_bars(self) -> None:
         kinds = ["ok", "Unreachable", "ok", "RateLimited"]
         periods = [
-            period(start + n, start + n + 0.5, kinds[n % 4], polls=1)
+            period(start + n, start + n + 0.5, kinds[n // 4 % 4], polls=1)
             for start in (0, 20_000)
-            for n in range(8_000)
+            for n in range(0, 8_000, 4)
         ]
         periods.append(period(8_000, 20_000, polls=5))
         drawn = bars(draw(periods, 30_000))
         assert 100 <= len(drawn) <= 800
         [longest] = [bar for bar in drawn if bar.get("width") == "40.0%"]
-        assert longest[0].text == "31 Mar 01:20 – 8 Apr 09:21: Reachable, 6 polls"
+        assert longest[0].text == "31 Mar 01:20 – 8 Apr 09:24: Reachable, 6 polls"
 
 
 class TestWords:

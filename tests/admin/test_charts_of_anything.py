@@ -127,8 +127,8 @@ def test_any_progress_can_be_drawn(
         ).check()
 
 
-@settings(deadline=None, max_examples=20)
-@given(st.lists(st.tuples(st.integers(0, 9_999), counters, counters), min_size=241, max_size=600))
+@settings(deadline=None, max_examples=10)
+@given(st.lists(st.tuples(st.integers(0, 9_999), counters, counters), min_size=241, max_size=300))
 def test_many_samples_can_be_drawn(rows: list[tuple[int, int | None, int | None]]) -> None:
     samples = [sample(at / 7, completed, error) for at, completed, error in rows]
     Markup(progress_chart(make_row(), samples, [], [], after(2_000))).check()

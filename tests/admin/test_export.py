@@ -111,6 +111,7 @@ def order_by(name: str) -> str:
     return name.replace("started", str(columns.index("started")))
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("parameters", QUERIES, ids=urlencode)
 def test_export_has_the_rows_of_the_list(
     root: Client,

@@ -184,6 +184,7 @@ def rows(db: None) -> dict[str, int]:
     return saved
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     ("term", "files"),
     [

@@ -157,6 +157,7 @@ def test_import_without_a_type_is_named_by_its_importer_or_id(root: Client) -> N
     assert "remote00000000002" in second
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     ("counts", "percent", "text"),
     [

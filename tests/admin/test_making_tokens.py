@@ -189,6 +189,7 @@ class TestForm:
             assert field(create(hers, **expiry("2026-03-25", "13:01")), "im-token")
         assert ApiToken.objects.get().expires_at == NOON + timedelta(minutes=1)
 
+    @pytest.mark.thorough(one_in=3)
     @pytest.mark.parametrize(
         ("fields", "wrong"),
         [

@@ -31,7 +31,7 @@ def search(client: Client, term: str) -> int:
     return count
 
 
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.thorough(one_in=9)
 @pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_malformed_document_is_shown_and_can_be_searched_for(root: Client, name: str) -> None:
     sync(MALFORMED_DOCUMENTS[name].document)
@@ -44,6 +44,7 @@ def test_malformed_document_is_shown_and_can_be_searched_for(root: Client, name:
     assert search(root, f"{operation.type} {operation.file}") == 1
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     "name", ["NUL", "lone surrogate", "no id", "script in every string", "emoji", "right to left"]
 )

@@ -285,6 +285,7 @@ class TestList:
             counts.append(len(queries) - 1)
         assert counts[0] == counts[1] <= 6
 
+    @pytest.mark.thorough(one_in=3)
     @pytest.mark.parametrize("evil", ["<script>alert(1)</script>", '"><img src=x onerror=y>', "{{"])
     def test_names_are_escaped(self, root: Client, evil: str) -> None:
         user = User.objects.create(username=evil, is_staff=True)

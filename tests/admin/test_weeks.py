@@ -106,6 +106,7 @@ def test_cached_weeks_of_a_workspace_are_its_own() -> None:
         assert sum(sum(week.counts.values()) for week in weeks) == count
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Sao_Paulo"])
 def test_each_part_of_the_chart_links_to_exactly_its_operations(
     root: Client, settings: Any, rf: RequestFactory, zone: str

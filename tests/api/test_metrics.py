@@ -250,6 +250,7 @@ def test_undelivered_alerts_by_channel(settings: Any) -> None:
 # Queries.
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("number", [3, 300])
 def test_scrape_takes_five_queries(
     number: int,

@@ -63,7 +63,7 @@ def test_file_data_is_removed(client: Client, headers: dict[str, str]) -> None:
     assert "ada@example.org" not in str(ImportOperation.objects.values().get())
 
 
-@pytest.mark.thorough(one_in=2)
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_malformed_document_is_returned(client: Client, headers: dict[str, str], name: str) -> None:
     case = MALFORMED_DOCUMENTS[name]

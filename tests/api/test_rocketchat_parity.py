@@ -98,6 +98,7 @@ def run_imports(workspace: Workspace, count: int) -> None:
     sync_simulated(workspace)
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("imported", [0, 1, 30])
 def test_responses_equal_rocketchats(
@@ -126,6 +127,7 @@ def test_responses_equal_rocketchats(
             ), case
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_head_is_get_without_a_body(
     workspace: Workspace, client: Client, callers: Any, endpoint: str

@@ -69,6 +69,7 @@ def make_request(request: pytest.FixtureRequest) -> Iterator[Any]:
     gc.collect()
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("imported", [True, False])
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_clients_return_the_same_as_with_rocketchat(
@@ -83,6 +84,7 @@ def test_clients_return_the_same_as_with_rocketchat(
             assert response == mirror.expected(name, endpoint), name
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("endpoint", ENDPOINTS[:4])
 def test_too_many_requests(
     mirror: Mirror, make_request: MakeRequest, two_requests_per_day: None, endpoint: str

@@ -36,6 +36,7 @@ def test_verbosity_0_is_silent_on_success(project: Project, workspace: Workspace
     assert polls == 1
 
 
+@pytest.mark.long
 def test_interrupted_import_exits_with_3(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv")
     workspace.restart()

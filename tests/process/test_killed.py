@@ -109,6 +109,7 @@ def test_killed_before_any_query_is_completed_by_the_next_poll(
     assert sum(deliveries.values()) - len(deliveries) <= 2
 
 
+@pytest.mark.long
 def test_killed_at_random_times_keeps_the_history_true(
     project: Project, workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ import os
 import signal
 from datetime import UTC, datetime
 
+import pytest
+
 from simulator.clock import Clock
 from simulator.server import Server
 from simulator.workspace import Workspace
@@ -42,6 +44,7 @@ def environment(url: str, count: int) -> dict[str, str | None]:
     return changes
 
 
+@pytest.mark.long
 def test_failing_workspace_does_not_stop_the_others(project: Project) -> None:
     with Server(workspaces(3)) as server:
         changes = environment(server.url, 3) | {"ROCKETCHAT_W1_URL": "http://127.0.0.1:9"}

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from simulator.workspace import Workspace
 from simulator.writes import Ending
 from tests.process.databases import Database
@@ -29,6 +31,7 @@ COURSE: tuple[tuple[Ending, float], ...] = (
 )
 
 
+@pytest.mark.long
 def test_eight_concurrent_processes_act_like_one(
     project: Project, workspace: Workspace, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def leases(project: Project) -> list[tuple[object, ...]]:
     return project.database.execute("SELECT holder, expires_at FROM importmonitor_synclease")
 
 
+@pytest.mark.long
 def test_watch_until_finished_shows_every_change_once(
     project: Project, workspace: Workspace
 ) -> None:
@@ -146,6 +147,7 @@ def test_watch_continues_after_a_lost_connection(project: Project, workspace: Wo
     assert wait_for(process).returncode == 0
 
 
+@pytest.mark.long
 def test_watch_draws_progress_bars_on_a_terminal(project: Project, workspace: Workspace) -> None:
     workspace.start_import("slack", "done", 1.0, records=3000)
     terminal, process_end = pty.openpty()

@@ -59,6 +59,7 @@ def assert_helpful(message: str, case: Case, url: str) -> None:
     assert len(message) < 1_000
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("case", CASES)
 def test_client_raises_helpful_error(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
@@ -91,7 +92,7 @@ def stored_rows() -> list[Any]:
     ]
 
 
-@pytest.mark.thorough(one_in=8)
+@pytest.mark.thorough(one_in=20)
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", CASES)
 def test_command_reports_error_and_changes_no_operation(

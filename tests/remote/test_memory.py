@@ -61,6 +61,7 @@ def manage(
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
 def test_memory_of_process_is_limited(tmp_path: Path) -> None:
     database = tmp_path / "db.sqlite3"

@@ -131,6 +131,7 @@ def test_time_left_halfway_through_a_steady_import_is_accurate() -> None:
     assert median_error(measure("steady", 12)[HALF_OF_TIME]) < GOAL
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("pace", PACES)
 def test_time_left_at_half_of_the_records_is_within_half_for_every_pace(pace: Pace) -> None:
     assert median_error(measure(pace, 5)[HALF_OF_RECORDS]) < 0.5

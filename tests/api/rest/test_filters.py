@@ -117,6 +117,7 @@ def test_every_filter_has_a_case() -> None:
     assert set(MEANINGS) == set(FILTERS)
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("name", FILTERS)
 def test_filter_returns_exactly_the_matching_rows(
     api: ApiClient, rows: list[ImportOperation], name: str
@@ -171,6 +172,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize(("name", "value"), WRONG)
 def test_invalid_value_is_400(api: ApiClient, name: str, value: str) -> None:
     error = problem(api.get(OPERATIONS, {name: value}), 400)

@@ -61,7 +61,7 @@ def walk(api: ApiClient, url: str | None, direction: str = "next") -> list[list[
     return pages
 
 
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.thorough(one_in=6)
 @with_times
 @with_sizes
 @pytest.mark.parametrize("ordering", ["-started_at", "started_at"])
@@ -81,6 +81,7 @@ def test_links_lead_through_all_pages_in_both_directions(
     assert walk(api, last, "previous") == pages[::-1]
 
 
+@pytest.mark.thorough(one_in=3)
 @with_times
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_new_rows_neither_repeat_nor_skip_rows(api: ApiClient, times: str, size: int) -> None:
@@ -206,6 +207,7 @@ FORGED_CURSORS = [
 ]
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("cursor", FORGED_CURSORS)
 def test_forged_cursor_is_404(api: ApiClient, cursor: str) -> None:
     operation = make_row()

@@ -65,6 +65,7 @@ def test_missing_permission_is_403(urls: tuple[str, ...], method: str) -> None:
         refused(send(method, url, headers), method, 403)
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "codename", ["run-import", "view-import-operations", "view_importoperation"]
