@@ -24,6 +24,14 @@ else:
 class TokenForm(_ModelForm):
     """The name of a token, and when it expires."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "expires_at" in self.fields:
+            # The stock widget has two inputs and a label for neither.
+            date, time = self.fields["expires_at"].widget.widgets
+            date.attrs["aria-label"] = _("Expiry date")
+            time.attrs["aria-label"] = _("Expiry time")
+
     def clean_expires_at(self) -> datetime | None:
         expires_at: datetime | None = self.cleaned_data["expires_at"]
         if expires_at is not None and "expires_at" in self.changed_data:
