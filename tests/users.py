@@ -167,7 +167,7 @@ class Site:
         for part, value in values.items():
             route = route.replace(part, str(value))
         for part, value in {
-            "<str:kind>": "csv",
+            "<str:file_format>": "csv",
             "<path:rest>": "nonsense",
             "^(?P<app_label>importmonitor|auth)/$": "importmonitor/",
             "(?P<url>.*)$": "nonsense",
