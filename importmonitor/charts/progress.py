@@ -171,7 +171,7 @@ def _boundaries(steps: Sequence[Step], across: Scale) -> list[dict[str, Any]]:
         {
             "x": x,
             # A letter takes about one percent of the drawing; on a phone CSS hides the labels.
-            "label": step.label if end - x > len(step.label) else "",
+            "label": step.label if end - x > len(step.label) + 1 else "",
             "title": ", ".join(
                 filter(None, (f"{short_time(step.at)}: {step.status}", step.remark))
             ),
