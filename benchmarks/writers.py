@@ -118,7 +118,8 @@ def rows_of_polls(clients: Sequence[Client]) -> list[Rows]:
 
 def fields(model: type[models.Model]) -> "list[models.Field[Any, Any]]":
     """Return the fields that are written."""
-    return [field for field in model._meta.concrete_fields if not field.generated]  # noqa: SLF001
+    options = model._meta  # noqa: SLF001 - documented by Django
+    return [field for field in options.concrete_fields if not field.generated]
 
 
 def names(model: type[models.Model]) -> list[str]:
@@ -145,7 +146,8 @@ def insert_statements(rows: Rows) -> list[tuple[str, list[list[Any]]]]:
     statements = []
     for model, of_model in rows.items():
         columns = names(model)
-        table, marks = model._meta.db_table, ", ".join(["%s"] * len(columns))  # noqa: SLF001
+        table = model._meta.db_table  # noqa: SLF001 - documented by Django
+        marks = ", ".join(["%s"] * len(columns))
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         statements.append((statement, [parameters(model, row) for row in of_model]))
     return statements
