@@ -24,7 +24,9 @@ LAYERS = (
     {"apps"},
 )
 SYNC_LAYERS = (
-    {"rate", "diff", "lease", "interval"},
+    {"rate"},
+    {"speeds"},
+    {"forecast", "diff", "lease", "interval"},
     {"fetch", "alerts"},
     {"poll"},
     {"pool", "prune"},

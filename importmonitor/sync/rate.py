@@ -23,11 +23,11 @@ class Sample(NamedTuple):
     total: int | None
 
 
-class _Point(NamedTuple):
-    """The number of records handled, and the seconds since the first sample."""
+class Point(NamedTuple):
+    """The number of records handled, or a measure of the work done, and the seconds until then."""
 
     seconds: float
-    records: int
+    records: float
 
 
 def records_per_second(samples: Sequence[Sample]) -> float | None:
@@ -36,26 +36,34 @@ def records_per_second(samples: Sequence[Sample]) -> float | None:
     `samples` are those of the present step, oldest first: steps differ in speed. A record that
     failed counts as handled. The result is positive and finite.
     """
-    points = _non_decreasing(samples)
+    points = _points(samples)
     if len(points) < _MIN_POINTS or points[-1].seconds - points[0].seconds < _MIN_SECONDS:
         return None
-    return _slope(_thin(_later_half(points))) or None
+    return slope(later_half(points)) or None
 
 
-def _non_decreasing(samples: Sequence[Sample]) -> list[_Point]:
+def _points(samples: Sequence[Sample]) -> list[Point]:
+    return non_decreasing(
+        [
+            Point((sample.at - samples[0].at).total_seconds(), sample.completed + sample.error)
+            for sample in samples
+        ]
+    )
+
+
+def non_decreasing(points: Sequence[Point]) -> list[Point]:
     """Return the points that no later one is below.
 
     After a counter went back, its earlier values say nothing about the records that are left.
     """
-    points: list[_Point] = []
-    for sample in reversed(samples):
-        records = sample.completed + sample.error
-        if not points or records <= points[-1].records:
-            points.append(_Point((sample.at - samples[0].at).total_seconds(), records))
-    return points[::-1]
+    kept: list[Point] = []
+    for point in reversed(points):
+        if not kept or point.records <= kept[-1].records:
+            kept.append(point)
+    return kept[::-1]
 
 
-def _later_half(points: list[_Point]) -> list[_Point]:
+def later_half(points: list[Point]) -> list[Point]:
     """Return the later half by time, from the last point at or before the middle.
 
     A part of the whole and not a number of minutes: bursts can be seconds or hours apart, and some
@@ -65,14 +73,14 @@ def _later_half(points: list[_Point]) -> list[_Point]:
     return points[max(i for i, point in enumerate(points) if point.seconds <= middle) :]
 
 
-def _thin(points: list[_Point]) -> list[_Point]:
+def _thin(points: list[Point]) -> list[Point]:
     """Return at most `_MAX_POINTS` of the points, among them the first and the last."""
     if len(points) <= _MAX_POINTS:
         return points
     return [points[i * (len(points) - 1) // (_MAX_POINTS - 1)] for i in range(_MAX_POINTS)]
 
 
-def _slope(points: list[_Point]) -> float:
+def slope(points: list[Point]) -> float:
     """Return the median of the slopes between all points, each weighted by the time it spans.
 
     That is the Theil-Sen estimator, which a single wrong point does not move, but for the weights:
@@ -80,7 +88,7 @@ def _slope(points: list[_Point]) -> float:
     """
     slopes = sorted(
         ((b.records - a.records) / (b.seconds - a.seconds), b.seconds - a.seconds)
-        for a, b in combinations(points, 2)
+        for a, b in combinations(_thin(points), 2)
         if b.seconds > a.seconds
     )
     spans = list(accumulate(span for _, span in slopes))
