@@ -114,7 +114,7 @@ def step_spans(transitions: Sequence[Transition]) -> list[Span]:
     starts: list[Transition] = []
     end: Transition | None = None
     for transition in transitions:
-        if not _is_importing(transition.status):
+        if not is_importing(transition.status):
             end = end or (transition if starts else None)
             continue
         if end is not None:
@@ -134,7 +134,8 @@ def observed_speeds(spans: Sequence[Span], counts: Counts) -> list[StepSpeed]:
     return list(_speeds(spans, counts, ()))
 
 
-def _is_importing(status: str) -> bool:
+def is_importing(status: str) -> bool:
+    """Return whether Rocket.Chat imports records in this step, or is about to, or just has."""
     return status == FINISHING or status.startswith("importer_importing_")
 
 
