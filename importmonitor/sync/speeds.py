@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import NamedTuple
 
 from importmonitor.sync.rate import Sample
@@ -14,6 +15,9 @@ USERS, CONTACTS, CHANNELS, MESSAGES, FILES = STEPS = tuple(
 """The steps that handle records, in Rocket.Chat's order (contacts since a 7.x)."""
 
 STARTED, FINISHING = "importer_importing_started", "importer_finishing"
+
+#: How many imports are learned from at most, the newest.
+MAX_IMPORTS = 10
 
 # The shares of a step's records at which a curve has its times: 0.1, 0.2, … 0.9.
 _TENTHS = [tenth / 10 for tenth in range(1, 10)]
@@ -122,10 +126,10 @@ def step_spans(transitions: Sequence[Transition]) -> list[Span]:
         # A stall and its end are transitions too, from a step to itself.
         if not starts or starts[-1].status != transition.status:
             starts.append(transition)
-    ends = [*starts[1:], end]
     return [
         Span(start, following, is_whole=start is not transitions[0])
-        for start, following in zip(starts, ends, strict=bool(starts))
+        for start, following in zip_longest(starts, starts[1:], fillvalue=end)
+        if start is not None
     ]
 
 

@@ -1,4 +1,4 @@
-"""The rate of an import, and how accurate the time left is that is computed from it."""
+"""The rate of an import."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -9,8 +9,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from importmonitor.sync.rate import Sample, records_per_second
-from simulator.writes import PACES, Pace
-from tests.truth.time_left import GOAL, HALF_OF_RECORDS, HALF_OF_TIME, measure, median_error
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -125,13 +123,3 @@ def test_rate_of_any_counters_is_none_or_positive(
         ]
     )
     assert rate is None or (rate > 0 and isfinite(rate))
-
-
-def test_time_left_halfway_through_a_steady_import_is_accurate() -> None:
-    assert median_error(measure("steady", 12)[HALF_OF_TIME]) < GOAL
-
-
-@pytest.mark.thorough(one_in=2)
-@pytest.mark.parametrize("pace", PACES)
-def test_time_left_at_half_of_the_records_is_within_half_for_every_pace(pace: Pace) -> None:
-    assert median_error(measure(pace, 5)[HALF_OF_RECORDS]) < 0.5

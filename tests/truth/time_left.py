@@ -1,15 +1,16 @@
 """How accurate the forecast of an import is, in simulated imports polled every 30 seconds.
 
-Two worlds: the simulator's, where all records of an import take equally long and imports have
-nothing in common but their pace, and one where a workspace's steps differ in speed and its imports
-are alike (`stepwise`). In both, three imports have finished before the one that is judged; it is
-judged with them and without ("first import").
+Three worlds: the simulator's, where all records of an import take equally long and imports have
+nothing in common but their pace (the forecast may learn nothing wrong from them), or not even that;
+and one where a workspace's steps differ in speed and its imports are alike (`stepwise`). In all of
+them three imports have finished before the one that is judged, with them and without ("first
+import").
 
 The forecast gets what the store keeps. It is compared with the rate alone (what the time left was
 before there was a forecast), and with the rule of three since importing began,
 `elapsed * (total - completed) / completed`.
 
-    python -m tests.truth.time_left [--imports 100] [--samples newest|spread]
+    python -m tests.truth.time_left [--imports 40] [--samples newest|spread]
 
 Exit status: 0 the goals hold; 1 they do not.
 """
@@ -28,7 +29,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description="Measure how accurate forecasts of imports are.")
     parser.add_argument(
-        "--imports", type=int, default=100, help="number of imports of each pace (default: 100)"
+        "--imports", type=int, default=40, help="number of imports of each pace (default: 40)"
     )
     parser.add_argument(
         "--samples",

@@ -1,0 +1,37 @@
+"""How long an import will take, from its counters and from the imports before it.
+
+A user takes Rocket.Chat longer than a message, by a factor that differs between workspaces and
+hardly from one import to the next. So the rest of an import is forecast step by step:
+
+1. The work of a step is its records, each as many seconds as it took in the workspace's latest
+   imports by the same importer; else in any workspace's; else all records count alike. The median
+   of those imports, so that an odd one does not matter. Work within a step is spread as it was
+   then: an import that slowed down towards its end will do so again.
+2. This import's slowness is its time by that work. What is observed of it, in the steps before and
+   in the present one, is weighed against the imports before by how much either has varied (a
+   normal distribution of its logarithm, with a part that all steps share). At the beginning of a
+   step the past decides, later the present rate.
+3. Where the present step becomes slower or faster all the time, the trend goes on: how a step
+   develops is known only for one like it.
+4. The total may still grow: as in the imports before, or else by the rest as it did lately.
+
+The same distribution says how sure all this is: the truth lies in `low` to `high` four times of
+five (measured by `python -m tests.truth.time_left`).
+"""
+
+from importmonitor.sync.forecast.estimate import forecast
+from importmonitor.sync.forecast.types import Forecast, PresentImport
+from importmonitor.sync.rate import Sample
+from importmonitor.sync.speeds import Counts, PastImport, StepSpeed, Transition, learn
+
+__all__ = [
+    "Counts",
+    "Forecast",
+    "PastImport",
+    "PresentImport",
+    "Sample",
+    "StepSpeed",
+    "Transition",
+    "forecast",
+    "learn",
+]
