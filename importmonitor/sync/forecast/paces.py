@@ -23,6 +23,7 @@ _STEP_SPREAD = 0.8
 _USUAL_PACES = {USERS: 3.0}
 # Where the curves of imports differ by more, a step does not go the same way every time.
 _MAX_CURVE_SCATTER = 0.05
+_LARGE_VARIANCE = 0.3
 # Practically nothing is known.
 _ANY_VARIANCE = 100.0
 
@@ -113,6 +114,8 @@ def _learned_pace(step: str, sources: Sequence[Source]) -> Pace | None:
         spread, shared = _SPREADS[source.basis]
         squares = _SPREAD_WEIGHT * spread**2 + sum((log - center) ** 2 for log in logs)
         variance = squares / (_SPREAD_WEIGHT + count - 1) * (1 + 1 / count)
+        # Imports with little in common are no guide at all: the present one is all that counts.
+        variance *= min(max(variance / _LARGE_VARIANCE, 1.0), 4.0)
         return Pace(
             math.exp(center),
             common=variance * shared,

@@ -141,7 +141,7 @@ def _trend(blocks: Sequence[_Block]) -> _Trend:
         return _Trend(middle, pace, 0.0)
     weight = sum(distance for _, distance in slopes)
     tau = sum(math.copysign(distance, value) for value, distance in slopes if value) / weight
-    certainty = min(max((abs(tau) - 0.4) / 0.4, 0.0), 1.0)
+    certainty = min(max((abs(tau) - 0.5) / 0.4, 0.0), 1.0)
     passed = 0.0
     for value, distance in slopes:
         passed += distance
