@@ -14,13 +14,14 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from benchmarks.pages import WORKSPACES
+from importmonitor.choices import OK
 from importmonitor.models import (
     Alert,
     ImportOperation,
     ProgressSample,
     StatusTransition,
-    SyncLease,
     SyncPeriod,
+    Workspace,
 )
 from importmonitor.rocketchat.operation import parse_operation
 from simulator.clock import to_iso
@@ -124,7 +125,7 @@ def fill(count: int) -> None:
             for number in range(SAMPLES)
         )
         SyncPeriod.objects.bulk_create(periods(now))
-        SyncLease.objects.bulk_create(SyncLease(workspace=alias) for alias in WORKSPACES)
+        Workspace.objects.bulk_create(map(workspace, WORKSPACES))
     with connection.cursor() as cursor:
         # As PostgreSQL's autovacuum does some time later.
         is_sqlite = connection.vendor == "sqlite"
@@ -185,12 +186,33 @@ def periods(now: datetime) -> Iterator[SyncPeriod]:
         for alias in WORKSPACES:
             yield SyncPeriod(
                 workspace=alias,
-                outcome=SyncPeriod.OK if is_good else "Unreachable",
+                outcome=OK if is_good else "Unreachable",
                 message="" if is_good else f"{alias}: 502 Bad Gateway",
                 first_at=started_at,
                 last_at=started_at + length * 0.9,
                 polls=60,
             )
+
+
+def workspace(alias: str) -> Workspace:
+    """Return a workspace's row as the last poll of its newest period would have stored it."""
+    period = SyncPeriod.objects.filter(workspace=alias).latest("pk")
+    good = SyncPeriod.objects.filter(workspace=alias, outcome=OK)
+    is_good = period.outcome == OK
+    return Workspace(
+        alias=alias,
+        current_operation=ImportOperation.objects.filter(workspace=alias).newest_first().first(),
+        changed_at=period.first_at,
+        sync_status=period.outcome,
+        message=period.message,
+        last_polled_at=period.last_at,
+        first_synced_at=good.earliest("pk").first_at,
+        last_synced_at=good.latest("pk").last_at,
+        failing_since=None if is_good else period.first_at,
+        period=period,
+        period_started_at=period.first_at,
+        period_polls=period.polls,
+    )
 
 
 def copy_rows(model: type[models.Model], copies: int, older: timedelta) -> None:

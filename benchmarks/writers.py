@@ -12,7 +12,7 @@ from django.db import connection, models, transaction
 
 from benchmarks.figures import alternate
 from benchmarks.writing import LOOP, POLL, RAW
-from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncLease
+from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, Workspace
 from importmonitor.rocketchat.operation import Operation, parse_operation
 from importmonitor.sync.poll import sync_workspace
 from simulator.clock import to_iso
@@ -90,7 +90,7 @@ def timed(write: Callable[[Any], None], polls: Sequence[Any]) -> float:
 
 def poll(one: Client) -> None:
     # The list is due at every poll, not once a day.
-    SyncLease.objects.update(list_due_at=None)
+    Workspace.objects.update(list_due_at=None)
     result = sync_workspace("default", client=cast("Any", one))
     if not result.ok or result.skipped or len(result.changes) < len(one.operations):
         raise RuntimeError(f"The poll did not write everything: {len(result.changes)} changes")

@@ -34,7 +34,7 @@ def main() -> None:
             page.locator("#result_list .field-name a").first.click()
             page.wait_for_selector(".im-timeline")
             save_screenshot(page, f"operation-{scheme}")
-            page.goto(f"{base}{ADMIN}syncperiod/")
+            page.goto(f"{base}{ADMIN}workspace/")
             save_screenshot(page, f"workspaces-{scheme}")
             page.context.close()
         page = log_in(browser, base, "light", WIDE)

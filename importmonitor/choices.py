@@ -35,7 +35,9 @@ EVENT_LABELS = {
     Event.RECOVERED: _("Workspace reachable again"),
 }
 
-#: The result of a poll: "ok", "empty", or the kind of the error.
+#: The result of a successful poll, with an operation and without one; else the error's kind.
+OK, EMPTY = GOOD_STATUSES = ("ok", "empty")
+
 SYNC_STATUS_LABELS = {
     "ok": _("OK"),
     "empty": _("OK: nothing was ever imported"),

@@ -37,6 +37,8 @@ KEYS = (
     "percent",
     "rate",
     "seconds_left",
+    "seconds_left_low",
+    "seconds_left_high",
     "duration_seconds",
     "remote_started_at",
     "remote_updated_at",
@@ -46,7 +48,9 @@ KEYS = (
     "last_progress_at",
     "stalled_since",
     "waiting_since",
+    "invalidated_at",
     "finished_at",
+    "gone_at",
     "modified_at",
     "unreadable",
     "note",
@@ -83,13 +87,16 @@ def to_dict(operation: ImportOperation, now: datetime) -> dict[str, Any]:
     """Return an operation at a time as a dict with KEYS, of JSON values."""
     outcome = operation.present_outcome
     time_left = operation.time_left(now)
+    expected, low, high = time_left.seconds() if time_left else (None, None, None)
     derived = {
         "outcome": outcome.value if outcome else None,
         "stalled": operation.is_stalled,
         "file_name": operation.file_name,
         _COUNTERS: operation.counters,
         "percent": operation.percent,
-        "seconds_left": None if time_left is None else round(time_left.total_seconds()),
+        "seconds_left": expected,
+        "seconds_left_low": low,
+        "seconds_left_high": high,
         "duration_seconds": round(operation.duration(now).total_seconds()),
     }
     return {

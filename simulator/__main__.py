@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from simulator.clock import Clock
+from simulator.eras import Era
 from simulator.kinds import FINISHED, KINDS
 from simulator.server import Server
 from simulator.workspace import Workspace
@@ -33,9 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clock,
         seed=options.seed,
         era=options.era,
-        iso_ts=not options.integer_ts,
+        iso_ts=False if options.integer_ts else None,
         rate_limit=options.rate_limit,
     )
+    workspace.clock_offset = options.clock_offset
     workspace.add_user(options.user_id, options.token)
     try:
         workspace.start_import(options.kind, options.ending, options.seconds)
@@ -72,15 +74,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--era",
-        type=int,
-        choices=(5, 7, 8),
-        default=8,
-        help="major version of Rocket.Chat (default: %(default)s)",
+        choices=[era.value for era in Era],
+        default=Era.V8.value,
+        help="versions of Rocket.Chat to behave as (default: %(default)s)",
     )
     add(
         "--integer-ts",
         action="store_true",
         help="send ts in milliseconds, as Rocket.Chat before 6.3",
+    )
+    add(
+        "--clock-offset",
+        type=_offset,
+        default=timedelta(0),
+        metavar="SECONDS",
+        help="by how much Rocket.Chat's clock is ahead (default: 0)",
     )
     add(
         "--rate-limit",
@@ -115,6 +123,13 @@ def _positive(text: str) -> float:
     return number
 
 
+def _offset(text: str) -> timedelta:
+    try:
+        return timedelta(seconds=float(text))
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds: {text}") from error
+
+
 def _limit(text: str) -> int | None:
     if text == "none":
         return None
@@ -125,7 +140,7 @@ def _limit(text: str) -> int | None:
 
 def _print_settings(workspace: Workspace, url: str, options: argparse.Namespace) -> None:
     sys.stdout.write(
-        f"Rocket.Chat {workspace.version}, simulated, at {url} (stop with Ctrl-C)\n"
+        f"Rocket.Chat {workspace.era.version}, simulated, at {url} (stop with Ctrl-C)\n"
         f"export ROCKETCHAT_URL={url}\n"
         f"export ROCKETCHAT_USER_ID={options.user_id}\n"
         f"export ROCKETCHAT_AUTH_TOKEN={options.token}\n"

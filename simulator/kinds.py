@@ -57,7 +57,7 @@ class Kind:
         file: name and content type of the uploaded file, or None if nothing is uploaded.
         preparing: the last part of each `importer_preparing_*` step, in order.
         shares: the fraction of all records that are users, messages and so on; they add up to 1.
-        selects: whether it waits for a selection of what to import.
+        selects: whether it waits for a selection of what to import; if not, it never reads `valid`.
     """
 
     key: str
@@ -67,6 +67,11 @@ class Kind:
     shares: Mapping[str, float]
     selects: bool = True
 
+    @property
+    def counts_users_twice(self) -> bool:
+        """Whether versions since the contacts rework count its users twice."""
+        return self.key in ("csv", "slack", "slack-users")
+
 
 _CHAT = {"users": 0.1, "channels": 0.02, "messages": 0.88}
 _ZIP = "application/zip"
@@ -75,12 +80,12 @@ _CSV = "text/csv"
 KINDS: Mapping[str, Kind] = {
     kind.key: kind
     for kind in (
-        Kind("csv", "CSV", ("team.zip", _ZIP), ("channels", "users", "messages"), _CHAT),
+        Kind("csv", "CSV", ("team.zip", _ZIP), ("channels", "messages", "users"), _CHAT),
         Kind(
             "slack",
             "Slack",
             ("acme_slack_export.zip", _ZIP),
-            ("started", "channels", "users", "messages"),
+            ("channels", "users", "messages"),
             _CHAT,
         ),
         Kind("slack-users", "Slack_Users", ("users.csv", _CSV), ("users",), {"users": 1.0}),

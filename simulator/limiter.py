@@ -39,8 +39,15 @@ class Limiter:
         self._lock = threading.Lock()
         self._windows: dict[tuple[str, str], tuple[datetime, int]] = {}
 
-    def take(self, client_ip: str, endpoint: str) -> Verdict:
-        """Count one call of `endpoint` by `client_ip`; refused calls count as well."""
+    def take(self, client_ip: str, endpoint: str, server_time: datetime | None = None) -> Verdict:
+        """Count one call of `endpoint` by `client_ip`; refused calls count as well.
+
+        Args:
+            client_ip: the caller's address.
+            endpoint: the endpoint's path.
+            server_time: the time on the server's clock, which `X-RateLimit-Reset` is on too; by
+                default that of the limiter's clock.
+        """
         now = self.clock.now()
         with self._lock:
             ends, calls = self._windows.get((client_ip, endpoint), (now, 0))
@@ -51,7 +58,7 @@ class Limiter:
         headers = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(max(0, self.limit - calls)),
-            "X-RateLimit-Reset": str(to_milliseconds(ends)),
+            "X-RateLimit-Reset": str(to_milliseconds((server_time or now) + (ends - now))),
         }
         wait = max(1, math.ceil((ends - now).total_seconds()))
         return Verdict(calls <= self.limit, headers, wait)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from simulator.eras import Era
 from simulator.kinds import FINISHED, USER_SELECTION, coarse_state
 from simulator.workspace import (
     BYPASS_RATE_LIMIT,
@@ -77,14 +78,14 @@ def _respond(
         # Any other path is Rocket.Chat's web page, whose routing is done in the browser.
         return _page(200, "Rocket.Chat")
     if path == "/api/info" and method == "GET":
-        return _json(200, {"version": workspace.version, "success": True})
+        return _json(200, {"version": workspace.era.version, "success": True})
     endpoint = _ENDPOINTS.get(path.removeprefix(PREFIX)) if path.startswith(PREFIX) else None
-    if endpoint is None or workspace.era < endpoint.since or method != "GET":
+    if endpoint is None or workspace.era.is_before(endpoint.since) or method != "GET":
         return _not_found(workspace, wrong_method=method != "GET")
     user = _user(workspace, headers)
     limits: Mapping[str, str] = {}
     if workspace.limiter is not None and not _has_permission(user, BYPASS_RATE_LIMIT):
-        verdict = workspace.limiter.take(client_ip, path)
+        verdict = workspace.limiter.take(client_ip, path, workspace.server_time())
         limits = verdict.headers
         if not verdict.allowed:
             return _json(429, _failure(_TOO_MANY.format(verdict.wait)), limits)
@@ -100,15 +101,17 @@ def _error(
     era = workspace.era
     if user is None:
         logged_out = {"status": "error", "message": _LOGGED_OUT}
-        return 401, ({**_failure(_LOGGED_OUT), **logged_out} if era >= 7 else logged_out)
+        return 401, (
+            {**_failure(_LOGGED_OUT), **logged_out} if not era.is_before(Era.V7) else logged_out
+        )
     if endpoint.strict and parse_qsl(query, keep_blank_values=True):
-        kind = "error-invalid-params" if era >= 8 else "invalid-params"
+        kind = "invalid-params" if era.is_before(Era.V8) else "error-invalid-params"
         error = "must NOT have additional properties"
         return 400, {"success": False, "errorType": kind, "error": error}
     if not _has_permission(user, endpoint.permission):
-        if era >= 6:
-            return 403, _failure(_FORBIDDEN)
-        return 400, _failure("[not_authorized]", errorType="not_authorized")
+        if era is Era.V5:
+            return 400, _failure("[not_authorized]", errorType="not_authorized")
+        return 403, _failure(_FORBIDDEN)
     if user.two_factor:
         return 400, _failure(
             "TOTP Required [totp-required]", errorType="totp-required", details={"method": "totp"}
@@ -191,7 +194,7 @@ class _Endpoint:
     body: Callable[[Workspace], tuple[int, Any]]
     permission: str = RUN_IMPORT
     strict: bool = True
-    since: int = 3
+    since: Era = Era.V5
 
 
 _ENDPOINTS: Mapping[str, _Endpoint] = {
@@ -199,7 +202,7 @@ _ENDPOINTS: Mapping[str, _Endpoint] = {
     "getLatestImportOperations": _Endpoint(_latest, VIEW_IMPORT_OPERATIONS),
     "getImportProgress": _Endpoint(_progress),
     "getImportFileData": _Endpoint(_file_data),
-    "import.status": _Endpoint(_status, strict=False, since=6),
+    "import.status": _Endpoint(_status, strict=False, since=Era.V6_14),
 }
 
 
@@ -208,7 +211,7 @@ def _failure(error: str, **more: object) -> dict[str, object]:
 
 
 def _not_found(workspace: Workspace, wrong_method: bool) -> Response:
-    if workspace.era >= 8:
+    if not workspace.era.is_before(Era.V8):
         return Response(404, {"Content-Type": "text/plain;charset=UTF-8"}, b"404 Not Found")
     return _page(405, "Method Not Allowed") if wrong_method else _page(404, "Not Found")
 

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -163,6 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
             client_ip = self.client_address[0]
             response = respond(workspace, self.command, path, query, headers, client_ip)
         self.send_response_only(response.status)
+        if match is not None:
+            self.send_header("Date", format_datetime(workspace.server_time(), usegmt=True))
         for name, value in response.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(response.body)))

@@ -1,28 +1,25 @@
 """A simulated workspace: its operations, its users and their permissions."""
 
-import copy
 import random
-import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
 
 from simulator import kinds
-from simulator.clock import Clock, parse_time
-from simulator.imports import plan_import
+from simulator.clock import Clock
+from simulator.database import Database
+from simulator.documents import new_operation
+from simulator.eras import Era
+from simulator.imports import Choice, plan_import, replan
+from simulator.invalidation import skip_all
 from simulator.limiter import Limiter
-from simulator.oddities import apply_oddity
-from simulator.operations import LogEntry, Operation, Operations, new_operation
 from simulator.writes import Ending, Pace
 
 RUN_IMPORT = "run-import"
 VIEW_IMPORT_OPERATIONS = "view-import-operations"
 BYPASS_RATE_LIMIT = "api-bypass-rate-limit"
-
-VERSIONS: Mapping[int, str] = {5: "5.4.9", 6: "6.13.1", 7: "7.13.2", 8: "8.0.1"}
-MAX_LATEST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +31,16 @@ class User:
     two_factor: bool = False
 
 
-class Workspace:
+class Workspace(Database):
     """A Rocket.Chat workspace, determined by its seed, its clock and the calls of its methods.
 
     Thread-safe.
 
     Args:
-        clock: its clock.
+        clock: the true time.
         seed: the seed of the random numbers.
-        era: the major version of Rocket.Chat to simulate: 5, 6, 7 or 8.
-        iso_ts: send `ts` as an ISO string (6.3 and later), not as integer milliseconds.
+        era: the version of Rocket.Chat to simulate.
+        iso_ts: send `ts` as an ISO string, not as integer milliseconds; by default as the era.
         rate_limit: calls of an endpoint in 60 s for each address; None: no limit.
         hostile: return malformed operations (see `oddities`); the log has the true ones.
         limiter_clock: the clock of the rate limit; by default real time.
@@ -61,19 +58,15 @@ class Workspace:
         self,
         clock: Clock,
         seed: int = 0,
-        era: int = 8,
-        iso_ts: bool = True,
+        era: Era | str = Era.V8,
+        iso_ts: bool | None = None,
         rate_limit: int | None = 10,
         hostile: bool = False,
         limiter_clock: Clock | None = None,
     ) -> None:
-        if era not in VERSIONS:
-            raise ValueError(f"era must be one of {', '.join(map(str, VERSIONS))}")
-        self.clock = clock
+        super().__init__(clock, Era(era), hostile=hostile)
         self.seed = seed
-        self.era = era
-        self.iso_ts = iso_ts
-        self.hostile = hostile
+        self.iso_ts = self.era.has_iso_ts if iso_ts is None else iso_ts
         self.limiter: Limiter | None = None
         if rate_limit is not None:
             real_time = Clock(datetime.now(UTC), speed=1.0)
@@ -81,21 +74,7 @@ class Workspace:
         self.users: dict[str, User] = {}
         self.outage: int | None = None
         self.requests: Counter[tuple[str, int]] = Counter()
-        self._lock = threading.RLock()
-        self._operations = Operations(clock)
         self._imports = 0
-
-    @property
-    def version(self) -> str:
-        """Rocket.Chat's version, as in `/api/info`."""
-        return VERSIONS[self.era]
-
-    @property
-    def log(self) -> list[LogEntry]:
-        """All events up to now, in order."""
-        with self._lock:
-            self._operations.settle()
-            return list(self._operations.log)
 
     def add_user(
         self,
@@ -118,23 +97,26 @@ class Workspace:
         ending: Ending = "done",
         seconds: float = 600.0,
         *,
-        records: int | None = None,
+        records: int | Mapping[str, int] | None = None,
         pace: Pace = "steady",
         step: str | None = None,
         stuck_for: float = 3600.0,
         user: str | None = None,
         file_name: str | None = None,
+        insert_after: float = 0.0,
     ) -> str:
-        """Start an import, which invalidates all operations before it.
+        """Start an import. From 6.3 on, it invalidates all operations before it.
 
         Args:
             kind: a key of `kinds.KINDS`.
             ending, seconds, records, pace, step, stuck_for: see `imports.plan_import`.
             user: the id of the user who starts it; by default a random one.
             file_name: the original name of the uploaded file; by default one that suits the kind.
+            insert_after: seconds from the invalidation until the operation is stored, in which
+                Rocket.Chat deletes the staged records of the ones before.
 
         Returns:
-            The operation's `_id`: 24 hex digits, or in era 5 17 letters and digits.
+            The operation's `_id`: 24 hex digits, or in 5.x 17 letters and digits.
 
         Raises:
             ValueError: an unknown kind, or what `imports.plan_import` rejects.
@@ -143,72 +125,87 @@ class Workspace:
             raise ValueError(f"unknown kind of import: {kind}")
         with self._lock:
             now = self._operations.settle()
+            started_at = now + timedelta(seconds=insert_after)
             rng = random.Random(f"{self.seed}/{self._imports}")
             operation = new_operation(
                 kinds.KINDS[kind],
-                now,
+                started_at + self.clock_offset,
                 rng,
                 user=user,
                 file_name=file_name,
-                hex_id=self.era >= 6,
+                hex_id=self.era is not Era.V5,
                 iso_ts=self.iso_ts,
             )
-            plan = plan_import(
+            plan = partial(
+                plan_import,
                 kinds.KINDS[kind],
-                rng,
                 ending=ending,
                 seconds=seconds,
-                records=records,
                 pace=pace,
                 step=step,
                 stuck_for=stuck_for,
-                contacts=self.era >= 7,
+                era=self.era,
             )
+            planned = plan(rng, records=records)
             operation.number = self._imports
+            operation.rest = planned.rest
+            operation.replan = partial(replan, plan, planned, f"{self.seed}/{self._imports}/chosen")
             self._imports += 1
-            self._operations.invalidate(now)
-            self._operations.add(operation)
-            self._operations.record(now, "started", operation)
-            operation.rest = plan.rest
-            self._operations.schedule(operation, now, plan.opening[1:])
-            if plan.selected_after is not None:
-                selected_at = now + timedelta(seconds=plan.selected_after)
-                self._operations.schedule(operation, selected_at, plan.rest)
+            if self.era.aborts_invalid_imports:
+                self._operations.invalidate(now, staged_deleted=True)
+            else:
+                self._operations.abandon_all()
+            self._operations.schedule(operation, started_at, planned.opening)
+            if planned.selected_after is not None:
+                selected_at = started_at + timedelta(seconds=planned.selected_after)
+                self._operations.schedule(operation, selected_at, planned.rest)
+            self._operations.settle()
             return str(operation.document["_id"])
 
-    def put_operation(self, document: Mapping[str, Any]) -> None:
-        """Add an operation of any shape as it is; it invalidates nothing and never changes."""
-        with self._lock:
-            now = self._operations.settle()
-            stored = copy.deepcopy(dict(document))
-            created_at = parse_time(stored.get("ts")) or now
-            updated_at = parse_time(stored.get("_updatedAt")) or now
-            operation = Operation(stored, created_at, updated_at)
-            self._operations.add(operation)
-            self._operations.record(now, "placed", operation)
-
     def restart(self) -> None:
-        """Start a server instance, which interrupts everything but a last selection."""
+        """Restart all servers: imports that run are killed, and stay at their step for ever."""
+        with self._lock:
+            self._operations.kill(self._operations.settle())
+            self._start_server("restarted")
+
+    def kill(self) -> None:
+        """Kill all servers, which leaves the documents as they are until `start_instance`."""
         with self._lock:
             now = self._operations.settle()
-            last = self._operations.current()
-            is_waiting = last is not None and last.status == kinds.USER_SELECTION
-            self._operations.invalidate(now, keep=last if is_waiting else None)
-            self._operations.record(now, "restarted")
+            self._operations.kill(now)
+            self._operations.record(now, "killed")
+
+    def start_instance(self) -> None:
+        """Start another server, which invalidates operations; imports on the others go on."""
+        with self._lock:
+            self._start_server("instance-started")
+
+    def _start_server(self, event: str) -> None:
+        now = self._operations.settle()
+        last = self._operations.current()
+        kept = [kinds.USER_SELECTION, *([] if self.era.has_iso_ts else [kinds.FAILED])]
+        is_kept = last is not None and last.status in kept
+        self._operations.invalidate(now, keep=last if is_kept else None)
+        self._operations.record(now, event)
 
     def clear(self) -> None:
         """Invalidate all operations, as an administrator or a client of the API can."""
         with self._lock:
             now = self._operations.settle()
-            self._operations.invalidate(now)
+            self._operations.invalidate(now, staged_deleted=True)
             self._operations.record(now, "cleared")
 
-    def select(self, operation_id: str) -> None:
-        """Select everything in an operation that waits for a selection, so that it continues.
+    def select(self, operation_id: str, chosen: Choice | None = None) -> None:
+        """Select what is imported of an operation that waits for it, so that it continues.
+
+        Args:
+            operation_id: the operation.
+            chosen: a fraction of each type of records, a number of records, or numbers by type;
+                by default everything. The operation's total stays.
 
         Raises:
             KeyError: there is no such operation.
-            ValueError: it does not wait for a selection, or is invalid.
+            ValueError: it does not wait for a selection, is invalid, or has fewer records.
         """
         with self._lock:
             now = self._operations.settle()
@@ -218,9 +215,10 @@ class Workspace:
             )
             if not is_waiting or not operation.rest:
                 raise ValueError(f"{operation_id} does not wait for a selection")
+            events = operation.events_after_selection(chosen)
             self._operations.stop(operation)
             self._operations.record(now, "selected", operation)
-            self._operations.schedule(operation, now, operation.events_after_selection())
+            self._operations.schedule(operation, now, events)
 
     def cancel(self, operation_id: str) -> None:
         """Cancel an operation that has not finished.
@@ -235,7 +233,8 @@ class Workspace:
             if operation.status in kinds.FINISHED:
                 raise ValueError(f"{operation_id} has finished")
             self._operations.stop(operation)
-            operation.write(now, {"status": kinds.CANCELLED, "valid": False})
+            stamp = now + self.clock_offset
+            operation.write(stamp, {"status": kinds.CANCELLED, "valid": False})
             self._operations.record(now, "cancelled", operation)
 
     def prepare(self, operation_id: str) -> None:
@@ -250,24 +249,9 @@ class Workspace:
             operation = self._operations.find(operation_id)
             if operation.status not in kinds.FINISHED:
                 raise ValueError(f"{operation_id} has not finished")
-            operation.write(now, {"status": kinds.USER_SELECTION})
+            if operation.status == kinds.DONE and operation.kind is not None:
+                # What was staged is imported, so a second run imports nothing.
+                operation.rest = skip_all(operation.kind, self.era)
+                operation.replan = None
+            operation.write(now + self.clock_offset, {"status": kinds.USER_SELECTION})
             self._operations.record(now, "prepared", operation)
-
-    def current(self) -> dict[str, Any] | None:
-        """Return the document of the operation with the greatest `ts`, or None if there is none."""
-        with self._lock:
-            self._operations.settle()
-            operation = self._operations.current()
-            return None if operation is None else self._document(operation)
-
-    def latest(self) -> list[dict[str, Any]]:
-        """Return the documents of at most 20 operations, newest `_updatedAt` first."""
-        with self._lock:
-            self._operations.settle()
-            return [self._document(operation) for operation in self._operations.latest(MAX_LATEST)]
-
-    def _document(self, operation: Operation) -> dict[str, Any]:
-        document = copy.deepcopy(operation.document)
-        if self.hostile and operation.number is not None:
-            apply_oddity(document, operation.number)
-        return document

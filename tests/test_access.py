@@ -153,7 +153,7 @@ TABLE: dict[str, Row] = {
         (having("run-import", VIEW, CHANGE), "200 200 405 405 405 405 405 405")
     ),
     **admin_of("importmonitor/alert", having("run-import", "view_alert")),
-    **admin_of("importmonitor/syncperiod", having("run-import", "view_syncperiod")),
+    **admin_of("importmonitor/workspace", having("run-import", "view_workspace")),
     **token_admin(),
     # Django's admin pages.
     "admin/": admin((STAFF, "200")),

@@ -202,10 +202,45 @@ def test_use_tz_off_is_an_error(settings: Any) -> None:
 
 def test_stalled_after_can_differ_by_state(settings: Any) -> None:
     settings.IMPORTMONITOR = {"STALLED_AFTER": {"loading": timedelta(hours=2)}}
-    assert conf.get_options().stalled_after == {
-        "loading": timedelta(hours=2),
-        "importing": timedelta(minutes=15),
+    threshold = conf.get_options().stalled_after.threshold
+    assert threshold("csv", "importer_preparing_users", None) == timedelta(hours=2)
+    assert threshold("csv", "importer_importing_users", None) == timedelta(minutes=30)
+
+
+def test_stalled_after_can_differ_by_step_and_importer(settings: Any) -> None:
+    minutes = {"pending-files": 1, "importer_importing_messages": 2, "importing": 3}
+    settings.IMPORTMONITOR = {
+        "STALLED_AFTER": {key: timedelta(minutes=value) for key, value in minutes.items()}
     }
+    threshold = conf.get_options().stalled_after.threshold
+    assert threshold("pending-files", "importer_importing_files", None) == timedelta(minutes=1)
+    assert threshold("csv", "importer_importing_messages", None) == timedelta(minutes=2)
+    assert threshold("csv", "importer_importing_users", None) == timedelta(minutes=3)
+    assert threshold("csv", "importer_preparing_users", None) == timedelta(minutes=15)
+    assert conf.get_options().stalled_after.shortest == timedelta(minutes=1)
+
+
+def test_stall_threshold_fits_how_often_the_counters_are_written(settings: Any) -> None:
+    """The sheet, section 2: every 50th or 500th record."""
+    settings.IMPORTMONITOR = {"STALLED_AFTER": timedelta(minutes=10)}
+    threshold = conf.get_options().stalled_after.threshold
+    messages = "importer_importing_messages"
+    assert threshold("csv", "importer_importing_users", None) == timedelta(minutes=20)
+    assert threshold("csv", messages, None) == timedelta(minutes=40)
+    assert threshold("pending-avatars", "importer_importing_files", None) == timedelta(hours=4)
+    # 500 records at one per second, and four times as long; no less than STALLED_AFTER.
+    assert threshold("csv", messages, 1.0) == timedelta(seconds=2000)
+    assert threshold("csv", messages, 1000.0) == timedelta(minutes=10)
+    # An absurdly slow rate does not postpone the alert for ever.
+    assert threshold("csv", messages, 1e-9) == timedelta(minutes=40)
+
+
+@pytest.mark.parametrize(
+    "status", ["importer_new", "importer_file_loaded", "importer_user_selection", "importer_done"]
+)
+def test_step_at_rest_never_stalls(settings: Any, status: str) -> None:
+    settings.IMPORTMONITOR = {"STALLED_AFTER": timedelta(seconds=1)}
+    assert conf.get_options().stalled_after.threshold("csv", status, None) is None
 
 
 def test_channel_options_are_not_in_the_repr(settings: Any) -> None:

@@ -164,7 +164,7 @@ def various_rows() -> list[ImportOperation]:
 
 def test_json_equals_the_rest_api_without_sync() -> None:
     rows = various_rows()
-    context = {"now": NOON, "health": {}}
+    context = {"now": NOON, "workspaces": {}}
     rest = json.loads(json.dumps(OperationSerializer(rows, many=True, context=context).data))
     for row in rest:
         del row["sync"]
@@ -206,7 +206,7 @@ def test_csv_quotes_text_but_not_numbers_and_leaves_unknown_values_empty() -> No
     assert header.startswith(f'{BOM}"id","workspace","remote_id","type",')
     assert '"content_type","total","completed","error",' in header
     assert line.startswith('7,"default","65f8a1c2e4b0d9a7c3f1e205","""CSV""","csv",')
-    assert ',"\'=1","\'=1","",-10,3,"","","","","","","","",0,"2026-03-25T12:00:00Z",' in line
+    assert ',"\'=1","\'=1","",-10,3,"","","","","","","","","","",0,"2026-03-25T12:00:00Z",' in line
     assert rest == ""
 
 

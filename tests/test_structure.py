@@ -26,8 +26,10 @@ LAYERS = (
 SYNC_LAYERS = (
     {"rate"},
     {"speeds"},
-    {"forecast", "diff", "lease", "interval"},
-    {"fetch", "alerts"},
+    {"change", "forecast", "ends", "clock", "lease", "interval"},
+    {"stalls"},
+    {"diff"},
+    {"estimates", "fetch", "alerts"},
     {"poll"},
     {"pool", "prune"},
     {"watch"},
@@ -35,7 +37,7 @@ SYNC_LAYERS = (
 )
 #: These packages write operations and their history; the interfaces only read.
 WRITERS = {"sync", "models", "migrations"}
-HISTORY = ("ImportOperation", "StatusTransition", "ProgressSample", "SyncPeriod", "SyncLease")
+HISTORY = ("ImportOperation", "StatusTransition", "ProgressSample", "SyncPeriod", "Workspace")
 WRITING_METHODS = {
     *("create", "bulk_create", "update", "bulk_update", "delete", "get_or_create"),
     *("update_or_create", "save", "insert_all", "save_all", "add_all"),
@@ -81,9 +83,10 @@ def test_packages_import_from_lower_layers(path: Path) -> None:
     assert not any(name.split(".")[0] in {"project", "simulator"} for name in imports(path))
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "sync").glob("*.py")), ids=name_of)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sync").rglob("*.py")), ids=name_of)
 def test_sync_modules_import_from_lower_layers(path: Path) -> None:
-    assert_imports_from_below(path, SYNC_LAYERS, "importmonitor.sync", path.stem)
+    own = path.relative_to(PACKAGE / "sync").with_suffix("").parts[0]
+    assert_imports_from_below(path, SYNC_LAYERS, "importmonitor.sync", own)
 
 
 def test_only_the_client_imports_requests() -> None:

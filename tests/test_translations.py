@@ -20,7 +20,7 @@ from importmonitor.alerts import messages
 from importmonitor.charts.scales import short_date
 from importmonitor.charts.weeks import Week, format_week
 from importmonitor.choices import Event
-from importmonitor.models import Alert, ApiToken, EndReason, SyncPeriod
+from importmonitor.models import Alert, ApiToken, EndReason, Workspace
 from tests.admin.helpers import Page, change_url, make_row, page, save_rows
 from tests.api.helpers import NOON, make_user
 from tests.catalogues import catalogue, catalogue_path, marked_texts
@@ -166,7 +166,10 @@ def page_urls(db: None) -> list[str]:
     operations = save_rows(14, state="done", count_total=10, count_completed=5, count_error=0)
     stalled = make_row(99, remote_id="stalled", state="importing", stalled_since=NOON)
     stalled.save()
-    period = SyncPeriod.objects.start("default", "Unreachable", at=NOON, message="no answer")
+    workspace = Workspace(alias="default", last_polled_at=NOON, clock_offset=timedelta(hours=1))
+    workspace.start_period("Unreachable", NOON, "no answer")
+    workspace.sync_status, workspace.list_refused = "Unreachable", "no answer"
+    workspace.save()
     alert = Alert.objects.create(
         workspace="default",
         channel="ops",
@@ -178,7 +181,7 @@ def page_urls(db: None) -> list[str]:
     token, _ = ApiToken.objects.issue(make_user("tool"), name="Grafana")
     incomplete, interrupted = (operations[number] for number in (1, 3))
     urls = [change_url(incomplete), change_url(interrupted)]
-    for row in (period, alert, token, stalled):
+    for row in (workspace, alert, token, stalled):
         # A host can unregister any of them.
         if admin.site.is_registered(type(row)):
             name = f"admin:importmonitor_{type(row).__name__.lower()}"

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from importmonitor.models import Alert, ApiToken, ImportOperation, SyncPeriod
+from importmonitor.models import Alert, ApiToken, ImportOperation, Workspace
 from tests.api.helpers import NOON, RUNNING, credentials, make_user, sync
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     VIEW: (VIEW,),
     CHANGE: (VIEW, CHANGE),
     "view_alert": ("view_alert",),
-    "view_syncperiod": ("view_syncperiod",),
+    "view_workspace": ("view_workspace",),
     "tokens": tuple(f"{action}_apitoken" for action in ("add", "change", "delete", "view")),
 }
 KINDS = {
@@ -114,7 +114,7 @@ class Site:
         self.keys = {
             "importoperation": ImportOperation.objects.get().pk,
             "alert": alert.pk,
-            "syncperiod": SyncPeriod.objects.get().pk,
+            "workspace": Workspace.objects.get().pk,
             "apitoken": ApiToken.objects.latest("pk").pk,
             "user": User.objects.get(username="superuser").pk,
             "group": Group.objects.create(name="x").pk,

@@ -3,6 +3,6 @@
 from importmonitor.admin.alerts import AlertAdmin
 from importmonitor.admin.operations import ImportOperationAdmin
 from importmonitor.admin.tokens import ApiTokenAdmin
-from importmonitor.admin.workspaces import SyncPeriodAdmin
+from importmonitor.admin.workspaces import WorkspaceAdmin
 
-__all__ = ["AlertAdmin", "ApiTokenAdmin", "ImportOperationAdmin", "SyncPeriodAdmin"]
+__all__ = ["AlertAdmin", "ApiTokenAdmin", "ImportOperationAdmin", "WorkspaceAdmin"]

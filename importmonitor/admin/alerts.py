@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from importmonitor.admin import display, filters
 from importmonitor.admin.mixins import ViewOnlyMixin
 from importmonitor.alerts import outbox
+from importmonitor.alerts.messages import TEST
 from importmonitor.choices import event_label
 from importmonitor.models import Alert, Delivery
 from importmonitor.permissions import RUN_IMPORT, has_perm
@@ -100,7 +101,8 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=_("event"))
     def event_name(self, alert: Alert) -> SafeString:
-        return format_html('<span title="{}">{}</span>', alert.event, event_label(alert.event))
+        label = _("Test") if alert.event == TEST else event_label(alert.event)
+        return format_html('<span title="{}">{}</span>', alert.event, label)
 
     @admin.display(description=_("created"))
     def created(self, alert: Alert) -> SafeString:

@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from importmonitor import conf, humanize
-from importmonitor.admin import display
+from importmonitor.admin import display, remarks
 from importmonitor.choices import sync_status_label
-from importmonitor.models import Outcome, health
+from importmonitor.models import Freshness, Workspace
 
 #: The most urgent workspaces get the cards.
 MAX_CARDS = 12
@@ -27,41 +27,46 @@ OK = display.Badge(gettext_lazy("OK"), "✓", "good")
 def context(now: datetime, workspace: str = "") -> dict[str, Any]:
     """Return the context of the dashboard's templates, for one workspace or for all."""
     aliases = [workspace] if workspace in conf.get_aliases() else conf.get_aliases()
-    workspaces = health.workspace_health(now, aliases)
+    workspaces = Workspace.objects.configured(aliases)
     # A stable sort: equally urgent workspaces keep the order of the settings.
-    workspaces.sort(key=_urgency)
+    workspaces.sort(key=lambda workspace: _urgency(workspace, now))
     hidden = workspaces[MAX_CARDS:]
     return {
         "cards": [card(workspace, now) for workspace in workspaces[:MAX_CARDS]],
         "problems": [problem for problem in conf.find_problems() if problem.is_error],
         "more": len(hidden),
-        "more_with_problems": sum(_urgency(workspace) < _ACTIVE for workspace in hidden),
+        "more_with_problems": sum(_urgency(workspace, now) < _ACTIVE for workspace in hidden),
         "history_url": reverse(HISTORY),
     }
 
 
-def _urgency(workspace: health.WorkspaceHealth) -> int:
+def _urgency(workspace: Workspace, now: datetime) -> int:
     """Return the rank of a workspace; lower is more urgent."""
-    operation = workspace.operation
+    operation = workspace.current_operation
     if operation is not None and operation.needs_attention:
         return _FAILED
-    if workspace.freshness not in (None, health.Freshness.OK):
+    if workspace.freshness(now) not in (None, Freshness.OK):
         return _NOT_POLLED
     if operation is not None and operation.is_active:
         return _ACTIVE
     return _CALM
 
 
-def card(workspace: health.WorkspaceHealth, now: datetime) -> dict[str, Any]:
+def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
     """Return the context of a workspace's card."""
-    operation, period = workspace.operation, workspace.period
-    values: dict[str, Any] = {"workspace": workspace}
-    if period is not None:
+    operation, freshness = workspace.current_operation, workspace.freshness(now)
+    values: dict[str, Any] = {
+        "workspace": workspace,
+        "freshness": freshness.value if freshness else "",
+    }
+    if workspace.last_polled_at is not None:
+        since = workspace.period_started_at or workspace.last_polled_at
         values |= {
-            "last_poll": display.time_since(period.last_at),
-            "is_late": health.is_late(period, now),
-            "failing_for": humanize.format_duration(period.last_at - period.first_at),
-            "sync_status": sync_status_label(period.outcome),
+            "last_poll": display.time_since(workspace.last_polled_at),
+            "is_late": workspace.is_late(now),
+            "polls": humanize.format_number(workspace.period_polls),
+            "failing_for": humanize.format_duration(workspace.last_polled_at - since),
+            "sync_status": sync_status_label(workspace.sync_status),
         }
     if operation is not None:
         ended = operation.finished_at is not None and not operation.is_active
@@ -77,17 +82,17 @@ def card(workspace: health.WorkspaceHealth, now: datetime) -> dict[str, Any]:
             "counters": display.counters(operation),
             "is_active": operation.is_active,
             "needs_attention": operation.needs_attention,
-            "is_interrupted": operation.present_outcome == Outcome.INTERRUPTED,
+            "remarks": remarks.of_operation(operation, workspace),
         }
     return values
 
 
 def status_line(now: datetime) -> dict[str, Any]:
     """Return the context of the line that sums up the imports of all workspaces."""
-    workspaces = health.workspace_health(now)
-    urgencies = Counter(_urgency(workspace) for workspace in workspaces)
+    workspaces = Workspace.objects.configured()
+    urgencies = Counter(_urgency(workspace, now) for workspace in workspaces)
     active = sum(
-        workspace.operation is not None and workspace.operation.is_active
+        workspace.current_operation is not None and workspace.current_operation.is_active
         for workspace in workspaces
     )
     parts = [
@@ -99,13 +104,16 @@ def status_line(now: datetime) -> dict[str, Any]:
         )
         if count
     ]
-    badge = OK
+    badge, idle = OK, _("no import running")
     if urgencies[_FAILED]:
         badge = CRITICAL
     elif urgencies[_NOT_POLLED]:
         badge = WARNING
+    elif not any(workspace.was_polled for workspace in workspaces):
+        badge = display.NEVER_SYNCED
+        idle = _("Run manage.py sync_import_status, or press Sync now.")
     return {
         "url": reverse(HISTORY),
         "badge": display.render_badge(badge),
-        "headline": ", ".join(parts) or _("no import running"),
+        "headline": ", ".join(parts) or idle,
     }

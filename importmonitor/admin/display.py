@@ -12,9 +12,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy
 
 from importmonitor import humanize
-from importmonitor.choices import sync_status_label
-from importmonitor.models import ImportOperation, Outcome, SyncPeriod
-from importmonitor.rocketchat.states import ImportState
+from importmonitor.choices import GOOD_STATUSES, sync_status_label
+from importmonitor.models import ImportOperation, Outcome
+from importmonitor.models.outcomes import TimeLeft
+from importmonitor.rocketchat import states
+from importmonitor.rocketchat.states import RESTING_STEPS, ImportState
 
 EMPTY = "–"
 # Django's units are in the nominative, but German "vor" ("ago") takes the dative.
@@ -50,13 +52,15 @@ STATES = {
 OUTCOMES = {
     Outcome.DONE: Badge(Outcome.DONE.label, "✓", "good"),
     Outcome.DONE_WITH_ERRORS: Badge(Outcome.DONE_WITH_ERRORS.label, "!", "warn"),
-    Outcome.INCOMPLETE: Badge(Outcome.INCOMPLETE.label, "◕", "warn"),
+    # Nothing is known to be wrong: somebody may have chosen less than the file holds.
+    Outcome.INCOMPLETE: Badge(Outcome.INCOMPLETE.label, "◕", "quiet"),
     Outcome.FAILED: Badge(Outcome.FAILED.label, "✕", "bad"),
     Outcome.INTERRUPTED: Badge(Outcome.INTERRUPTED.label, "↯", "bad"),
     Outcome.SUPERSEDED: Badge(Outcome.SUPERSEDED.label, "↷", "quiet"),
     Outcome.CANCELED: Badge(Outcome.CANCELED.label, "⊘", "quiet"),
 }
 
+NEVER_SYNCED = Badge(gettext_lazy("Never synced"), "○", "wait")
 STALLED = Badge(gettext_lazy("Stalled"), "■", "bad")
 
 
@@ -65,15 +69,39 @@ def operation_badge(operation: ImportOperation) -> SafeString:
     outcome = operation.present_outcome
     if outcome:
         badge = OUTCOMES[outcome]
+    elif operation.is_stalled:
+        badge = STALLED
+    elif operation.is_active:
+        badge = active_badge(operation)
     else:
-        badge = STALLED if operation.is_stalled else state_badge(operation.state)
+        badge = state_badge(operation.state)
     return render_badge(badge)
 
 
+def active_badge(operation: ImportOperation) -> Badge:
+    """Return the badge of an operation that has not ended."""
+    if operation.status == "importer_file_loaded":
+        # Rocket.Chat's state is "loading", but nothing runs.
+        return STATES[ImportState.READY]
+    if operation.status == states.DONE:
+        # The last downloads of pending files are still under way.
+        return STATES[ImportState.IMPORTING]
+    # Rocket.Chat calls every invalid operation an error, but this one runs on.
+    if operation.valid is False:
+        return step_badge(operation.status)
+    return state_badge(operation.state)
+
+
+def step_badge(status: str) -> Badge:
+    """Return the badge of a step whatever `valid` says."""
+    return STATES.get(states.state_of(status, None), STATES[ImportState.UNKNOWN])
+
+
 def render_badge(badge: Badge) -> SafeString:
-    """Return a badge as HTML."""
+    """Return a badge as HTML. The symbol is never alone on a line."""
     return format_html(
-        '<span class="im-badge im-{}"><span aria-hidden="true">{}</span> {}</span>',
+        '<span class="im-badge im-{}"><span aria-hidden="true">{}</span>\N{NO-BREAK SPACE}'
+        "{}</span>",
         badge.tone,
         badge.symbol,
         badge.label,
@@ -97,10 +125,12 @@ def state_badge(state: str) -> Badge:
         return STATES[ImportState.UNKNOWN]
 
 
-def sync_status_badge(period: SyncPeriod) -> Badge:
-    """Return the badge of a period of polls."""
-    symbol, tone = ("✓", "good") if period.is_good else ("✕", "bad")
-    return Badge(sync_status_label(period.outcome), symbol, tone)
+def sync_status_badge(status: str) -> Badge:
+    """Return the badge of the result of polls, "" before the first."""
+    if not status:
+        return NEVER_SYNCED
+    symbol, tone = ("✓", "good") if status in GOOD_STATUSES else ("✕", "bad")
+    return Badge(sync_status_label(status), symbol, tone)
 
 
 def progress(operation: ImportOperation) -> SafeString:
@@ -110,9 +140,15 @@ def progress(operation: ImportOperation) -> SafeString:
         return format_html('<span class="im-quiet">{}</span>', EMPTY)
     if completed is None:
         counts = _("%(total)s in total") % {"total": format_count(total)}
+    elif operation.present_outcome == Outcome.INCOMPLETE:
+        counts = _("at least %(completed)s of %(total)s") % {
+            "completed": format_count(_least_completed(operation, completed)),
+            "total": format_count(total),
+        }
     else:
+        records = operation.progress.records if operation.users_twice else None
         counts = _("%(completed)s of %(total)s") % {
-            "completed": format_count(completed),
+            "completed": format_count(completed if records is None else records),
             "total": format_count(total),
         }
     percent = operation.percent
@@ -134,6 +170,14 @@ def progress(operation: ImportOperation) -> SafeString:
     return format_html(
         '<span class="im-counts">{}<span class="im-quiet">{}</span>{}</span>', bar, counts, errors
     )
+
+
+def _least_completed(operation: ImportOperation, completed: int) -> int:
+    """Return how many different records were imported at least: users can be counted twice."""
+    if operation.users_twice is False or completed <= 0:
+        return completed
+    users = min(max(operation.count_users or 0, 0), completed // 2)
+    return completed - users
 
 
 def counters(operation: ImportOperation) -> dict[str, str]:
@@ -163,7 +207,8 @@ def time_since(moment: datetime | None) -> SafeString:
         text = _("%(time)s ago") % {"time": humanize.format_duration(now - moment)}
     else:
         text = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
-    return _time_tag(moment, text)
+    # In a narrow column, a number is not separated from the word before it, or its unit.
+    return _time_tag(moment, text.replace(" ", "\N{NO-BREAK SPACE}", 1))
 
 
 def format_duration(duration: timedelta) -> SafeString:
@@ -200,14 +245,29 @@ def rate_line(operation: ImportOperation) -> str:
         return _("No progress for %(time)s") % {
             "time": humanize.format_duration(now - operation.stalled_since)
         }
-    if operation.rate is None or not operation.is_active:
+    if not operation.is_active:
         return ""
-    per_minute = operation.rate * 60
-    rate = humanize.format_number(per_minute, digits=0 if per_minute >= 10 else 1)
+    parts = []
+    if operation.rate is not None:
+        per_minute = operation.rate * 60
+        rate = humanize.format_number(per_minute, digits=0 if per_minute >= 10 else 1)
+        parts.append(_("%(rate)s per minute") % {"rate": rate})
     left = operation.time_left(now)
-    if left is None:
-        return _("%(rate)s per minute") % {"rate": rate}
-    return _("%(rate)s per minute, about %(time)s left") % {
-        "rate": rate,
-        "time": humanize.format_duration(left),
-    }
+    if left is not None:
+        is_waiting = operation.status in RESTING_STEPS
+        parts.append(format_time_left(left, is_waiting=is_waiting))
+    return ", ".join(parts)
+
+
+def format_time_left(left: TimeLeft, *, is_waiting: bool) -> str:
+    """Return a forecast with its range, if that differs at the precision of the text."""
+    time, low, high = map(humanize.format_duration, left)
+    if low == high:
+        text = _("expected to take about %(time)s") if is_waiting else _("about %(time)s left")
+        return text % {"time": time}
+    text = (
+        _("expected to take about %(time)s (%(low)s to %(high)s)")
+        if is_waiting
+        else _("about %(time)s left (%(low)s to %(high)s)")
+    )
+    return text % {"time": time, "low": low, "high": high}

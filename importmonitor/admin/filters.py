@@ -110,7 +110,8 @@ class ErrorsFilter(KnownValuesFilter):
 class StartedByFilter(KnownValuesFilter):
     """The users who started recent operations."""
 
-    title = _("started by")
+    # Django writes "By" before it.
+    title = _("user")
     parameter_name = "started_by"
 
     def get_options(self, request: HttpRequest) -> list[Option]:
@@ -147,8 +148,8 @@ class SyncStatusFilter(KnownValuesFilter):
     parameter_name = "sync_status"
 
     def get_options(self, request: HttpRequest) -> list[Option]:
-        kinds = [(kind, sync_status_label(kind), Q(outcome=kind)) for kind in ERROR_KINDS]
-        return [("failing", _("Failing"), Q(outcome__in=ERROR_KINDS)), *kinds]
+        kinds = [(kind, sync_status_label(kind), Q(sync_status=kind)) for kind in ERROR_KINDS]
+        return [("failing", _("Failing"), Q(sync_status__in=ERROR_KINDS)), *kinds]
 
 
 class DeliveryFilter(KnownValuesFilter):

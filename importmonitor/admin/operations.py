@@ -28,11 +28,13 @@ from importmonitor.models import ImportOperation
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 NAME = "importmonitor_importoperation"
-VIEW_SYNC_PERIOD = "importmonitor.view_syncperiod"
+VIEW_WORKSPACE = "importmonitor.view_workspace"
 #: The form of an operation's id: 17 letters and digits, 24 hex digits, or one of ours.
 REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
 #: Files and types are searched in the newest operations only.
 MAX_SEARCHED = 10_000
+#: The log of changes translates the labels of the form's fields, with their capitals.
+CHANGED_FIELDS = (_("Note"),)
 #: The class of the stock page's fieldsets that refresh.js updates.
 REFRESHED = ("im-refreshed",)
 
@@ -124,8 +126,10 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
                     "first_seen_at",
                     "last_seen_at",
                     "last_progress_at",
+                    "invalidated_at",
                     "finished_at",
                     "end_reason",
+                    "gone_at",
                 ),
             },
         ),
@@ -194,7 +198,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
                 "can_sync": has_perm(request.user, RUN_IMPORT),
                 "can_view_workspaces": any(
                     has_perm(request.user, permission)
-                    for permission in (RUN_IMPORT, VIEW_SYNC_PERIOD)
+                    for permission in (RUN_IMPORT, VIEW_WORKSPACE)
                 ),
                 "query": request.GET.urlencode(),
             }

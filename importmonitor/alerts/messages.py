@@ -24,9 +24,7 @@ _MAX_TITLE_LENGTH = 200
 TEST = "test"
 
 #: Those whose reason is in Rocket.Chat's server log.
-_OUTCOMES_WITH_A_REASON = frozenset(
-    {Outcome.DONE_WITH_ERRORS, Outcome.INCOMPLETE, Outcome.FAILED, Outcome.INTERRUPTED}
-)
+_OUTCOMES_WITH_A_REASON = frozenset({Outcome.DONE_WITH_ERRORS, Outcome.FAILED, Outcome.INTERRUPTED})
 
 #: Rocket.Chat sets these during an import; a server that is killed meanwhile leaves them so.
 OPENED_SETTINGS = (
@@ -37,11 +35,22 @@ OPENED_SETTINGS = (
 )
 
 
+_WAITING_ADVICE = {
+    "importer_user_selection": gettext_lazy("Choose in Rocket.Chat what to import."),
+    "importer_file_loaded": gettext_lazy(
+        "Open the import in Rocket.Chat to prepare it. If that fails at once, its file cannot be "
+        "read."
+    ),
+}
+_WAITING_FOR_FILE = gettext_lazy("It waits for its file or its data.")
+
+
 @dataclass(frozen=True)
 class AlertDraft:
     """An alert before it is written: the JSON form without what a delivery adds.
 
-    `key` is unique to the event; `operation_pk` and `transition_pk` are the rows it is about.
+    `key` is unique to the event; `operation_pk` and `transition_pk` are the rows it is about. It
+    is not sent before `not_before`: until then, it may turn out to be something else.
     """
 
     event: str
@@ -50,6 +59,7 @@ class AlertDraft:
     body: dict[str, Any]
     operation_pk: int | None = None
     transition_pk: int | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +102,11 @@ def draft_operation_alert(
             "valid": operation.valid,
             "outcome": outcome.value if outcome else None,
             "counters": operation.counters,
+            "records": operation.progress.records,
             "percent": operation.percent,
-            "seconds_left": round(left.total_seconds()) if left else None,
+            "settings_opened": operation.may_have_opened_settings,
+            "stride": operation.stride,
+            "seconds_left": left.seconds()[0] if left else None,
             "started_at": _iso(operation.started_at),
             "last_progress_at": _iso(operation.last_progress_at),
             "finished_at": _iso(operation.finished_at),
@@ -211,13 +224,17 @@ def _importer(operation: dict[str, Any]) -> str:
 
 
 def _progress(operation: dict[str, Any]) -> str:
-    total, completed = operation["counters"]["total"], operation["counters"]["completed"]
-    if completed is None or total is None:
-        return "" if completed is None else format_number(completed)
-    progress = _("%(completed)s of %(total)s") % {
-        "completed": format_number(completed),
-        "total": format_number(total),
-    }
+    counters = operation["counters"]
+    # None if it is unknown how often users are counted, and in alerts of an earlier release.
+    total, records = counters["total"], operation.get("records")
+    if records is None:
+        records = counters["completed"]
+    if records is None or total is None:
+        return "" if records is None else format_number(records)
+    text = _("%(completed)s of %(total)s")
+    if operation["outcome"] == Outcome.INCOMPLETE:
+        text = _("at least %(completed)s of %(total)s")
+    progress = text % {"completed": format_number(records), "total": format_number(total)}
     return progress if operation["percent"] is None else f"{progress} ({operation['percent']} %)"
 
 
@@ -237,19 +254,37 @@ def _advice(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
                 % span
             ),
         ]
+    if body["event"] == Event.STALLED and operation.get("stride", 0) > 1:
+        advice.append(
+            _("At this step, Rocket.Chat writes its counters only after every %(count)s records.")
+            % {"count": format_number(operation["stride"])}
+        )
     if body["event"] == Event.WAITING:
-        advice += ["", _("Choose in Rocket.Chat what to import.")]
-    if operation["outcome"] == Outcome.INTERRUPTED:
-        settings = ", ".join(f"{name} ({value})" for name, value in OPENED_SETTINGS)
+        advice += ["", str(_WAITING_ADVICE.get(operation["status"], _WAITING_FOR_FILE))]
+    if operation["outcome"] == Outcome.INCOMPLETE:
         advice += [
             "",
-            _("It will not continue, whatever Rocket.Chat's page shows."),
             _(
-                "Rocket.Chat changes these settings during an import and may not have restored "
-                "them: %(settings)s. Check them."
-            )
-            % {"settings": settings},
+                "Fewer records were counted than the file holds. Rocket.Chat does not say what "
+                "was chosen, and counts in steps of 50 or 500: nothing need be missing."
+            ),
         ]
+    if operation["outcome"] == Outcome.SUPERSEDED:
+        advice += [
+            "",
+            _("A newer import took its place: Rocket.Chat skipped what was left of this one."),
+        ]
+    if operation["outcome"] == Outcome.INTERRUPTED:
+        advice += ["", _("It will not continue, whatever Rocket.Chat's page shows.")]
+        if operation.get("settings_opened", True):
+            settings = ", ".join(f"{name} ({value})" for name, value in OPENED_SETTINGS)
+            advice.append(
+                _(
+                    "If Rocket.Chat's server was stopped or killed during the import, it has not "
+                    "restored these settings: %(settings)s. Check them."
+                )
+                % {"settings": settings}
+            )
     return [*advice, ""] if advice else []
 
 

@@ -53,7 +53,7 @@ def write(
             key=draft.key,
             body=draft.body,
             created_at=at,
-            next_attempt_at=at,
+            next_attempt_at=draft.not_before or at,
         )
         for draft in drafts
         for channel in channels

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from importmonitor.charts.scales import (
 from importmonitor.charts.stretches import GAP_AFTER, Span, merge
 from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
+from importmonitor.rocketchat.counters import Counters
 
 # The drawing in pixels: the labels of the steps are above TOP, those of the time below FLOOR. With
 # errors, the progress ends at MIDDLE, and the errors begin at ERRORS_TOP.
@@ -73,7 +75,7 @@ def progress_chart(
     if history.has_counters:
         total = history.last("total")
         context |= {
-            **_drawing(history),
+            **_drawing(history, operation.progress),
             "words": in_words(history),
             "period": format_period(history.start, history.end),
             "last_total": "" if total is None else format_number(total),
@@ -84,18 +86,25 @@ def progress_chart(
     return render_to_string("importmonitor/charts/progress.html", context)
 
 
-def _drawing(history: History) -> dict[str, Any]:
-    """Return what is drawn where: across in percent or, for paths, in COLUMNS; down in pixels."""
+def _drawing(history: History, counters: Counters) -> dict[str, Any]:
+    """Return what is drawn where: across in percent or, for paths, in COLUMNS; down in pixels.
+
+    `counters` are the operation's: users can be counted twice, and are drawn once.
+    """
     across = Scale(history.start, history.end, 0, 100)
-    completed, errors, totals = (_values(history, name) for name in ("completed", "error", "total"))
-    total = history.last("total")
+    errors, totals = (_values(history, name) for name in ("error", "total"))
+    if counters.users_twice:
+        completed = _records(history, counters)
+    else:
+        completed = _values(history, "completed")
+    full = history.last("total")
     # Rocket.Chat can count 179 of 135, which is drawn as that.
-    highest = max(_peak(completed), _peak(totals), 1)
+    highest = max(_peak(completed), _peak(totals), full or 0, 1)
     down = Scale(0, highest, MIDDLE if _peak(errors) else FLOOR, TOP)
     ticks = [Tick(down(value), compact(value)) for value in (0, highest)]
     # What is more than twice the total is no part of a whole.
-    if total is not None and total > 0 and highest <= 2 * total:
-        ticks = [Tick(down(total * share / 100), f"{share} %") for share in (0, 50, 100)]
+    if full is not None and full > 0 and highest <= 2 * full:
+        ticks = [Tick(down(full * share / 100), f"{share} %") for share in (0, 50, 100)]
     panels = [_panel("busy", completed, down, ticks) | {"total": _path(totals, down)}]
     if peak := _peak(errors):
         down_errors = Scale(0, peak, FLOOR, ERRORS_TOP)
@@ -107,7 +116,7 @@ def _drawing(history: History) -> dict[str, Any]:
         "stalled_bands": _bands(history.stalls, across),
         "panels": panels,
         "boundaries": _boundaries(history.steps, across),
-        "mark": _mark(completed, down, total),
+        "mark": _mark(completed, down, full),
     }
 
 
@@ -115,6 +124,18 @@ def _values(history: History, counter: str) -> Values:
     """Return the last value of each column that has one."""
     across = Scale(history.start, history.end, 0, COLUMNS)
     values = {round(across(point.at)): getattr(point, counter) for point in history.points}
+    return list(values.items())
+
+
+def _records(history: History, counters: Counters) -> Values:
+    """Return the last number of different records of each column that has one."""
+    across = Scale(history.start, history.end, 0, COLUMNS)
+    values = {
+        round(across(point.at)): replace(
+            counters, completed=point.completed, error=point.error
+        ).records
+        for point in history.points
+    }
     return list(values.items())
 
 
@@ -180,7 +201,7 @@ def _boundaries(steps: Sequence[Step], across: Scale) -> list[dict[str, Any]]:
     ]
 
 
-def _mark(completed: Values, down: Scale, total: int | None) -> dict[str, Any] | None:
+def _mark(completed: Values, down: Scale, full: int | None) -> dict[str, Any] | None:
     """Return the last value, which is written where there is more room."""
     column, value = next(
         ((x, value) for x, value in completed[::-1] if value is not None), (0, None)
@@ -190,8 +211,8 @@ def _mark(completed: Values, down: Scale, total: int | None) -> dict[str, Any] |
     # It holds to the end, unless the counter is missing by then.
     x = 100.0 if completed[-1][1] is not None else round(100 * column / COLUMNS, 2)
     label = format_number(value)
-    if total and 0 <= value <= total:
-        label = f"{label} ({value * 100 // total} %)"
+    if full and 0 <= value <= full:
+        label = f"{label} ({value * 100 // full} %)"
     return {"x": x, "y": down(value), "anchor": "end" if x > 50 else "start", "label": label}
 
 

@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from importmonitor.conf.channels import ChannelConfig, read_channel
 from importmonitor.conf.problems import Problems
-from importmonitor.rocketchat.states import ACTIVE_STATES
+from importmonitor.rocketchat.counters import PENDING, stride
+from importmonitor.rocketchat.operation import IMPORTERS
+from importmonitor.rocketchat.states import (
+    ACTIVE_STATES,
+    RESTING_STEPS,
+    STEPS,
+    ImportState,
+    state_of,
+)
 
 DURATIONS = {
     "STALLED_AFTER": timedelta(minutes=15),
@@ -24,17 +32,62 @@ MAX_REMEMBER_FOR = timedelta(seconds=1)
 KEYS = frozenset({"CHANNELS", "BASE_URL", "REMEMBER_FOR", *DURATIONS, *DAYS})
 
 
+#: Of STALLED_AFTER, by the number of records after which Rocket.Chat writes the counters. Slow
+#: downloads of pending files and avatars were seen to take three hours between two writes.
+_STALL_FACTORS = {50: 2, 500: 4}
+_PENDING_STALL_FACTOR = 24
+#: A step whose rate is known has stalled after this many times the usual time between two writes.
+_STALL_WRITES = 4
+
+
+@dataclass(frozen=True)
+class StallThresholds:
+    """After how long without progress an import is stalled.
+
+    `exact` has thresholds for states, steps and importers, the default is derived from `base`:
+    Rocket.Chat writes the counters only after every 50th or 500th record, so that an import at
+    work can show no progress for long.
+    """
+
+    base: timedelta
+    exact: Mapping[str, timedelta] = field(default_factory=dict)
+
+    @property
+    def shortest(self) -> timedelta:
+        return min([self.base, *self.exact.values()])
+
+    def threshold(self, importer_key: str, status: str, rate: float | None) -> timedelta | None:
+        """Return the threshold for an import, None where nothing runs.
+
+        `rate` is how many records it handles per second, None if that is unknown.
+        """
+        state = state_of(status, None)
+        if state not in ACTIVE_STATES or status in RESTING_STEPS:
+            return None
+        for key in (importer_key, status, state.value):
+            if key in self.exact:
+                return self.exact[key]
+        if importer_key in PENDING:
+            return self.base * _PENDING_STALL_FACTOR
+        if state == ImportState.LOADING:
+            return self.base
+        records = stride(importer_key, status)
+        longest = self.base * _STALL_FACTORS.get(records, 1)
+        if not rate or records / rate * _STALL_WRITES >= longest.total_seconds():
+            return longest
+        return max(self.base, timedelta(seconds=records / rate * _STALL_WRITES))
+
+
 @dataclass(frozen=True)
 class Options:
     """The settings that are not about one workspace.
 
-    `stalled_after` maps the states in which an import can stall to thresholds; `keep_days` is
-    None to keep everything; `base_url` is this site's address without a trailing slash, or "";
-    `remember_for` is how long a process caches a response of Rocket.Chat's endpoints.
+    `keep_days` is None to keep everything; `base_url` is this site's address without a trailing
+    slash, or ""; `remember_for` is how long a process caches a response of Rocket.Chat's endpoints.
     """
 
     channels: Mapping[str, ChannelConfig]
-    stalled_after: Mapping[str, timedelta]
+    stalled_after: StallThresholds
     waiting_after: timedelta
     unreachable_after: timedelta
     keep_days: int | None
@@ -74,19 +127,20 @@ def read_options(raw: Mapping[Any, Any], problems: Problems) -> Options:
     return options
 
 
-def _read_stalled_after(raw: Mapping[Any, Any], problems: Problems) -> dict[str, timedelta]:
-    """Read one threshold for all active states, or one for each of them."""
+def _read_stalled_after(raw: Mapping[Any, Any], problems: Problems) -> StallThresholds:
+    """Read one threshold for all imports, or one for each of some states, steps or importers."""
     value = raw.get("STALLED_AFTER")
     if not isinstance(value, Mapping):
-        return dict.fromkeys(ACTIVE_STATES, _read_duration(raw, "STALLED_AFTER", problems))
-    for state, threshold in value.items():
-        if state not in ACTIVE_STATES or not _is_duration(threshold):
-            _report_duration("STALLED_AFTER", value, problems)
-    default = DURATIONS["STALLED_AFTER"]
-    return {
-        state: value[state] if _is_duration(value.get(state)) else default
-        for state in ACTIVE_STATES
+        return StallThresholds(_read_duration(raw, "STALLED_AFTER", problems))
+    known = {*ACTIVE_STATES, *STEPS, *IMPORTERS}
+    exact = {
+        key: threshold
+        for key, threshold in value.items()
+        if key in known and _is_duration(threshold)
     }
+    if len(exact) < len(value):
+        _report_duration("STALLED_AFTER", value, problems)
+    return StallThresholds(DURATIONS["STALLED_AFTER"], exact)
 
 
 def _read_duration(raw: Mapping[Any, Any], key: str, problems: Problems) -> timedelta:
@@ -103,7 +157,11 @@ def _is_duration(value: object) -> bool:
 
 
 def _report_duration(key: str, value: object, problems: Problems) -> None:
-    by_state = " (or a dict of them by 'loading' and 'importing')" if key == "STALLED_AFTER" else ""
+    by_state = (
+        " (or a dict of them by 'loading', 'importing', a status or an importer's key)"
+        if key == "STALLED_AFTER"
+        else ""
+    )
     problems.error(
         "E016",
         f"IMPORTMONITOR[{key!r}] is {value!r}.",

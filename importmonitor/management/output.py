@@ -14,7 +14,7 @@ from django.utils import timezone
 from importmonitor import humanize
 from importmonitor.management.arguments import printable
 from importmonitor.models import ImportOperation
-from importmonitor.sync.diff import Change
+from importmonitor.sync.change import Change
 from importmonitor.sync.lease import LEASED, NOT_BEFORE
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors
 
@@ -126,7 +126,7 @@ def operation_text(operation: ImportOperation, now: datetime) -> str:
     if operation.count_error:
         text += f", {operation.count_error:,} errors"
     if (time_left := operation.time_left(now)) is not None:
-        text += f", about {humanize.format_duration(time_left)} left"
+        text += f", about {humanize.format_duration(time_left.expected)} left"
     if operation.is_stalled:
         text += ", stalled"
     return text
@@ -187,7 +187,7 @@ def operation_json(operation: ImportOperation, now: datetime) -> dict[str, Any]:
         "valid": operation.valid,
         "counters": operation.counters,
         "percent": operation.percent,
-        "seconds_left": time_left and round(time_left.total_seconds()),
+        "seconds_left": time_left and time_left.seconds()[0],
         "stalled": operation.is_stalled,
     }
 

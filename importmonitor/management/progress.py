@@ -99,7 +99,7 @@ class _ProgressBars:
         time_left = operation.time_left(timezone.now())
         rate = f"{operation.rate:,.1f}/s" if operation.rate else ""
         if time_left is not None:
-            rate += f", {humanize.format_duration(time_left)} left"
+            rate += f", {humanize.format_duration(time_left.expected)} left"
         self.progress.update(
             task,
             description=printable(f"{name}: {state}"),

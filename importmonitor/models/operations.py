@@ -13,79 +13,42 @@ from django.utils.translation import gettext_lazy as _
 from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
 from importmonitor.models.compiled import CompiledQuery, Param, columns
 from importmonitor.models.fields import ExactCharField, insert_with_keys
+from importmonitor.models.outcomes import PREMATURE_ENDS, EndReason, Outcome, TimeLeft
 from importmonitor.rocketchat import states
-from importmonitor.rocketchat.operation import COUNTS, FILE_LENGTH, ID_LENGTH
+from importmonitor.rocketchat.counters import PENDING, Counters, stride
+from importmonitor.rocketchat.operation import COUNTS, FILE_LENGTH, ID_LENGTH, is_legacy_time
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 
 #: A year: longer than any import, so a longer estimate is no estimate.
 _MAX_TIME_LEFT = 365 * 86_400.0
 
 
-class EndReason(models.TextChoices):
-    """Why an operation is over. The values are ours, unlike those of most columns."""
-
-    DONE = "done", _("Done")
-    FAILED = "failed", _("Failed")
-    INTERRUPTED = "interrupted", _("Interrupted")
-    SUPERSEDED = "superseded", _("Superseded")
-    CANCELED = "canceled", _("Canceled")
-
-    @classmethod
-    def from_remote(cls, status: str, valid: bool | None) -> "EndReason | None":
-        """Return why an operation with this `status` and `valid` is over, None if it is not.
-
-        One that became invalid before its end was interrupted: nothing in Rocket.Chat continues
-        it, although its page keeps showing a progress bar.
-        """
-        if status in _END_REASONS:
-            return _END_REASONS[status]
-        return cls.INTERRUPTED if valid is False else None
-
-
-_END_REASONS = {
-    states.DONE: EndReason.DONE,
-    states.FAILED: EndReason.FAILED,
-    states.CANCELLED: EndReason.CANCELED,
-}
-
-
-class Outcome(models.TextChoices):
-    """How an operation ended; Rocket.Chat has one word, "done", for the first three."""
-
-    DONE = "done", _("Done")
-    DONE_WITH_ERRORS = "done_with_errors", _("Done with errors")
-    INCOMPLETE = "incomplete", _("Incomplete")
-    FAILED = "failed", _("Failed")
-    INTERRUPTED = "interrupted", _("Interrupted")
-    SUPERSEDED = "superseded", _("Superseded")
-    CANCELED = "canceled", _("Canceled")
-
-
 class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-pk")
 
-    def current(self, workspace: str) -> "ImportOperation | None":
-        """Return what Rocket.Chat calls current: the newest operation, running or not."""
-        return self.filter(workspace=workspace).newest_first().first()
-
-    def current_document(self, workspace: str) -> tuple[str, datetime] | None:
-        """Return the current operation's payload as text, and when it was modified."""
-        row = _current_document.first(self.db, workspace=workspace)
+    def document(self, key: int) -> tuple[str, datetime] | None:
+        """Return an operation's payload as text, and when it was modified."""
+        row = _document.first(self.db, key=key)
         return (row[0], row[1]) if row else None
 
-    def affected_by(self, workspace: str, remote_ids: Collection[str]) -> list["ImportOperation"]:
+    def affected_by(
+        self, workspace: str, remote_ids: Collection[str], current_key: int | None
+    ) -> list["ImportOperation"]:
         """Return, oldest first, the rows that a poll of a workspace can change.
 
         They are the operations that Rocket.Chat returned (`remote_ids`), all that have not ended,
-        and the newest.
+        and the one that was current until then (`current_key`).
         """
+        key = current_key or 0
         if len(remote_ids) > 1:
-            rows = list(_affected(workspace, remote_id__in=list(remote_ids)))
+            rows = list(_affected(workspace, key, remote_id__in=list(remote_ids)))
         else:
             # The empty string stands for no id: no row has it.
             remote_id = next(iter(remote_ids), "")
-            values = _affected_by_one.rows(self.db, workspace=workspace, remote_id=remote_id)
+            values = _affected_by_one.rows(
+                self.db, workspace=workspace, remote_id=remote_id, key=key
+            )
             names = columns(ImportOperation)
             rows = [ImportOperation.from_db(self.db, names, row) for row in values]
         unique = {row.pk: row for row in rows}
@@ -100,6 +63,11 @@ class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
         before = rows.filter(started_at__lte=at).exclude(started_at=at, pk__gte=key)
         after = rows.filter(started_at__gte=at).exclude(started_at=at, pk__lte=key)
         return before.newest_first().first(), after.order_by("started_at", "pk").first()
+
+    def mark_gone(self, workspace: str, remote_ids: Collection[str], at: datetime) -> int:
+        """Mark a workspace's other operations as deleted in Rocket.Chat; return how many."""
+        others = self.filter(workspace=workspace, gone_at=None).exclude(remote_id__in=remote_ids)
+        return others.update(gone_at=at, modified_at=at)
 
     def save_all(
         self,
@@ -171,11 +139,35 @@ class ImportOperation(models.Model):
         help_text=_("The total time the workspace had been watched at its last progress."),
     )
     rate = models.FloatField(_("rate"), null=True, help_text=_("Records per second, recently."))
+    forecast_at = models.DateTimeField(_("forecast made"), null=True)
+    seconds_left = models.FloatField(
+        _("seconds left"), null=True, help_text=_("How long it would take from then on.")
+    )
+    seconds_left_low = models.FloatField(_("seconds left, at least"), null=True)
+    seconds_left_high = models.FloatField(_("seconds left, at most"), null=True)
+    speeds = models.JSONField(
+        _("speeds"), null=True, help_text=_("What its end taught about the speed of its steps.")
+    )
     stalled_since = models.DateTimeField(_("stalled since"), null=True)
     waiting_since = models.DateTimeField(
         _("waiting since"),
         null=True,
         help_text=_("Set when it had waited for input so long that an alert was sent."),
+    )
+    invalidated_at = models.DateTimeField(
+        _("invalidated"),
+        null=True,
+        help_text=_("When it was first seen invalid while it had not ended."),
+    )
+    gone_at = models.DateTimeField(
+        _("deleted in Rocket.Chat"),
+        null=True,
+        help_text=_("Since when Rocket.Chat no longer has it."),
+    )
+    users_twice = models.BooleanField(
+        _("users are counted twice"),
+        null=True,
+        help_text=_("Whether `completed` counts its users twice, as far as that is known."),
     )
     finished_at = models.DateTimeField(_("finished"), null=True)
     end_reason = models.CharField(_("end"), max_length=20, choices=EndReason, blank=True)
@@ -255,12 +247,45 @@ class ImportOperation(models.Model):
 
         Also after its end, when it runs again: Rocket.Chat's prepare page reopens an operation.
         """
-        if EndReason.from_remote(self.status, self.valid):
-            return False
         if self.finished_at is None:
             return True
-        # One that a newer import superseded may have been running at its last poll.
-        return self.state in states.ACTIVE_STATES and self.end_reason != EndReason.SUPERSEDED
+        if self.gone_at or self.valid is False or self.end_reason in PREMATURE_ENDS:
+            return False
+        return self.state in states.ACTIVE_STATES
+
+    @property
+    def is_pending_download(self) -> bool:
+        """Whether it downloads files or avatars that an earlier import left pending."""
+        return self.importer_key in PENDING
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether Rocket.Chat up to 6.2 created it."""
+        return is_legacy_time(self.payload.get("ts"))
+
+    @property
+    def stops_when_invalid(self) -> bool:
+        """Whether Rocket.Chat itself aborts it, and then calls it done, when it is invalid.
+
+        Pending files and avatars run on in every release, and up to 6.2 all imports do.
+        """
+        return not self.is_pending_download and not self.is_legacy
+
+    @property
+    def stride(self) -> int:
+        """After how many records, at most, Rocket.Chat writes the counters at its step."""
+        return stride(self.importer_key, self.status)
+
+    @property
+    def may_have_opened_settings(self) -> bool:
+        """Whether a killed server would have left four settings open, which imports change.
+
+        Rocket.Chat opens them at `importer_importing_started`, except for pending files and
+        avatars, and restores them at the end, whatever end that is.
+        """
+        return not self.is_pending_download and (
+            self.status.startswith("importer_importing_") or self.status == "importer_finishing"
+        )
 
     @property
     def is_stalled(self) -> bool:
@@ -274,15 +299,19 @@ class ImportOperation(models.Model):
         return self.is_stalled or self.present_outcome in failures
 
     def end_outcome(self) -> str:
-        """Return what `outcome` is by `end_reason` and the counters: "" before the first end."""
+        """Return what `outcome` is by `end_reason` and the counters: "" before the first end.
+
+        One that Rocket.Chat aborts ends as done and invalid, like every old success. If it was not
+        seen invalid before, the counters decide, and in doubt it is incomplete.
+        """
         if self.end_reason != EndReason.DONE:
             return self.end_reason
+        is_full = self.is_pending_download or self.progress.is_full
+        if not is_full and self.valid is False and self.stops_when_invalid:
+            return Outcome.INCOMPLETE.value
         if (self.count_error or 0) > 0:
             return Outcome.DONE_WITH_ERRORS.value
-        total, completed = self.count_total, self.count_completed
-        if total is not None and completed is not None and completed < total:
-            return Outcome.INCOMPLETE.value
-        return Outcome.DONE.value
+        return (Outcome.DONE if is_full else Outcome.INCOMPLETE).value
 
     @property
     def present_outcome(self) -> Outcome | None:
@@ -290,31 +319,45 @@ class ImportOperation(models.Model):
         return Outcome(self.outcome) if self.outcome and not self.is_active else None
 
     @property
-    def percent(self) -> int | None:
-        """How much is completed, 0 to 100; None where the counters do not say.
+    def progress(self) -> Counters:
+        """The counters that the progress is computed from."""
+        return Counters(
+            total=self.count_total,
+            completed=self.count_completed,
+            error=self.count_error,
+            users=self.count_users,
+            users_twice=self.users_twice,
+        )
 
-        Rounded down, so that 100 means all; clamped, since Rocket.Chat can count 179 of 135.
+    @property
+    def percent(self) -> int | None:
+        """How many records were imported or failed, 0 to 100; None where the counters do not say.
+
+        100 only when all of them were, and Rocket.Chat has said that it is done.
         """
-        total, completed = self.count_total, self.count_completed
-        if total is None or completed is None or total <= 0:
-            return None
-        return max(0, min(100, completed * 100 // total))
+        has_ended = not self.is_active and self.end_reason not in PREMATURE_ENDS
+        return self.progress.percent(has_ended=has_ended)
 
     def duration(self, now: datetime) -> timedelta:
         """Return how long it took, or has been running; never negative."""
         return max((self.finished_at or now) - self.started_at, timedelta(0))
 
-    def time_left(self, now: datetime) -> timedelta | None:
-        """Return the estimated time left, or None where there is no estimate.
+    def time_left(self, now: datetime) -> "TimeLeft | None":
+        """Return the forecast of the time left, or None where there is none.
 
-        Based on the rate at the last progress; once that time has passed, there is none.
+        While it waits for a selection, that is the time that it will take from then on. Once the
+        time of the forecast has passed, there is none.
         """
-        total, completed = self.count_total, self.count_completed
-        if self.rate is None or total is None or completed is None or self.is_stalled:
+        forecast, at = self.seconds_left, self.forecast_at
+        if forecast is None or at is None or self.is_stalled or not self.is_active:
             return None
-        remaining = total - completed - (self.count_error or 0)
-        seconds = remaining / self.rate - (now - self.last_progress_at).total_seconds()
-        return timedelta(seconds=seconds) if 0 < seconds < _MAX_TIME_LEFT else None
+        is_waiting = self.status in states.RESTING_STEPS
+        passed = 0.0 if is_waiting else max((now - at).total_seconds(), 0.0)
+        if not 0 < forecast - passed < _MAX_TIME_LEFT:
+            return None
+        low, high = self.seconds_left_low or 0.0, self.seconds_left_high or forecast
+        seconds = (forecast - passed, max(low - passed, 0.0), min(high - passed, _MAX_TIME_LEFT))
+        return TimeLeft(*(timedelta(seconds=value) for value in seconds))
 
     @property
     def file_name(self) -> str:
@@ -331,23 +374,21 @@ class ImportOperation(models.Model):
         return {name: getattr(self, f"count_{name}") for name in COUNTS}
 
 
-def _affected(workspace: str | Param, **returned: Any) -> ImportOperationQuerySet:
+def _affected(workspace: str | Param, key: int | Param, **returned: Any) -> ImportOperationQuerySet:
     # Each part uses an index of its own, so a row can come up to three times. A single query with
     # OR makes SQLite scan the workspace's whole history.
     rows = ImportOperation.objects.filter(workspace=workspace)
-    newest = rows.filter(pk=rows.newest_first().values("pk")[:1])
-    parts = [part.order_by() for part in (newest, rows.filter(**returned))]
+    parts = [part.order_by() for part in (rows.filter(pk=key), rows.filter(**returned))]
     return rows.filter(finished_at=None).order_by().union(*parts, all=True).order_by()
 
 
 _WORKSPACE, _REMOTE_ID = (Param(name, models.CharField()) for name in ("workspace", "remote_id"))
+_KEY = Param("key", models.BigIntegerField())
 _affected_by_one = CompiledQuery(
-    lambda: _affected(_WORKSPACE, remote_id=_REMOTE_ID).values_list(*columns(ImportOperation))
+    lambda: _affected(_WORKSPACE, _KEY, remote_id=_REMOTE_ID).values_list(*columns(ImportOperation))
 )
-_current_document = CompiledQuery(
-    lambda: (
-        ImportOperation.objects.filter(workspace=_WORKSPACE)
-        .newest_first()
-        .values_list(Cast("payload", models.TextField()), "modified_at")[:1]
+_document = CompiledQuery(
+    lambda: ImportOperation.objects.filter(pk=_KEY).values_list(
+        Cast("payload", models.TextField()), "modified_at"
     )
 )

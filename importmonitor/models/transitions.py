@@ -27,6 +27,8 @@ class StatusTransition(models.Model):
         STALLED = "stalled", _("Stalled")
         RESUMED = "resumed", _("Resumed")
         REOPENED = "reopened", _("Reopened")
+        CONTINUED = "continued", _("Continued after all")
+        GONE = "gone", _("Deleted in Rocket.Chat")
 
     operation = models.ForeignKey(
         ImportOperation,

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from importmonitor import __version__
 from importmonitor.rocketchat import deadline, exceptions, responses
+from importmonitor.rocketchat.clock import clock_offset
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import BadAnswer, RocketChatError, Unreachable
 from importmonitor.rocketchat.operation import Operation, json_type, parse_operation
@@ -45,8 +46,9 @@ _REQUEST_ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError,
 class Client:
     """A client of one workspace, with one kept connection. Not for use by two threads at once.
 
-    `now` is the clock for Rocket.Chat's waiting times. `rate_limit` is what the last response to
-    `current_operation` announced, or None without a rate limit.
+    `now` is our clock. Of the last response to `current_operation`, `rate_limit` is what it
+    announced, None without a rate limit, and `clock_offset` is how far Rocket.Chat's clock is
+    ahead of ours, None if it does not say.
 
     Every method raises a RocketChatError within the workspace's deadline, and nothing else.
     """
@@ -56,6 +58,7 @@ class Client:
     ) -> None:
         self.workspace = workspace
         self.rate_limit: RateLimit | None = None
+        self.clock_offset: timedelta | None = None
         self._now = now or (lambda: datetime.now(UTC))
         self._session = _Session()
         # requests would read the environment at every call, which takes longer than the rest of
@@ -92,6 +95,7 @@ class Client:
         """
         response = self._get("api/v1/getCurrentImportOperation", permission="run-import")
         self.rate_limit = parse_rate_limit(response.headers, response.received_at)
+        self.clock_offset = clock_offset(response.headers, response.received_at)
         body = self._json(response)
         if not isinstance(body, dict):
             raise self._bad_answer(response, f"an object was expected, not {json_type(body)}")

@@ -79,6 +79,19 @@ class Operation:
         """Rocket.Chat's coarse word for `status` and `valid`."""
         return state_of(self.status, self.valid)
 
+    @property
+    def is_legacy(self) -> bool:
+        """Whether Rocket.Chat up to 6.2 created it."""
+        return is_legacy_time(self.payload.get("ts"))
+
+
+def is_legacy_time(value: object) -> bool:
+    """Return whether a document's `ts` was written by Rocket.Chat up to 6.2: as a number.
+
+    The vendor's page shows the number in quotes.
+    """
+    return isinstance(value, int) or (isinstance(value, str) and value.isdecimal())
+
 
 def parse_operation(document: object) -> Operation:
     """Parse one operation from any decoded JSON value.

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
+
+from importmonitor.rocketchat.clock import server_time
 
 #: The length of Rocket.Chat's window, in seconds. One begins with the first request after the last.
 WINDOW = 60.0
@@ -35,9 +36,6 @@ def parse_rate_limit(headers: Mapping[str, str], received_at: datetime) -> RateL
     if limit < 1:
         return None
     # The reset time is on the server's clock, which may differ from ours.
-    try:
-        now = parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
-        now = received_at
+    now = server_time(headers) or received_at
     resets_in = reset / 1000 - now.timestamp()
     return RateLimit(limit, min(remaining, limit), min(max(resets_in, 0.0), WINDOW))

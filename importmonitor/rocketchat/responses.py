@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from importmonitor.rocketchat.clock import server_time
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import (
     BadAnswer,
@@ -171,17 +172,22 @@ def _json_object(response: ApiResponse) -> dict[str, Any]:
 def _rate_limited_until(response: ApiResponse, words: str) -> datetime:
     """Return when the next request is allowed.
 
-    The header is on the server's clock, the text is relative. Where the header's time is past or
-    too far away, the clocks differ, and the text counts.
+    The header is on the server's clock, as the Date header is; the text is relative. Where the
+    header's time is past or too far away, the text counts. A CDN or firewall in front of
+    Rocket.Chat has neither, but sends Retry-After.
     """
     now = response.received_at
     reset = response.headers.get("X-RateLimit-Reset", "")
     if re.fullmatch(r"[0-9]{12,14}", reset):
-        until = datetime.fromtimestamp(int(reset) / 1000, UTC)
-        if now < until <= now + _MAX_WAIT:
-            return until
+        server_now = server_time(response.headers) or now
+        wait = datetime.fromtimestamp(int(reset) / 1000, UTC) - server_now
+        if timedelta(0) < wait <= _MAX_WAIT:
+            return now + wait
     if match := re.search(r"wait ([0-9]{1,6}) seconds", words):
         return now + min(timedelta(seconds=int(match[1])), _MAX_WAIT)
+    retry_after = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,6}", retry_after) and int(retry_after) > 0:
+        return now + min(timedelta(seconds=int(retry_after)), _MAX_WAIT)
     return now + _RATE_LIMIT_WINDOW
 
 

@@ -51,10 +51,11 @@ class ImportState(StrEnum):
     UNKNOWN = "unknown"
 
 
-#: The states in which an import makes progress, and so can stall.
+#: The states in which an import makes progress, and so can stall, except at a resting step.
 ACTIVE_STATES = ("loading", "importing")
-#: The steps at which an import waits for input.
-RESTING_STEPS = ("importer_new", "importer_user_selection")
+#: The steps at which nothing runs: an import waits for input. At `importer_file_loaded` somebody
+#: has to open the prepare page; it also stays there when preparing threw an error at once.
+RESTING_STEPS = ("importer_new", "importer_file_loaded", "importer_user_selection")
 
 _STATES = {
     "importer_new": ImportState.NEW,

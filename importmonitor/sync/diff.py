@@ -1,21 +1,25 @@
 """What a poll changes in a workspace's rows: compared in memory, nothing written."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
 
 from importmonitor.choices import Event
 from importmonitor.conf.options import Options
 from importmonitor.models import EndReason, ImportOperation, StatusTransition
+from importmonitor.models.outcomes import PREMATURE_ENDS
 from importmonitor.rocketchat import states
-from importmonitor.rocketchat.operation import COUNTS, Operation
+from importmonitor.rocketchat.counters import users_counted_twice
+from importmonitor.rocketchat.operation import Operation
 from importmonitor.rocketchat.states import ImportState
-
-REMOTE_FIELDS = tuple(remote_field.name for remote_field in fields(Operation))
-COUNT_FIELDS = tuple(f"count_{name}" for name in COUNTS)
-PROGRESS_FIELDS = ("status", *COUNT_FIELDS)
-SAMPLED_FIELDS = ("count_completed", "count_error", "count_total")
+from importmonitor.sync.change import (
+    PROGRESS_FIELDS,
+    REMOTE_FIELDS,
+    Change,
+    ChangeEvent,
+    Snapshot,
+)
+from importmonitor.sync.ends import Evidence, end_reason, ended_at
+from importmonitor.sync.stalls import track_progress
 
 Reason = StatusTransition.Reason
 
@@ -25,107 +29,8 @@ _TRANSITION_REASONS = {
 }
 _END_EVENTS = {EndReason.FAILED: Event.FAILED, EndReason.INTERRUPTED: Event.INTERRUPTED}
 
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A workspace's operations as Rocket.Chat returned them at a time.
-
-    `has_list` is whether the list of operations was requested, and `latest` its content: empty if
-    it was refused. `watched` is the total time in which the workspace has been watched;
-    `known_since` is the time of its first successful poll, None if this is the first; operations
-    that started before `pruned_before` and are over were deleted on purpose.
-    """
-
-    workspace: str
-    at: datetime
-    current: Operation | None
-    latest: Sequence[Operation] = ()
-    has_list: bool = False
-    watched: timedelta = timedelta(0)
-    known_since: datetime | None = None
-    pruned_before: datetime | None = None
-
-    @property
-    def operations(self) -> dict[str, Operation]:
-        """The latest version of each operation, by its id."""
-        operations: dict[str, Operation] = {}
-        # The list was requested after the current operation, and so comes second.
-        for operation in (*filter(None, [self.current]), *self.latest):
-            before = operations.get(operation.remote_id)
-            if before is None or not _is_older(before, operation):
-                operations[operation.remote_id] = operation
-        return operations
-
-
-class ChangeEvent(NamedTuple):
-    """An event of an operation, and the transition that it belongs to, if any."""
-
-    event: Event
-    transition: StatusTransition | None
-
-
-@dataclass
-class Change:
-    """An operation with its new values, unsaved, and the rows that go with them.
-
-    `updated` maps the names of the changed fields to their old and new values; for a new
-    operation, those of the fields that are not empty, with None as the old value. `is_sampled` is
-    whether its counters, as they are now, make a sample.
-    """
-
-    operation: ImportOperation
-    created: bool
-    updated: dict[str, tuple[Any, Any]] = field(default_factory=dict)
-    transitions: list[StatusTransition] = field(default_factory=list)
-    is_sampled: bool = False
-    events: list[ChangeEvent] = field(default_factory=list)
-    from_status: str = field(init=False)
-    from_state: str = field(init=False)
-    #: Whether it had not ended, or had been reopened and was running.
-    was_active: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        operation = self.operation
-        self.from_status, self.from_state = operation.status, operation.state
-        self.was_active = operation.is_active
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether this is an end of the operation, the first or another."""
-        return self.was_active and not self.operation.is_active
-
-    def set(self, name: str, value: Any) -> None:
-        """Set a field of the operation, and record its old value."""
-        old = getattr(self.operation, name)
-        if old != value:
-            setattr(self.operation, name, value)
-            first = self.updated[name][0] if name in self.updated else old
-            self.updated[name] = (None if self.created else first, value)
-
-    def has_changed(self, names: Iterable[str]) -> bool:
-        """Return whether one of these fields has another value than before."""
-        return any(name in self.updated for name in names)
-
-    def add_transition(self, reason: StatusTransition.Reason, at: datetime) -> StatusTransition:
-        """Add the transition from what the operation was to what it is."""
-        operation = self.operation
-        transition = StatusTransition(
-            operation=operation,
-            from_status=self.from_status,
-            to_status=operation.status,
-            from_state=self.from_state,
-            to_state=operation.state,
-            valid=operation.valid,
-            count_total=operation.count_total,
-            count_completed=operation.count_completed,
-            count_error=operation.count_error,
-            reason=reason,
-            observed_at=at,
-        )
-        self.transitions.append(transition)
-        # The next transition starts where this one ends.
-        self.from_status, self.from_state = operation.status, operation.state
-        return transition
+# A response that was under way before another poll's can arrive after it, at most that much later.
+_MAX_DELAY = timedelta(minutes=1)
 
 
 def diff(
@@ -134,186 +39,247 @@ def diff(
     """Return the current operation as it will be, and what a snapshot changes.
 
     `stored` are the workspace's rows that the snapshot can change: those with an id in it, all
-    that have not ended, and the newest. They are modified in place.
+    that have not ended, and the one that was current before. They are modified in place.
     """
     drafts = {row.remote_id: Change(row, created=False) for row in stored}
+    received = snapshot.operations
     # Oldest first: so operations that started at the same time are inserted in their order.
-    for remote_id, received in reversed(snapshot.operations.items()):
-        if remote_id not in drafts and not _was_pruned(received, snapshot):
-            drafts[remote_id] = Change(_new_operation(snapshot, received), created=True)
+    for remote_id, operation in reversed(received.items()):
+        if remote_id not in drafts and not _was_pruned(operation, snapshot):
+            drafts[remote_id] = Change(_new_operation(snapshot, operation), created=True)
         draft = drafts.get(remote_id)
-        if draft and (draft.created or not _is_older(draft.operation, received)):
-            _apply(draft, received, snapshot.at)
-    # By Rocket.Chat's own rule, not by the order of arrival: a response can be late. Of two that
-    # started at the same time, the one that Rocket.Chat named is the current one.
-    current_id = snapshot.current.remote_id if snapshot.current else ""
+        if draft and (draft.created or not _is_stale(draft.operation, operation, snapshot)):
+            _apply(draft, operation, snapshot)
+    current_id = snapshot.current.remote_id if snapshot.current else None
     ordered = sorted(
         drafts.values(),
         key=lambda draft: (draft.operation.started_at, draft.operation.remote_id == current_id),
     )
-    newest = ordered[-1].operation if ordered and snapshot.current else None
+    current = drafts[current_id].operation if current_id is not None else None
     successors = [*(draft.operation for draft in ordered[1:]), None]
     for draft, successor in zip(ordered, successors, strict=False):
-        is_newest = draft.operation is newest
-        _close(draft, None if is_newest else successor, is_newest, snapshot)
-        _track_progress(draft, is_newest, snapshot, options)
+        remote_id = draft.operation.remote_id
+        if not draft.operation.gone_at and _is_gone(draft.operation, snapshot):
+            draft.set("gone_at", snapshot.at)
+        evidence = Evidence(
+            at=snapshot.at,
+            is_current=remote_id == current_id,
+            is_listed=remote_id in received,
+            has_list=snapshot.has_list,
+            list_refused=bool(snapshot.workspace.list_refused),
+            successor=successor,
+            offset=snapshot.offset,
+            unended_at=_unended_at(draft, snapshot),
+        )
+        reason = end_reason(draft.operation, evidence)
+        _close(draft, reason, evidence, snapshot)
+        track_progress(draft, evidence.is_current, reason is not None, snapshot, options)
         draft.set("outcome", draft.operation.end_outcome())
-    return newest, [draft for draft in ordered if draft.created or draft.updated]
+    return current, [draft for draft in ordered if draft.created or draft.updated]
 
 
 def _was_pruned(received: Operation, snapshot: Snapshot) -> bool:
     if snapshot.pruned_before is None or received is snapshot.current:
         return False
     started = received.remote_started_at
-    ended = EndReason.from_remote(received.status, received.valid) is not None
-    return ended and started is not None and started < snapshot.pruned_before
+    has_ended = received.status in states.ENDS or received.valid is False
+    return has_ended and started is not None and started < snapshot.pruned_before
+
+
+def _is_gone(operation: ImportOperation, snapshot: Snapshot) -> bool:
+    """Return whether Rocket.Chat no longer has an operation.
+
+    It names the one with the greatest `ts`, where MongoDB sorts numbers, of up to 6.2, before
+    dates: what was created after the one that it names was deleted.
+    """
+    if operation.remote_id in snapshot.operations:
+        return False
+    current, created = snapshot.current, operation.remote_started_at
+    if snapshot.is_complete or current is None:
+        return True
+    if current.remote_started_at is None or created is None:
+        return False
+    return operation.is_legacy == current.is_legacy and created > current.remote_started_at
 
 
 def _new_operation(snapshot: Snapshot, received: Operation) -> ImportOperation:
     return ImportOperation(
-        workspace=snapshot.workspace,
-        started_at=received.remote_started_at or snapshot.at,
+        workspace=snapshot.workspace.alias,
+        started_at=_started_at(received, snapshot, snapshot.at),
         first_seen_at=snapshot.at,
         last_seen_at=snapshot.at,
         last_progress_at=snapshot.at,
         modified_at=snapshot.at,
-        watched_at_progress=snapshot.watched,
+        watched_at_progress=snapshot.workspace.watched,
     )
 
 
-def _apply(draft: Change, received: Operation, at: datetime) -> None:
+def _started_at(received: Operation, snapshot: Snapshot, first_seen_at: datetime) -> datetime:
+    """Return when an operation was created, by our clock: at the latest when it was first seen."""
+    if received.remote_started_at is None:
+        return first_seen_at
+    return min(received.remote_started_at - snapshot.offset, first_seen_at)
+
+
+def _apply(draft: Change, received: Operation, snapshot: Snapshot) -> None:
     """Set the fields to what was received."""
+    operation = draft.operation
+    had_started_at = operation.remote_started_at
     for name in REMOTE_FIELDS:
         draft.set(name, getattr(received, name))
-    if draft.created or draft.updated:
-        draft.set("state", received.state.value)
-        draft.set("started_at", received.remote_started_at or draft.operation.first_seen_at)
+    draft.set("gone_at", None)
+    if not draft.created and not draft.updated:
+        return
+    draft.set("state", received.state.value)
+    if not draft.created and received.remote_started_at != had_started_at:
+        draft.set("started_at", _started_at(received, snapshot, operation.first_seen_at))
+    twice = False if received.is_legacy else _users_twice(operation)
+    if twice is not None:
+        draft.set("users_twice", twice)
+    elif operation.users_twice is None:
+        draft.set("users_twice", snapshot.workspace.users_twice)
+    if draft.has_changed(PROGRESS_FIELDS):
+        draft.set("last_progress_at", snapshot.at)
+        draft.set("watched_at_progress", snapshot.workspace.watched)
+    is_running = (draft.created or draft.was_active) and operation.status not in states.ENDS
+    if operation.valid is False and is_running and operation.invalidated_at is None:
+        draft.set("invalidated_at", snapshot.at)
 
 
-def _close(
-    draft: Change, successor: ImportOperation | None, is_newest: bool, snapshot: Snapshot
-) -> None:
+def _users_twice(operation: ImportOperation) -> bool | None:
+    return users_counted_twice(
+        operation.importer_key,
+        operation.status,
+        handled=operation.progress.handled,
+        users=operation.count_users,
+        channels=operation.count_channels,
+        total=operation.count_total,
+    )
+
+
+def _unended_at(draft: Change, snapshot: Snapshot) -> datetime | None:
+    """Return when an operation was last known not to have ended; None if it is new."""
+    operation = draft.operation
+    if draft.created:
+        return None
+    was_current = operation.pk == snapshot.workspace.current_operation_id
+    if was_current and operation.finished_at is None and snapshot.synced_at is not None:
+        return max(operation.last_seen_at, snapshot.synced_at)
+    return operation.last_seen_at
+
+
+def _close(draft: Change, reason: EndReason | None, evidence: Evidence, snapshot: Snapshot) -> None:
     """Add an operation's transition, its end, and their events."""
     operation = draft.operation
-    reason = EndReason.from_remote(operation.status, operation.valid)
-    if not is_newest and reason in (None, EndReason.INTERRUPTED):
-        # A new import invalidates all others as a restart does. There is one, so that was it.
-        reason = EndReason.SUPERSEDED
-    if draft.was_active:
-        _close_active(draft, reason, successor, snapshot)
+    if operation.finished_at is not None and operation.end_reason in PREMATURE_ENDS:
+        _revise(draft, reason, evidence, snapshot)
+    elif draft.was_active:
+        _close_active(draft, reason, evidence, snapshot)
     elif "status" in draft.updated:
         # It had ended. `finished_at` stays what it was, and a mere change of `valid` or
         # `_updatedAt`, which every start of a server rewrites in bulk, is no event.
         left_an_end = draft.from_status in states.ENDS and operation.status not in states.ENDS
         # Reopened, it waits. It can only be importing because it was run again.
         is_running = states.state_of(operation.status, None) == ImportState.IMPORTING
-        before = operation.end_reason
         transition_reason = Reason.REOPENED if left_an_end else Reason.REMOTE
-        if is_running and reason in _TRANSITION_REASONS and reason != before:
+        if is_running and reason in _TRANSITION_REASONS:
             transition_reason = _TRANSITION_REASONS[reason]
         transition = draft.add_transition(transition_reason, snapshot.at)
         if reason and (is_running or reason not in _TRANSITION_REASONS):
-            draft.set("end_reason", reason.value)
-            if _end_event(reason) != _end_event(before):
-                draft.events.append(ChangeEvent(_end_event(reason), transition))
+            _set_reason(draft, reason, transition)
 
 
 def _close_active(
-    draft: Change,
-    reason: EndReason | None,
-    successor: ImportOperation | None,
-    snapshot: Snapshot,
+    draft: Change, reason: EndReason | None, evidence: Evidence, snapshot: Snapshot
 ) -> None:
     operation = draft.operation
-    had_ended, before = operation.finished_at is not None, operation.end_reason
+    before = operation.end_reason
     moved = draft.created or draft.has_changed(("status", "state"))
     if not moved and (reason is None or reason == before):
         return
     transition_reason = _TRANSITION_REASONS.get(reason, Reason.REMOTE) if reason else Reason.REMOTE
+    if reason and operation.gone_at == snapshot.at:
+        transition_reason = Reason.GONE
     transition = draft.add_transition(transition_reason, snapshot.at)
-    if reason:
-        if not had_ended:
-            draft.set("finished_at", _ended_at(draft, reason, successor, snapshot.at))
-        draft.set("end_reason", reason.value)
+    if reason and operation.finished_at is None:
+        draft.set("finished_at", ended_at(operation, reason, evidence))
     is_past = snapshot.known_since is None or operation.started_at < snapshot.known_since
     if draft.created and is_past:
         # It started before the workspace was monitored: history, and no reason for an alert.
+        if reason:
+            draft.set("end_reason", reason.value)
         return
-    if reason and not (had_ended and _end_event(reason) == _end_event(before)):
-        draft.events.append(ChangeEvent(_end_event(reason), transition))
+    if reason:
+        _set_reason(draft, reason, transition)
     elif draft.created:
         draft.events.append(ChangeEvent(Event.STARTED, transition))
+
+
+def _revise(
+    draft: Change, reason: EndReason | None, evidence: Evidence, snapshot: Snapshot
+) -> None:
+    """Correct an end that was concluded before Rocket.Chat wrote one."""
+    operation = draft.operation
+    before = EndReason(operation.end_reason)
+    if reason is None:
+        # It moves after all. Its real end is yet to come, and will be the one that counts.
+        draft.add_transition(Reason.CONTINUED, snapshot.at)
+        draft.set("finished_at", None)
+        draft.set("end_reason", "")
+        return
+    if reason == before:
+        if "status" in draft.updated:
+            draft.add_transition(Reason.REMOTE, snapshot.at)
+        return
+    transition = draft.add_transition(_TRANSITION_REASONS.get(reason, Reason.REMOTE), snapshot.at)
+    if reason == EndReason.SUPERSEDED:
+        # The same end, and now it is known why: `sync.alerts` corrects an alert that is not sent.
+        draft.set("end_reason", reason.value)
+        draft.superseded_by = transition
+        return
+    draft.set("finished_at", ended_at(operation, reason, evidence))
+    _set_reason(draft, reason, transition, is_correction=True)
+
+
+def _set_reason(
+    draft: Change,
+    reason: EndReason,
+    transition: StatusTransition,
+    *,
+    is_correction: bool = False,
+) -> None:
+    """Set why an operation ended, and add the event unless the same has been told before."""
+    before = draft.operation.end_reason
+    draft.set("end_reason", reason.value)
+    is_news = is_correction or not before or _end_event(reason) != _end_event(before)
+    if is_news:
+        draft.events.append(ChangeEvent(_end_event(reason), transition))
 
 
 def _end_event(reason: EndReason | str) -> Event:
     return _END_EVENTS.get(EndReason(reason), Event.FINISHED)
 
 
-def _ended_at(
-    draft: Change, reason: EndReason, successor: ImportOperation | None, now: datetime
-) -> datetime:
-    """Return when an operation ended, as exactly as possible: by the last write to it.
+def _is_stale(stored: ImportOperation, received: Operation, snapshot: Snapshot) -> bool:
+    """Return whether what was received is an earlier version of an operation than `stored`.
 
-    The last write can be a server's start long after. But Rocket.Chat runs one import at a time:
-    this one was over when the next one started.
+    `_updatedAt` alone does not show that: Rocket.Chat's clock can be stepped back. Polls are
+    serialized by the lease, so only what was written just now can be overtaken; and `valid` only
+    ever turns false.
     """
-    operation = draft.operation
-    earliest = operation.started_at if draft.created else operation.last_seen_at
-    next_started_at = successor.started_at if successor else None
-    updated_at = operation.remote_updated_at if reason != EndReason.SUPERSEDED else None
-    evidence = min(filter(None, (updated_at, next_started_at)), default=now)
-    return evidence if earliest <= evidence <= now else now
-
-
-def _track_progress(draft: Change, is_newest: bool, snapshot: Snapshot, options: Options) -> None:
-    """Set what depends on progress: samples, and whether it stalled, resumed or waits."""
-    operation = draft.operation
-    has_ended = EndReason.from_remote(operation.status, operation.valid) is not None
-    if draft.created or draft.has_changed(SAMPLED_FIELDS):
-        counters = (operation.count_completed, operation.count_total)
-        draft.is_sampled = counters != (None, None)
-    # After the end, every start of a server or import rewrites `_updatedAt` and `valid`.
-    if draft.has_changed(REMOTE_FIELDS if draft.was_active else PROGRESS_FIELDS):
-        draft.set("last_seen_at", snapshot.at)
-    if draft.has_changed(PROGRESS_FIELDS):
-        draft.set("last_progress_at", snapshot.at)
-        draft.set("watched_at_progress", snapshot.watched)
-        draft.set("waiting_since", None)
-        if operation.stalled_since and is_newest and not has_ended:
-            resumed = draft.add_transition(Reason.RESUMED, snapshot.at)
-            draft.events.append(ChangeEvent(Event.RESUMED, resumed))
-        draft.set("stalled_since", None)
-    if has_ended or not is_newest:
-        # An alert about the end makes one about resuming pointless.
-        draft.set("stalled_since", None)
-        draft.set("waiting_since", None)
-        draft.set("rate", None)
-        return
-    stalled_after = options.stalled_after.get(operation.state)
-    if stalled_after is not None:
-        idle_for = snapshot.watched - operation.watched_at_progress
-        if not operation.stalled_since and idle_for >= stalled_after:
-            draft.set("stalled_since", operation.last_progress_at)
-            stalled = draft.add_transition(Reason.STALLED, snapshot.at)
-            draft.events.append(ChangeEvent(Event.STALLED, stalled))
-        return
-    # People forget by the clock, whether anything was polled or not.
-    is_waiting = operation.status in states.RESTING_STEPS and operation.finished_at is None
-    idle_for = snapshot.at - operation.last_progress_at
-    if is_waiting and not operation.waiting_since and idle_for >= options.waiting_after:
-        draft.set("waiting_since", operation.last_progress_at)
-        draft.events.append(ChangeEvent(Event.WAITING, None))
-
-
-def _is_older(stored: ImportOperation | Operation, received: Operation) -> bool:
-    """Return whether what was received is an earlier version of an operation than `stored`."""
     stored_at, received_at = stored.remote_updated_at, received.remote_updated_at
-    if stored_at and received_at and stored_at != received_at:
-        # `valid` only ever turns false. When it has, the news is real, even if the server that
-        # wrote it (each of several stamps with its own clock) is a little behind.
-        invalidated = stored.valid is not False and received.valid is False
-        return received_at < stored_at and not invalidated
-    stored_rank, received_rank = states.rank(stored.status), states.rank(received.status)
-    if stored_rank is None or received_rank is None:
+    if snapshot.at - stored.last_seen_at > _MAX_DELAY:
         return False
-    return received_rank < stored_rank
+    if stored_at is None or received_at is None or received_at >= stored_at:
+        return False
+    if received.valid is False and stored.valid is not False:
+        return False
+    before, after = _position(stored), _position(received)
+    return after != before and all(new <= old for new, old in zip(after, before, strict=True))
+
+
+def _position(operation: ImportOperation | Operation) -> tuple[int, int]:
+    """Return how far an operation has come: its step, and the records that were handled."""
+    rank = states.rank(operation.status)
+    handled = (operation.count_completed or 0) + (operation.count_error or 0)
+    return -1 if rank is None else rank, handled

@@ -3,17 +3,18 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from importmonitor import conf
-from importmonitor.models import ImportOperation, PollState, SyncPeriod
+from importmonitor.models import ImportOperation, Workspace
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import PermissionMissing, RocketChatError
 from importmonitor.rocketchat.operation import Operation
-from importmonitor.sync.diff import Snapshot
-from importmonitor.sync.lease import stored_lease
+from importmonitor.sync.change import Snapshot
+from importmonitor.sync.clock import measure_offset
+from importmonitor.sync.ends import may_run_on
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
@@ -22,110 +23,154 @@ logger = logging.getLogger(__name__)
 
 _LIST_INTERVAL = timedelta(days=1)
 _LIST_RETRY_AFTER = timedelta(minutes=5)
+#: How often the list is requested while an operation that is no longer current has not ended: at
+#: first, and later.
+_FOLLOW_INTERVALS = timedelta(minutes=5), timedelta(hours=1)
+#: For how long it is followed at the shorter interval.
+_FOLLOW_CLOSELY = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
 class Fetched:
     """The result of the requests.
 
-    `rows` are those that the current operation can change. `lease_values` are fields of the
-    SyncLease: when the list is due again, and why it is refused. `notice` is a message for the
-    operator, shown once.
+    `rows` are those that the current operation can change. `changed` names the fields of
+    `snapshot.workspace` that the requests changed. `notice` is a message for the operator, shown
+    once.
     """
 
     snapshot: Snapshot
     rows: list[ImportOperation]
-    lease_values: dict[str, Any] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
     notice: str = ""
 
 
 def fetch_snapshot(
-    workspace: WorkspaceConfig,
-    state: PollState,
+    workspace: Workspace,
+    config: WorkspaceConfig,
     client: "Client | None",
     now: Callable[[], datetime],
     renew: Callable[[], None] = lambda: None,
 ) -> Fetched:
     """Request the current operation, and the list of operations where that can add anything.
 
-    It can when the current operation is new, and once a day. `renew` is called before the second
-    request. Raises a RocketChatError if the first one fails.
+    It can when the current operation is another one, while an operation that is no longer current
+    has not ended, and once a day. Where an older one is current again, the newer was deleted.
+    `workspace` is the row, and gets the times and the clock of this poll. `renew` is called before
+    the second request. Raises a RocketChatError if the first one fails.
     """
     if client is None:
         # Imported here: it imports requests, a quarter of a cron command's start-up.
         from importmonitor.rocketchat.client import Client
 
-        context: Client | nullcontext[Client] = Client(workspace)
+        context: Client | nullcontext[Client] = Client(config, now=now)
     else:
         context = nullcontext(client)
-    alias = workspace.alias
+    watched = workspace.watched
     with context as open_client:
         current = open_client.current_operation()
         at = now()
-        snapshot = Snapshot(alias, at, current, watched=_watched(state.period, at))
+        # A client that a caller brings need not have a network, and so no headers.
+        measure_offset(workspace, getattr(open_client, "clock_offset", None), at)
+        snapshot = Snapshot(
+            workspace,
+            at,
+            current,
+            synced_at=workspace.last_synced_at,
+            known_since=workspace.first_synced_at,
+        )
         # A workspace that was never polled has no rows.
-        is_first = state.period is None
-        rows = [] if is_first else affected_rows(snapshot)
-        is_known = current is None or any(row.remote_id == current.remote_id for row in rows)
-        list_is_due = state.list_due_at is None or at >= state.list_due_at
-        if current is None or (is_known and not list_is_due):
+        rows = affected_rows(snapshot) if workspace.was_polled else []
+        workspace.watched = watched + _watched_since(workspace, rows, at)
+        is_same = current is None or any(
+            row.remote_id == current.remote_id and row.pk == workspace.current_operation_id
+            for row in rows
+        )
+        list_is_due = workspace.list_due_at is None or at >= workspace.list_due_at
+        if current is None or (is_same and not list_is_due):
             return Fetched(snapshot, rows)
         renew()
-        latest, lease_values, notice = _latest_operations(alias, open_client, now)
+        latest, notice = _latest_operations(workspace, open_client, now)
     # What is in the list can have happened since the first response.
     at = now()
-    snapshot = Snapshot(
-        alias,
-        at,
-        current,
-        latest,
-        has_list=True,
-        watched=_watched(state.period, at),
-        known_since=None if is_first else SyncPeriod.objects.first_success_at(alias),
-    )
-    return Fetched(snapshot, rows, lease_values, notice)
+    workspace.watched = watched + _watched_since(workspace, rows, at)
+    snapshot = replace(snapshot, at=at, latest=latest or (), has_list=latest is not None)
+    return Fetched(snapshot, rows, ("list_due_at", "list_refused"), notice)
 
 
 def affected_rows(snapshot: Snapshot) -> list[ImportOperation]:
     """Return the rows that a snapshot can change."""
-    return ImportOperation.objects.affected_by(snapshot.workspace, list(snapshot.operations))
+    workspace = snapshot.workspace
+    return ImportOperation.objects.affected_by(
+        workspace.alias, list(snapshot.operations), workspace.current_operation_id
+    )
+
+
+def list_due_at(
+    workspace: Workspace, operations: Sequence[ImportOperation], at: datetime
+) -> datetime | None:
+    """Return when the list is due, where that is earlier than the workspace has it.
+
+    Only the list shows the end of one of `operations` that is no longer current.
+    """
+    hidden = [
+        operation
+        for operation in operations
+        if operation.pk != workspace.current_operation_id and may_run_on(operation, at)
+    ]
+    if not hidden or workspace.list_refused:
+        return None
+    changed_at = workspace.changed_at or at
+    interval = _FOLLOW_INTERVALS[at - changed_at >= _FOLLOW_CLOSELY]
+    due = at + interval
+    return due if workspace.list_due_at is None or due < workspace.list_due_at else None
 
 
 def _latest_operations(
-    alias: str, client: "Client", now: Callable[[], datetime]
-) -> tuple[Sequence[Operation], dict[str, Any], str]:
-    """Return the list of operations, the fields of the lease, and a notice.
+    workspace: Workspace, client: "Client", now: Callable[[], datetime]
+) -> tuple[Sequence[Operation] | None, str]:
+    """Return the list of operations, None if there is none, and a notice.
 
-    The list is empty where the request fails: a poll can do without it.
+    A poll can do without the list. The row gets when it is due again, and why it is refused.
     """
-    due_again = {"list_due_at": now() + _LIST_INTERVAL, "list_refused": ""}
+    was_refused = bool(workspace.list_refused)
+    workspace.list_due_at = now() + _LIST_INTERVAL
     try:
-        return client.latest_operations(), due_again, ""
+        latest = client.latest_operations()
     except PermissionMissing as error:
-        refusal = str(error)
+        workspace.list_refused = str(error)
     except RocketChatError as error:
         logger.info("%s", error)
-        return (), {"list_due_at": now() + _LIST_RETRY_AFTER}, ""
-    notice = ""
-    if not stored_lease(alias).list_refused:
-        notice = (
-            f"{refusal} Until then, imports that start and end between two polls are missed. "
-            "This is shown once."
-        )
-        logger.warning("%s", notice)
-    return (), due_again | {"list_refused": refusal}, notice
+        workspace.list_due_at = now() + _LIST_RETRY_AFTER
+        return None, ""
+    else:
+        workspace.list_refused = ""
+        return latest, ""
+    if was_refused:
+        return None, ""
+    notice = (
+        f"{workspace.list_refused} Until then, imports that start and end between two polls are "
+        "missed, and so are the ends of imports that run on behind a newer one. This is shown once."
+    )
+    logger.warning("%s", notice)
+    return None, notice
 
 
-def _watched(period: SyncPeriod | None, at: datetime) -> timedelta:
-    """Return the total time in which the workspace has been watched, up to now.
+def _watched_since(
+    workspace: Workspace, rows: Sequence[ImportOperation], at: datetime
+) -> timedelta:
+    """Return for how long the workspace has been watched since the last poll.
 
-    The time since the last poll counts if that succeeded; of a long time, half of what makes an
-    import stalled. So a monitor that was off itself (a laptop that slept, a stopped cron) finds no
-    import stalled at its first poll.
+    The time counts if that poll succeeded; of a long time, half of what makes the current import
+    stalled. So a monitor that was off itself (a laptop that slept, a stopped cron) finds no import
+    stalled at its first poll.
     """
-    if period is None:
+    if workspace.last_polled_at is None or not workspace.is_good:
         return timedelta(0)
-    if not period.is_good:
-        return period.watched
-    longest = min(conf.get_options().stalled_after.values()) / 2
-    return period.watched + max(timedelta(0), min(at - period.last_at, longest))
+    thresholds = conf.get_options().stalled_after
+    current = next((row for row in rows if row.pk == workspace.current_operation_id), None)
+    stalled_after = current and thresholds.threshold(
+        current.importer_key, current.status, current.rate
+    )
+    longest = (stalled_after or thresholds.shortest) / 2
+    return max(timedelta(0), min(at - workspace.last_polled_at, longest))

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from importmonitor.models import SyncLease
+from importmonitor.models import Workspace
 from importmonitor.rocketchat.config import WorkspaceConfig
 
 #: Why a workspace is not polled; a time follows the second.
@@ -34,20 +34,19 @@ class Lease:
         self.alias = workspace.alias
         self.holder = f"{_process_prefix()}{uuid.uuid4().hex[:12]}"
         self.is_held = False
-        #: Fields of the SyncLease to set at its release: what the next poll has to know.
-        self.release_values: dict[str, Any] = {}
+        self._is_finished = False
         self._now = now
         # One call and the writing of its result: it is renewed before a second call.
         self._duration = timedelta(seconds=workspace.deadline) + _MARGIN
 
     def __enter__(self) -> Self:
         try:
-            self.is_held = SyncLease.objects.acquire(
+            self.is_held = Workspace.objects.acquire(
                 self.alias, self.holder, now=self._now(), duration=self._duration
             )
         except BaseException:
             # A signal can interrupt this after the UPDATE.
-            SyncLease.objects.release(self.alias, self.holder)
+            Workspace.objects.release(self.alias, self.holder)
             raise
         return self
 
@@ -57,34 +56,41 @@ class Lease:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.is_held:
-            SyncLease.objects.release(self.alias, self.holder, **self.release_values)
+        # If an error followed `finish`, what it wrote may have been rolled back.
+        if self.is_held and (kind is not None or not self._is_finished):
+            Workspace.objects.release(self.alias, self.holder)
 
     def renew(self) -> None:
         """Extend the lease, and in a transaction keep all others out; raises LeaseLost."""
         until = self._now() + self._duration
-        if not SyncLease.objects.renew(self.alias, self.holder, until=until):
+        if not Workspace.objects.renew(self.alias, self.holder, until=until):
             raise LeaseLost
+
+    def finish(self, workspace: Workspace, changed: Iterable[str] = ()) -> None:
+        """Write the poll's result and release the lease; raises LeaseLost.
+
+        `changed` names the fields to write besides those that every poll writes.
+        """
+        if not Workspace.objects.finish(workspace, self.holder, changed):
+            raise LeaseLost
+        self._is_finished = True
 
 
 def skip_reason(alias: str, now: datetime) -> str | None:
     """Return why a workspace is not to be polled now, or None."""
-    lease = stored_lease(alias)
-    if lease.not_before is not None and lease.not_before > now:
-        return f"{NOT_BEFORE}{lease.not_before.isoformat(timespec='seconds')}"
-    if lease.expires_at is not None and lease.expires_at > now:
+    workspace = Workspace.objects.filter(alias=alias).first()
+    if workspace is None:
+        return None
+    if workspace.not_before is not None and workspace.not_before > now:
+        return f"{NOT_BEFORE}{workspace.not_before.isoformat(timespec='seconds')}"
+    if workspace.expires_at is not None and workspace.expires_at > now:
         return LEASED
     return None
 
 
-def stored_lease(alias: str) -> SyncLease:
-    """Return a workspace's row, or an empty one before the first poll."""
-    return SyncLease.objects.filter(workspace=alias).first() or SyncLease()
-
-
 def release_process_leases(aliases: Iterable[str]) -> None:
     """Release the leases of these workspaces that this process's threads hold."""
-    SyncLease.objects.release_all(list(aliases), _process_prefix())
+    Workspace.objects.release_all(list(aliases), _process_prefix())
 
 
 def _process_prefix() -> str:

@@ -13,22 +13,28 @@ from django.utils import timezone
 
 from importmonitor import conf
 from importmonitor.alerts import outbox
-from importmonitor.choices import Event
+from importmonitor.choices import EMPTY, GOOD_STATUSES, OK, Event
 from importmonitor.models import (
     ImportOperation,
-    PollState,
     ProgressSample,
     StatusTransition,
     SyncPeriod,
+    Workspace,
 )
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import RateLimited, RocketChatError
 from importmonitor.signals import operation_changed, operation_stalled, sync_failed
-from importmonitor.sync.alerts import alerts_for_change, alerts_for_failure, alerts_for_recovery
-from importmonitor.sync.diff import Change, Snapshot, diff
-from importmonitor.sync.fetch import Fetched, affected_rows, fetch_snapshot
-from importmonitor.sync.lease import LEASED, Lease, LeaseLost, skip_reason, stored_lease
-from importmonitor.sync.rate import Sample, records_per_second
+from importmonitor.sync.alerts import (
+    alerts_for_change,
+    alerts_for_failure,
+    alerts_for_recovery,
+    correct_alerts,
+)
+from importmonitor.sync.change import Change, Snapshot
+from importmonitor.sync.diff import diff
+from importmonitor.sync.estimates import store_speeds, update_estimates
+from importmonitor.sync.fetch import Fetched, affected_rows, fetch_snapshot, list_due_at
+from importmonitor.sync.lease import LEASED, Lease, LeaseLost, skip_reason
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
@@ -105,52 +111,49 @@ def sync_workspace(
 
 
 def _preview(
-    workspace: WorkspaceConfig, client: "Client | None", now: Callable[[], datetime]
+    config: WorkspaceConfig, client: "Client | None", now: Callable[[], datetime]
 ) -> SyncResult:
     """Poll and compare without a lease, and write nothing."""
-    alias = workspace.alias
+    alias = config.alias
     result = SyncResult(alias, polled_at=now(), dry_run=True)
     # Another process's lease does not matter here; Rocket.Chat's rate limit does.
     skipped = skip_reason(alias, now())
     if skipped not in (None, LEASED):
         return replace(result, skipped=skipped)
-    state = SyncPeriod.objects.poll_state(alias, now())
+    workspace, _alerts_due = Workspace.objects.poll_state(alias, now())
     try:
-        fetched = fetch_snapshot(workspace, state, client, now)
+        fetched = fetch_snapshot(workspace, config, client, now)
     except RocketChatError as error:
         return replace(result, error=error)
-    snapshot = replace(fetched.snapshot, pruned_before=stored_lease(alias).pruned_before)
+    snapshot = replace(fetched.snapshot, pruned_before=workspace.pruned_before)
     operation, changes = diff(snapshot, affected_rows(snapshot), conf.get_options())
     return replace(result, operation=operation, changes=changes, notice=fetched.notice)
 
 
 def _poll(
-    workspace: WorkspaceConfig, client: "Client | None", now: Callable[[], datetime]
+    config: WorkspaceConfig, client: "Client | None", now: Callable[[], datetime]
 ) -> SyncResult:
     """Poll and store what changed, under the workspace's lease."""
-    alias = workspace.alias
+    alias = config.alias
     result = SyncResult(alias, polled_at=now())
-    state, alert_count = PollState(), 0
+    alerts_due, alert_count = False, 0
     try:
-        with Lease(workspace, now) as lease:
+        with Lease(config, now) as lease:
             if not lease.is_held:
                 skipped = skip_reason(alias, now()) or LEASED
                 if skipped != LEASED:
                     # Rocket.Chat's rate limit is no reason to delay an alert.
                     transaction.on_commit(partial(_deliver, now))
                 return replace(result, skipped=skipped)
-            state = SyncPeriod.objects.poll_state(alias, now())
+            workspace, alerts_due = Workspace.objects.poll_state(alias, now())
             try:
-                fetched = fetch_snapshot(workspace, state, client, now, lease.renew)
+                fetched = fetch_snapshot(workspace, config, client, now, lease.renew)
             except RocketChatError as error:
                 logger.warning("%s", error)
-                if isinstance(error, RateLimited):
-                    lease.release_values = {"not_before": error.until}
-                alert_count = _store_failure(lease, error, state.period, now())
+                alert_count = _store_failure(lease, workspace, error, now())
                 result = replace(result, error=error)
             else:
-                operation, changes, alert_count = _store(lease, fetched, state.period)
-                lease.release_values = fetched.lease_values
+                operation, changes, alert_count = _store(lease, fetched)
                 result = replace(
                     result, operation=operation, changes=changes, notice=fetched.notice
                 )
@@ -158,7 +161,7 @@ def _poll(
         return replace(result, error=None, skipped=LEASED)
     for change in result.changes:
         logger.info("%s: %s: %s", alias, change.operation, ", ".join(change.updated))
-    if state.alerts_due or alert_count:
+    if alerts_due or alert_count:
         # After the lease is released, so that a slow mail server delays no other process; and
         # after the commit, if all this runs in a transaction of the host's.
         transaction.on_commit(partial(_deliver, now))
@@ -173,69 +176,129 @@ def _deliver(now: Callable[[], datetime]) -> None:
         logger.warning("Alerts could not be delivered: %s", type(error).__name__)
 
 
-def _store(
-    lease: Lease, fetched: Fetched, period: SyncPeriod | None
-) -> tuple[ImportOperation | None, list[Change], int]:
+def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list[Change], int]:
     """Store what a snapshot changes, all of it or nothing.
 
     Return the current operation, the changes, and the number of alerts. Raises LeaseLost.
     """
     snapshot, options = fetched.snapshot, conf.get_options()
-    outcome = SyncPeriod.OK if snapshot.current else SyncPeriod.EMPTY
-    continues = period is not None and period.continues(outcome, snapshot.at)
+    workspace, at = snapshot.workspace, snapshot.at
+    status = OK if snapshot.current else EMPTY
+    continues = workspace.continues(status, at)
     if continues and not snapshot.has_list:
         operation, changes = diff(snapshot, fetched.rows, options)
-        if not changes:
-            _extend(lease, period, snapshot.at, snapshot.watched)
+        if not changes and _key(operation) == workspace.current_operation_id:
+            _record_poll(workspace, at)
+            lease.finish(workspace, fetched.changed)
             return operation, [], 0
     with transaction.atomic():
         # What was read above may have changed since. Behind this fence nothing can.
         lease.renew()
-        if snapshot.has_list and period is not None:
-            snapshot = replace(snapshot, pruned_before=stored_lease(lease.alias).pruned_before)
-        operation, changes = diff(snapshot, affected_rows(snapshot), options)
+        if snapshot.has_list and workspace.was_polled:
+            pruned = Workspace.objects.filter(alias=lease.alias).values_list("pruned_before")
+            snapshot = replace(snapshot, pruned_before=pruned.get()[0])
+        rows = affected_rows(snapshot)
+        operation, changes = diff(snapshot, rows, options)
         _save(changes, operation, snapshot)
-        drafts = [draft for change in changes for draft in alerts_for_change(change, snapshot.at)]
-        if continues:
-            _extend(lease, period, snapshot.at, snapshot.watched)
-        else:
-            if period is not None and not period.is_good:
-                drafts += alerts_for_recovery(lease.alias, snapshot.at)
-            SyncPeriod.objects.start(lease.alias, outcome, at=snapshot.at, watched=snapshot.watched)
-        alert_count = outbox.write(drafts, snapshot.at)
+        drafts = [draft for change in changes for draft in alerts_for_change(change, at)]
+        created = [change.operation for change in changes if change.created]
+        changed = {
+            *fetched.changed,
+            *_update_current(snapshot, operation, changes),
+            *_follow([*rows, *created], snapshot),
+        }
+        if not continues:
+            if workspace.failing_since is not None:
+                drafts += alerts_for_recovery(lease.alias, workspace.failing_since, at)
+            changed |= _start_period(workspace, status, at)
+        alert_count = outbox.write(drafts, at)
         for change in changes:
+            correct_alerts(change, at)
             transaction.on_commit(partial(_send_signals, change))
+        _record_poll(workspace, at)
+        lease.finish(workspace, changed)
     return operation, changes, alert_count
 
 
-def _store_failure(
-    lease: Lease, error: RocketChatError, period: SyncPeriod | None, at: datetime
-) -> int:
+def _key(operation: ImportOperation | None) -> int | None:
+    return operation.pk if operation else None
+
+
+def _record_poll(workspace: Workspace, at: datetime) -> None:
+    workspace.last_polled_at = workspace.last_synced_at = at
+    workspace.period_polls += 1
+
+
+def _start_period(workspace: Workspace, status: str, at: datetime, message: str = "") -> set[str]:
+    """Close the open period of polls and start one; return the changed fields."""
+    workspace.start_period(status, at, message)
+    workspace.sync_status, workspace.message = status, message
+    changed = {"sync_status", "message", "period_id", "period_started_at", "failing_since"}
+    if status not in GOOD_STATUSES:
+        workspace.failing_since = workspace.failing_since or at
+        return changed
+    workspace.failing_since = None
+    if workspace.first_synced_at is None:
+        workspace.first_synced_at = at
+        changed.add("first_synced_at")
+    return changed
+
+
+def _update_current(
+    snapshot: Snapshot, operation: ImportOperation | None, changes: list[Change]
+) -> set[str]:
+    """Update what the workspace's row has of its operations; return the changed fields."""
+    workspace, at = snapshot.workspace, snapshot.at
+    changed: set[str] = set()
+    gone = 0
+    if snapshot.is_complete:
+        gone = ImportOperation.objects.mark_gone(workspace.alias, list(snapshot.operations), at)
+    has_switched = _key(operation) != workspace.current_operation_id
+    if has_switched or gone or any("gone_at" in change.updated for change in changes):
+        workspace.current_operation, workspace.changed_at = operation, at
+        changed |= {"current_operation_id", "changed_at"}
+    for change in changes:
+        twice = change.operation.users_twice
+        if change.operation.count_users and twice not in (None, workspace.users_twice):
+            workspace.users_twice = twice
+            changed.add("users_twice")
+    return changed
+
+
+def _follow(operations: list[ImportOperation], snapshot: Snapshot) -> set[str]:
+    """Have the list requested while an operation other than the current one has not ended."""
+    workspace = snapshot.workspace
+    due = list_due_at(workspace, operations, snapshot.at)
+    if due is None:
+        return set()
+    workspace.list_due_at = due
+    return {"list_due_at"}
+
+
+def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, at: datetime) -> int:
     """Store a failed poll; return the number of alerts. Raises LeaseLost."""
-    watched = period.watched if period else timedelta(0)
+    message = str(error)
     with transaction.atomic():
         lease.renew()
-        if period is not None and period.continues(error.kind, at):
-            _extend(lease, period, at, watched, str(error))
+        changed: set[str] = set()
+        if workspace.continues(error.kind, at):
+            if workspace.message != message:
+                workspace.message = message
+                changed.add("message")
         else:
-            SyncPeriod.objects.start(
-                lease.alias, error.kind, at=at, watched=watched, message=str(error)
-            )
-        alert_count = outbox.write(alerts_for_failure(lease.alias, error, at), at)
+            changed = _start_period(workspace, error.kind, at, message)
+        workspace.last_polled_at = at
+        workspace.period_polls += 1
+        drafts = alerts_for_failure(lease.alias, workspace.failing_since or at, error, at)
+        alert_count = outbox.write(drafts, at)
         transaction.on_commit(
             partial(sync_failed.send_robust, sender=SyncPeriod, workspace=lease.alias, error=error)
         )
+        if isinstance(error, RateLimited):
+            workspace.not_before = error.until
+            changed.add("not_before")
+        lease.finish(workspace, changed)
     return alert_count
-
-
-def _extend(
-    lease: Lease, period: SyncPeriod | None, at: datetime, watched: timedelta, message: str = ""
-) -> None:
-    extended = period is not None and SyncPeriod.objects.extend(
-        period, lease.holder, at=at, watched=watched, message=message
-    )
-    if not extended:
-        raise LeaseLost
 
 
 def _send_signals(change: Change) -> None:
@@ -254,7 +317,7 @@ def _save(changes: list[Change], current: ImportOperation | None, snapshot: Snap
     """Write changes, in a number of queries that does not depend on how many there are."""
     for change in changes:
         if change.operation is current and (change.is_sampled or "status" in change.updated):
-            change.set("rate", _rate(change, snapshot.at))
+            update_estimates(change, snapshot.at)
     ImportOperation.objects.save_all(
         [change.operation for change in changes if change.created],
         [change.operation for change in changes if not change.created],
@@ -267,24 +330,6 @@ def _save(changes: list[Change], current: ImportOperation | None, snapshot: Snap
     ProgressSample.objects.add_all(
         [change.operation for change in changes if change.is_sampled], snapshot.at
     )
-    ProgressSample.objects.thin(
-        [change.operation for change in changes if change.has_ended and not change.created]
-    )
-
-
-def _rate(change: Change, at: datetime) -> float | None:
-    """Return an operation's rate over the samples of its present step, this poll included."""
-    if change.created or "status" in change.updated:
-        return None
-    operation = change.operation
-    samples = ProgressSample.objects.of_step(operation)
-    if change.is_sampled:
-        counters = operation.count_completed, operation.count_error, operation.count_total
-        samples.append((at, *counters))
-    return records_per_second(
-        [
-            Sample(at, completed, error or 0, total)
-            for at, completed, error, total in samples
-            if completed is not None
-        ]
-    )
+    ended = [change.operation for change in changes if change.has_ended and not change.created]
+    ProgressSample.objects.thin(ended)
+    store_speeds(ended)

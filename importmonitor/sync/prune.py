@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from importmonitor.models import (
     Alert,
     ImportOperation,
     ProgressSample,
     StatusTransition,
-    SyncLease,
     SyncPeriod,
+    Workspace,
 )
 
 #: Rows deleted in one transaction: a sync waits for at most that many.
@@ -32,16 +32,20 @@ class Pruned:
 def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
     """Delete the operations that ended before a time, with all that belongs to them.
 
-    Kept are operations that have not ended, the newest operation of each workspace, which is its
-    current one, its last period of successful polls, and the periods since.
+    Kept are operations that have not ended, and the current operation and the open period of each
+    workspace.
     """
     pruned = Pruned()
-    aliases = list(SyncLease.objects.values_list("workspace", flat=True).order_by("pk"))
-    for workspace in aliases:
-        operations = ImportOperation.objects.filter(workspace=workspace)
-        newest = operations.newest_first().values("pk")[:1]
-        old = operations.filter(finished_at__lt=before).exclude(pk=newest).order_by("finished_at")
-        periods = _old_periods(workspace, before)
+    workspaces = list(Workspace.objects.order_by("pk"))
+    for workspace in workspaces:
+        operations = ImportOperation.objects.filter(
+            workspace=workspace.alias, finished_at__lt=before
+        )
+        current = Workspace.objects.filter(pk=workspace.pk, current_operation=OuterRef("pk"))
+        old = operations.exclude(Exists(current)).order_by("finished_at")
+        periods = SyncPeriod.objects.filter(workspace=workspace.alias, last_at__lt=before).exclude(
+            pk=workspace.period_id or 0
+        )
         if dry_run:
             pruned.operations += old.count()
             pruned.periods += periods.count()
@@ -49,7 +53,7 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
         while True:
             with transaction.atomic():
                 # First: a running sync waits here, and then knows what not to insert again.
-                SyncLease.objects.mark_pruned(workspace, before)
+                Workspace.objects.mark_pruned(workspace.alias, before)
                 keys = list(old.values_list("pk", flat=True)[:BATCH])
                 # Table by table: Django would first read all rows to collect the related ones.
                 Alert.objects.filter(operation__in=keys).delete()
@@ -62,7 +66,7 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
         pruned.periods += _delete(periods)
     alerts = Alert.objects.filter(operation=None, created_at__lt=before, next_attempt_at=None)
     # The alert of a present outage stays, or it would be sent again.
-    failing = [alias for alias in aliases if _is_failing(alias)]
+    failing = [row.alias for row in workspaces if row.failing_since is not None]
     alerts = alerts.exclude(workspace__in=failing)
     pruned.alerts = alerts.count() if dry_run else _delete(alerts)
     return pruned
@@ -74,18 +78,6 @@ def prune_samples(before: datetime, *, dry_run: bool = False) -> int:
         observed_at__lt=before, operation__finished_at__isnull=False
     )
     return samples.count() if dry_run else _delete(samples.order_by("observed_at"))
-
-
-def _old_periods(workspace: str, before: datetime) -> QuerySet[SyncPeriod]:
-    good = SyncPeriod.objects.last_good(workspace)
-    # Without a good one, the first period is when the polls began to fail.
-    return SyncPeriod.objects.filter(
-        workspace=workspace, last_at__lt=before, pk__lt=good.pk if good else 0
-    )
-
-
-def _is_failing(workspace: str) -> bool:
-    return SyncPeriod.objects.failing_since(workspace) is not None
 
 
 def _delete(rows: QuerySet[Any]) -> int:

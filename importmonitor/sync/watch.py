@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.sync.ends import is_settled
 from importmonitor.sync.interval import PollInterval
 from importmonitor.sync.poll import PollFailure
 from importmonitor.sync.pool import PollResult, Pool
@@ -103,7 +104,7 @@ def _schedule(entry: _Watched, result: PollResult, at: float, now: datetime) -> 
     elif result.skipped is not None:
         wait = interval.interval
     else:
-        is_active = result.operation is not None and result.operation.is_active
+        is_active = not is_settled(result.operation, now)
         wait = interval.after_success(active=is_active, rate_limit=client.rate_limit, at=at)
     entry.due = at + wait
     if wait >= _KEEP_ALIVE:

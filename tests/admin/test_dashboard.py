@@ -45,8 +45,9 @@ def test_workspaces_beyond_the_cards_are_counted(root: Client, settings: Any) ->
     configure(settings, *aliases)
     for number, alias in enumerate(aliases):
         is_failed = number % 2 == 0
-        save_period(alias, last_at=timezone.now())
-        make_row(number, workspace=alias, **STATES["failed" if is_failed else "done"]).save()
+        operation = make_row(number, workspace=alias, **STATES["failed" if is_failed else "done"])
+        operation.save()
+        save_period(alias, last_at=timezone.now(), operation=operation)
     response = root.get(HISTORY)
     assert len(response.context["cards"]) == dashboard.MAX_CARDS
     assert all(card["needs_attention"] for card in response.context["cards"])

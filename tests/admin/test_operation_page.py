@@ -22,7 +22,8 @@ def show(client: Client) -> Page:
 def test_summary_shows_status_progress_and_counters(root: Client) -> None:
     count = {"total": 2_000, "completed": 500, "error": 3, "users": 1_234, "messages": 0}
     with time_machine.travel(NOON, tick=False):
-        sync({**RUNNING, "count": count}, at=NOON)
+        # With so few records at this step, users are counted once.
+        sync({**RUNNING, "status": "importer_importing_messages", "count": count}, at=NOON)
         shown = show(root)
     words = shown.words
     for text in ("Running", "25 %", "500 of 2,000", "3 errors", "1,234", "people.csv", "1 h 0 m"):
@@ -54,7 +55,7 @@ def test_timeline_shows_states_times_and_unusual_reasons(root: Client) -> None:
         ("importer_new", True, "New"),
         ("importer_user_selection", True, "Waiting"),
         ("importer_importing_users", True, "Running"),
-        ("importer_importing_users", False, "Error"),
+        ("importer_importing_users", False, "Interrupted"),
     ]
     for number, (status, valid, _) in enumerate(steps):
         sync(
@@ -185,18 +186,22 @@ def test_page_of_an_interrupted_import_explains_where_the_reason_is(root: Client
     sync({**RUNNING, "valid": False}, at=NOON)
     words = page(root.get(change_url(ImportOperation.objects.get()))).words
     assert "Rocket.Chat's log should give the reason" in words
-    assert "may not have restored them" in words
+    assert "Rocket.Chat has abandoned this import" in words
+    assert "it may not have restored four settings" in words
+    assert "FileUpload_MaxFileSize" in words
     assert RUNNING["_id"] in words[words.index("Search it for") :]
 
 
-def test_page_of_an_incomplete_import_points_to_the_log(root: Client) -> None:
+def test_page_of_an_incomplete_import_does_not_point_to_the_log(root: Client) -> None:
     row = make_row(1, end_reason="done", status="importer_done", state="done", finished_at=NOON)
     row.count_completed, row.count_total = 7, 10
     row.outcome = row.end_outcome()
     row.save()
     words = page(root.get(change_url(row))).words
-    assert "fewer records were completed than there were" in words
-    assert "need not be checked" not in words
+    assert "at least 7 of 10" in words
+    assert "Rocket.Chat does not say what was chosen" in words
+    assert "need not be checked" in words
+    assert "Search it" not in words
 
 
 def test_timeline_is_cut_to_the_newest_transitions(

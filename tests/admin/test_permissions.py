@@ -10,6 +10,7 @@ from django.urls import reverse
 from importmonitor.models import ImportOperation
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, SYNC, change_url, page
+from tests.admin.workspace_states import WORKSPACES, configure
 from tests.api.helpers import RUNNING, sync
 
 
@@ -183,3 +184,15 @@ def test_unknown_operation_redirects_to_the_index(root: Client) -> None:
         response = root.get(f"{HISTORY}{key}/change/", follow=True)
         assert response.status_code == 200
         assert page(response).rows == []
+
+
+@pytest.mark.parametrize(
+    ("codename", "is_linked"), [("view_workspace", True), ("view_alert", False)]
+)
+def test_link_to_the_workspaces_is_for_those_who_may_see_them(
+    log_in: LogIn, settings: Any, codename: str, is_linked: bool
+) -> None:
+    # More than the dashboard has cards for.
+    configure(settings, *[f"w{number:02d}" for number in range(13)])
+    links = page(log_in("view_importoperation", codename).get(HISTORY)).links
+    assert (WORKSPACES in links) is is_linked

@@ -11,20 +11,21 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from importmonitor.admin import operation_page, operations, paginator
+from importmonitor.choices import OK
 from importmonitor.models import (
     Alert,
     ImportOperation,
     ProgressSample,
     StatusTransition,
-    SyncLease,
     SyncPeriod,
+    Workspace,
 )
 from tests.admin.helpers import HISTORY, change_url, save_rows
-from tests.admin.workspace_states import WORKSPACES
+from tests.admin.workspace_states import WORKSPACES, save_period
 from tests.api.helpers import NOON
 
 #: For the session, the user, and everything that a page shows.
-MAX_QUERIES = 12
+MAX_QUERIES = 14
 
 #: More than the limits that the test sets, and than any page shows.
 MANY = 700
@@ -33,11 +34,10 @@ ALERTS = "/admin/importmonitor/alert/"
 
 def fill(count: int) -> None:
     """Replace the rows of every table that a page shows by this many."""
-    for model in (Alert, SyncPeriod, SyncLease, ImportOperation):
+    for model in (Alert, SyncPeriod, Workspace, ImportOperation):
         model.objects.all().delete()
     rows = save_rows(count, importer_key="csv", remote_user_id="u", count_error=1)
     newest = ImportOperation.objects.get(remote_id=rows[0].remote_id)
-    SyncLease.objects.create(workspace="default")
     moments = [NOON + timedelta(seconds=number) for number in range(count)]
     ProgressSample.objects.bulk_create(
         ProgressSample(operation=newest, observed_at=at, completed=number, error=0, total=count)
@@ -53,16 +53,15 @@ def fill(count: int) -> None:
         )
         for at in moments
     )
+    for number, at in enumerate(moments[:-1]):
+        # All workspaces but one are failing, each with a current import.
+        save_period(f"w{number}", "Unreachable", at, rows[number])
     SyncPeriod.objects.bulk_create(
-        SyncPeriod(
-            workspace="default",
-            outcome=("Unreachable", SyncPeriod.OK)[number % 2],
-            first_at=at,
-            last_at=at,
-            polls=1,
-        )
-        for number, at in enumerate(moments)
+        SyncPeriod(workspace="default", outcome=outcome, first_at=at, last_at=at, polls=1)
+        for at in moments
+        for outcome in ("Unreachable", OK)
     )
+    save_period("default", OK, moments[-1], newest)
     Alert.objects.bulk_create(
         Alert(
             event="import.failed",

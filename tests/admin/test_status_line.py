@@ -40,7 +40,9 @@ def test_line_is_empty_for_other_users() -> None:
 def test_line_counts_workspaces_by_state(root: Client, settings: Any) -> None:
     configure(settings, *STATES)
     index = "/admin/"
-    assert "Imports : ✓ OK no import running" in page(root.get(index)).words
+    assert (
+        "Imports : ○ Never synced Run manage.py sync_import_status" in page(root.get(index)).words
+    )
     save_states()
     with time_machine.travel(NOON, tick=False):
         words = page(root.get(index)).words

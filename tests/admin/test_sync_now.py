@@ -9,7 +9,8 @@ import responses
 from django.test import Client
 from django.utils import timezone
 
-from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
+from importmonitor.choices import EMPTY
+from importmonitor.models import ImportOperation, SyncPeriod, Workspace
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, SYNC, messages, page
 from tests.api.helpers import PATH, RUNNING, make_user, workspace_at
@@ -76,14 +77,14 @@ def test_workspace_without_imports_is_a_success(
     remote.get(URL, json={"success": True})
     [(level, _)] = press(client)
     assert level == "success"
-    assert SyncPeriod.objects.get().outcome == SyncPeriod.EMPTY
+    assert SyncPeriod.objects.get().outcome == EMPTY
 
 
 def test_workspace_that_another_process_syncs_is_skipped(
     client: Client, remote: responses.RequestsMock
 ) -> None:
     soon = timezone.now() + timedelta(seconds=30)
-    SyncLease.objects.create(workspace="default", holder="another", expires_at=soon)
+    Workspace.objects.create(alias="default", holder="another", expires_at=soon)
     [(level, text)] = press(client)
     assert level == "info"
     assert "Another process is syncing default." in text

@@ -43,7 +43,7 @@ expected = {
     history + "?outcome=failed&q=csv": "failed",
     history + "?outcome=nonsense": "No imports match these filters",
     running: "people.csv",
-    folder + "syncperiod/": "Last seven days",
+    folder + "workspace/": "Last seven days",
     folder + "alert/": "import.failed",
     folder + f"alert/{alert.pk}/change/": "import.failed",
     folder + "apitoken/": "dashboard",

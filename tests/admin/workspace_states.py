@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from importmonitor.models import SyncLease, SyncPeriod
+from importmonitor.choices import GOOD_STATUSES, OK
+from importmonitor.models import ImportOperation, SyncPeriod, Workspace
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON, workspace_at
 
-WORKSPACES = "/admin/importmonitor/syncperiod/"
+WORKSPACES = "/admin/importmonitor/workspace/"
 
 #: The fields of the workspaces' operations, by alias, the most urgent first.
 STATES: dict[str, dict[str, Any]] = {
@@ -27,22 +28,38 @@ def configure(settings: Any, *aliases: str) -> None:
     settings.IMPORTMONITOR = {"WORKSPACES": dict.fromkeys(aliases, options)}
 
 
-def save_period(alias: str, outcome: str = SyncPeriod.OK, last_at: datetime = NOON) -> None:
-    """Save an hour of polls of a workspace, all with this outcome."""
-    SyncLease.objects.create(workspace=alias)
-    SyncPeriod.objects.create(
-        workspace=alias,
-        outcome=outcome,
-        message="It is down." if outcome not in SyncPeriod.GOOD else "",
-        first_at=last_at - timedelta(hours=1),
-        last_at=last_at,
-        polls=60,
+def save_period(
+    alias: str,
+    outcome: str = OK,
+    last_at: datetime = NOON,
+    operation: ImportOperation | None = None,
+) -> None:
+    """Save a workspace with this current operation and an hour of polls, all with this outcome."""
+    first_at = last_at - timedelta(hours=1)
+    is_good = outcome in GOOD_STATUSES
+    message = "" if is_good else "It is down."
+    period = SyncPeriod.objects.create(
+        workspace=alias, outcome=outcome, message=message, first_at=first_at, last_at=first_at
+    )
+    Workspace.objects.create(
+        alias=alias,
+        current_operation=operation,
+        sync_status=outcome,
+        message=message,
+        last_polled_at=last_at,
+        first_synced_at=first_at if is_good else None,
+        last_synced_at=last_at if is_good else None,
+        failing_since=None if is_good else first_at,
+        period=period,
+        period_started_at=first_at,
+        period_polls=60,
     )
 
 
 def save_states() -> None:
     """Save an operation for each of STATES, and polls of its workspace until NOON."""
     for number, (alias, fields) in enumerate(STATES.items()):
-        make_row(number, workspace=alias, **fields).save()
-        outcome = "Unreachable" if alias == "unreachable" else SyncPeriod.OK
-        save_period(alias, outcome, NOON - timedelta(hours=9 if alias == "late" else 0))
+        operation = make_row(number, workspace=alias, **fields)
+        operation.save()
+        outcome = "Unreachable" if alias == "unreachable" else OK
+        save_period(alias, outcome, NOON - timedelta(hours=9 if alias == "late" else 0), operation)

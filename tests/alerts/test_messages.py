@@ -17,7 +17,7 @@ from importmonitor.alerts.messages import (
 from importmonitor.choices import Event
 from importmonitor.models import Alert, EndReason, ImportOperation
 from importmonitor.rocketchat.operation import parse_operation
-from importmonitor.sync.diff import REMOTE_FIELDS
+from importmonitor.sync.change import REMOTE_FIELDS
 from tests.alerts.backends import Recorder
 from tests.alerts.helpers import sync_documents
 from tests.api import helpers
@@ -26,6 +26,13 @@ from tests.malformed_documents import BACKWARDS, MALFORMED_DOCUMENTS, SCRIPT
 
 RUNNING = dict(helpers.RUNNING)
 OPERATION_EVENTS = [event for event in Event if event.startswith("import.")]
+
+
+_END_REASONS = {
+    "importer_done": EndReason.DONE,
+    "importer_import_failed": EndReason.FAILED,
+    "importer_import_cancelled": EndReason.CANCELED,
+}
 
 
 def row(document: Mapping[str, Any], **fields: Any) -> ImportOperation:
@@ -40,8 +47,11 @@ def row(document: Mapping[str, Any], **fields: Any) -> ImportOperation:
         "first_seen_at": NOON,
         "last_seen_at": NOON,
         "last_progress_at": NOON,
-        "end_reason": EndReason.from_remote(received.status, received.valid) or "",
+        "end_reason": _END_REASONS.get(received.status, ""),
+        "users_twice": False,
     }
+    if local["end_reason"]:
+        local["finished_at"] = NOON
     operation = ImportOperation(pk=1, **remote, **local | fields)
     operation.outcome = operation.end_outcome()
     return operation
@@ -125,7 +135,7 @@ def test_file_is_named_without_rocketchats_prefix() -> None:
     [
         ({"total": 1234567, "completed": 1234}, "Progress: 1,234 of 1,234,567 (0 %)"),
         ({"total": 0, "completed": 0}, "Progress: 0 of 0"),
-        ({"total": 135, "completed": 179}, "Progress: 179 of 135 (100 %)"),
+        ({"total": 135, "completed": 179}, "Progress: 179 of 135 (99 %)"),
         ({"completed": 5}, "Progress: 5"),
         ({"total": 5}, None),
         ({}, None),
@@ -147,7 +157,9 @@ def test_counters_are_localized(language: str, progress: str) -> None:
 
 
 def test_time_left_is_shown_if_there_is_an_estimate() -> None:
-    operation = row(RUNNING | {"count": {"total": 100, "completed": 40}}, rate=0.5)
+    operation = row(
+        RUNNING | {"count": {"total": 100, "completed": 40}}, seconds_left=120, forecast_at=NOON
+    )
     message = render(Event.RESUMED, operation)
     assert "Time left: about 2 min" in message.text.splitlines()
     assert message.body["operation"]["seconds_left"] == 120

@@ -7,7 +7,8 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from importmonitor.alerts import outbox
-from importmonitor.models import Alert, ImportOperation, SyncLease
+from importmonitor.models import Alert, ImportOperation
+from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.sync.poll import SyncResult, sync_workspace
 from simulator.workspace import Workspace
 from tests.alerts.backends import Recorder
@@ -83,7 +84,7 @@ def test_channels_deliver_outside_transaction_and_lease(
     workspace.start_import("csv", seconds=600)
     states: list[tuple[bool, str]] = []
     recorder.on_send["ops"] = lambda: states.append(
-        (connection.in_atomic_block, SyncLease.objects.get().holder)
+        (connection.in_atomic_block, WorkspaceRow.objects.get().holder)
     )
     assert poll().ok
     assert states == [(False, "")]

@@ -9,8 +9,9 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from importmonitor.alerts.messages import TEST
+from importmonitor.choices import GOOD_STATUSES
 from importmonitor.contrib.prometheus.collector import POLL_OUTCOMES
-from importmonitor.models import Alert, ImportOperation, SyncLease, SyncPeriod
+from importmonitor.models import Alert, ImportOperation, Workspace
 from importmonitor.rocketchat import exceptions
 from tests.api.helpers import (
     NOON,
@@ -43,9 +44,12 @@ def test_running_import_has_all_metrics() -> None:
     assert metric_value("operation_records", now) == 400
     assert metric_value("operation_records_completed", now) == 100
     assert metric_value("operation_records_failed", now) == 4
-    assert metric_value("operation_progress_ratio", now) == 0.25
+    # So many records at this step mean that its 50 users were counted twice.
+    assert metric_value("operation_progress_ratio", now) == pytest.approx(54 / 400)
     assert metric_value("operation_records_per_second", now) == 0.5
-    assert metric_value("operation_time_left_seconds", now) == (400 - 100 - 4) / 0.5 - 60
+    time_left = ImportOperation.objects.get().time_left(now)
+    assert time_left is not None
+    assert metric_value("operation_time_left_seconds", now) == time_left.expected.total_seconds()
     assert metric_value("operation_started_timestamp_seconds", now) == NOON.timestamp() - 3600
     assert metric_value("operation_last_progress_timestamp_seconds", now) == now.timestamp() - 60
     assert metric_value("operation_finished_timestamp_seconds", now) is None
@@ -81,12 +85,20 @@ def test_unknown_values_are_absent() -> None:
 
 @pytest.mark.parametrize(
     ("completed", "total", "ratio"),
-    [(179, 135, 1), (-5, 10, 0), (3, 0, None), (999_999, 1_000_000, 0.999999)],
+    [(179, 135, 0.99), (-5, 10, 0), (3, 0, None), (999_999, 1_000_000, 0.99), (1, 8, 0.125)],
 )
-def test_ratio_is_between_0_and_1(completed: int, total: int, ratio: float | None) -> None:
+def test_ratio_is_below_1_before_the_end(completed: int, total: int, ratio: float | None) -> None:
     sync({**RUNNING, "count": {"total": total, "completed": completed}}, at=NOON)
     assert metric_value("operation_progress_ratio") == ratio
     assert metric_value("operation_records_completed") == completed
+
+
+@pytest.mark.parametrize(("completed", "ratio"), [(179, 1), (135, 1), (27, 0.2)])
+def test_ratio_of_ended_import_is_1_if_all_was_handled(completed: int, ratio: float) -> None:
+    sync(RUNNING, at=NOON)
+    done = {"status": "importer_done", "count": {"total": 135, "completed": completed}}
+    sync({**RUNNING, **done}, at=NOON + MINUTE)
+    assert metric_value("operation_progress_ratio") == ratio
 
 
 def test_64_bit_counters_are_exported() -> None:
@@ -126,12 +138,12 @@ def test_restarted_import_has_no_outcome() -> None:
 
 
 def test_stalled_and_waiting_imports() -> None:
-    for minute in range(0, 20, 4):
+    for minute in range(0, 40, 4):
         sync(RUNNING, at=NOON + minute * MINUTE)
     assert metric_value("operation_stalled") == 1
-    waiting = {**RUNNING, "_id": "another", "ts": "2026-03-25T12:20:00Z"}
+    waiting = {**RUNNING, "_id": "another", "ts": "2026-03-25T12:40:00Z"}
     waiting["status"] = "importer_user_selection"
-    for minute in range(20, 90, 4):
+    for minute in range(40, 110, 4):
         sync(waiting, at=NOON + minute * MINUTE)
     assert metric_value("operation_stalled") == 0
     assert metric_value("operation_waiting") == 1
@@ -145,7 +157,7 @@ def test_unknown_texts_are_other() -> None:
     assert metric_value("operation_active") == 1
     ImportOperation.objects.update(state="of tomorrow")
     assert metric_values("operation_state")["unknown", "default"] == 1
-    SyncPeriod.objects.update(outcome="of yesterday")
+    Workspace.objects.update(sync_status="of yesterday")
     assert metric_values("polls_total")["other", "default"] == 1
 
 
@@ -207,7 +219,7 @@ def test_polls_reset_when_the_outcome_changes() -> None:
 
 def test_poll_outcomes_are_complete() -> None:
     kinds = {kind.__name__ for kind in exceptions.RocketChatError.__subclasses__()}
-    assert set(POLL_OUTCOMES) == {*SyncPeriod.GOOD, *kinds, "other"}
+    assert set(POLL_OUTCOMES) == {*GOOD_STATUSES, *kinds, "other"}
 
 
 def test_only_configured_workspaces_are_exported(settings: Any) -> None:
@@ -252,7 +264,7 @@ def test_undelivered_alerts_by_channel(settings: Any) -> None:
 
 @pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("number", [3, 300])
-def test_scrape_takes_five_queries(
+def test_scrape_takes_three_queries(
     number: int,
     client: Client,
     headers: dict[str, str],
@@ -264,12 +276,6 @@ def test_scrape_takes_five_queries(
         "WORKSPACES": {alias: workspace_at("http://127.0.0.1:9") for alias in aliases}
     }
     now = timezone.now()
-    SyncLease.objects.bulk_create(SyncLease(workspace=alias) for alias in aliases)
-    SyncPeriod.objects.bulk_create(
-        SyncPeriod(workspace=alias, outcome=outcome, first_at=now, last_at=now, polls=7)
-        for outcome in ("ok", "Unreachable") * 3
-        for alias in aliases
-    )
     times = dict.fromkeys(
         ("started_at", "first_seen_at", "last_seen_at", "last_progress_at"), now - MINUTE
     )
@@ -279,6 +285,17 @@ def test_scrape_takes_five_queries(
         )
         for i in range(3)
         for alias in aliases
+    )
+    Workspace.objects.bulk_create(
+        Workspace(
+            alias=operation.workspace,
+            current_operation=operation,
+            sync_status="ok",
+            last_polled_at=now,
+            last_synced_at=now,
+            period_polls=7,
+        )
+        for operation in ImportOperation.objects.filter(remote_id="2")
     )
     Alert.objects.bulk_create(
         Alert(
@@ -292,11 +309,11 @@ def test_scrape_takes_five_queries(
         )
         for alias in aliases
     )
-    # Three for workspaces, two for alerts; the view adds the token and two for permissions.
-    with django_assert_num_queries(5):
+    # One for workspaces, two for alerts; the view adds the token and two for permissions.
+    with django_assert_num_queries(3):
         assert len(metric_values("workspace_up", now)) == number
     client.get("/metrics", headers=headers)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(6):
         body = client.get("/metrics", headers=headers).content.decode()
     assert body.count("importmonitor_operation_info{") == number
     assert f'importmonitor_alerts_undelivered{{channel="ops",delivery="due"}} {number}.0' in body

@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from importmonitor.api.rocketchat import cache, responses, views
-from importmonitor.models import ApiToken, ImportOperation, SyncPeriod
+from importmonitor.models import ApiToken, ImportOperation, Workspace
 from tests.api.helpers import (
     PATH,
     RUNNING,
@@ -149,7 +149,7 @@ CHANGES: Mapping[str, tuple[Callable[[], object], int]] = {
     "the user leaves the group": (lambda: _delete_all(_MEMBERSHIPS), 403),
     "the group loses the permission": (lambda: _delete_all(_GRANTS), 403),
     "the group is deleted": (lambda: _delete_all(_MEMBERSHIPS, _GRANTS, Group), 403),
-    "nothing was ever synced": (lambda: _delete_all(SyncPeriod), 503),
+    "nothing was ever synced": (lambda: _delete_all(Workspace), 503),
 }
 
 
@@ -167,9 +167,8 @@ def test_a_failed_poll_shows_within_a_second(clock: Clock, fetch: Any) -> None:
     sync(RUNNING)
     now = timezone.now()
     before = fetch()["X-Import-Synced-At"]
-    SyncPeriod.objects.update(last_at=now - timedelta(days=1))
-    SyncPeriod.objects.bulk_create(
-        [SyncPeriod(workspace="default", outcome="unreachable", first_at=now, last_at=now)]
+    Workspace.objects.update(
+        sync_status="Unreachable", last_polled_at=now, last_synced_at=now - timedelta(days=1)
     )
     assert (fetch()["X-Import-Sync"], fetch()["X-Import-Synced-At"]) == ("ok", before)
     clock.now += 1

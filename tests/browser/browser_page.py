@@ -30,7 +30,7 @@ IN_CHROMIUM = [
 
 ADMIN = "/admin/"
 HISTORY = f"{ADMIN}importmonitor/importoperation/"
-WORKSPACES = f"{ADMIN}importmonitor/syncperiod/"
+WORKSPACES = f"{ADMIN}importmonitor/workspace/"
 ALERTS = f"{ADMIN}importmonitor/alert/"
 TOKENS = f"{ADMIN}importmonitor/apitoken/"
 

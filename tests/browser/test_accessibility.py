@@ -8,8 +8,9 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
+from importmonitor import models
 from importmonitor.alerts.messages import TEST
-from importmonitor.models import Alert, ApiToken, ImportOperation, SyncPeriod
+from importmonitor.models import Alert, ApiToken, ImportOperation
 from importmonitor.rocketchat.exceptions import Unreachable
 from importmonitor.sync.poll import sync_workspace
 from simulator.clock import Clock
@@ -89,9 +90,9 @@ def current_operations(settings: Any, admin_user: User) -> dict[str, ImportOpera
     ApiToken.objects.issue(admin_user, name="dashboard")
     ApiToken.objects.issue(admin_user, name="old", expires_at=began_at)
     return {
-        alias: operation
-        for alias in aliases
-        if (operation := ImportOperation.objects.current(alias)) is not None
+        row.alias: row.current_operation
+        for row in models.Workspace.objects.configured(aliases)
+        if row.current_operation is not None
     }
 
 
@@ -119,7 +120,8 @@ def test_pages_with_content_have_no_violations(
     shown = ("running", "stalled", "failed")
     paths += [reverse(CHANGE, args=[current_operations[alias].pk]) for alias in shown]
     paths.append(f"{ALERTS}{Alert.objects.get(key='1').pk}/change/")
-    paths.append(f"{WORKSPACES}{SyncPeriod.objects.get(outcome='Unreachable').pk}/change/")
+    unreachable = models.Workspace.objects.get(alias="unreachable")
+    paths.append(f"{WORKSPACES}{unreachable.pk}/change/")
     paths += [TOKENS, f"{TOKENS}add/", f"{HISTORY}?q=nothing-of-that-name"]
     token = ApiToken.objects.get(name="dashboard").pk
     paths += [f"{TOKENS}{token}/change/", f"{TOKENS}{token}/delete/"]

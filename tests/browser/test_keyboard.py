@@ -59,7 +59,7 @@ def test_filter_search_note_and_sync_work_by_keyboard(
     page.keyboard.press("Enter")
     expect(page.locator(".messagelist")).to_contain_text("Synced default")
 
-    tab_to(page, "Failed")
+    tab_to(page, "Done with errors")
     page.keyboard.press("Enter")
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(1)
@@ -70,7 +70,7 @@ def test_filter_search_note_and_sync_work_by_keyboard(
     expect(rows).to_have_count(1)
     tab_to(page, "CSV people.csv")
     page.keyboard.press("Enter")
-    expect(page.locator(".im-summary")).to_contain_text("Failed")
+    expect(page.locator(".im-summary")).to_contain_text("Done with errors")
 
     tab_to(page, "As a table")
     page.keyboard.press("Enter")
@@ -80,7 +80,8 @@ def test_filter_search_note_and_sync_work_by_keyboard(
     tab_to(page, "_save")
     page.keyboard.press("Enter")
     expect(page.locator(".messagelist")).to_contain_text("changed successfully")
-    assert ImportOperation.objects.get(outcome="failed").note == "asked the vendor"
+    operation = ImportOperation.objects.get(outcome="done_with_errors")
+    assert operation.note == "asked the vendor"
 
 
 def test_focus_is_visible_on_each_control(open_browser: OpenBrowser, history: Workspace) -> None:

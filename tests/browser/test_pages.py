@@ -1,12 +1,14 @@
 """The pages in Chromium: dark, on a phone, without scripts, and in three languages."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.mail import EmailMessage
+from django.utils import timezone
 
-from importmonitor.models import ImportOperation
+from importmonitor.models import Alert, ImportOperation
 from simulator.workspace import Workspace
 from tests.browser.browser_page import (
     ADMIN,
@@ -166,8 +168,19 @@ def test_pages_are_in_the_browser_s_language(
 def test_every_column_is_visible_at_1280_pixels(
     open_browser: OpenBrowser, history: Workspace, locale: str
 ) -> None:
+    Alert.objects.create(
+        key="retrying",
+        event="import.waiting",
+        workspace="default",
+        channel="operations",
+        body={},
+        created_at=timezone.now() - timedelta(minutes=30),
+        next_attempt_at=timezone.now(),
+        attempts=2,
+        last_error="SMTPServerDisconnected: Connection unexpectedly closed by mail.example.org",
+    )
     browser = open_browser(locale=locale, viewport={"width": 1280, "height": 720})
-    for path in (HISTORY, WORKSPACES):
+    for path in (HISTORY, WORKSPACES, ALERTS):
         results = browser.open(path).locator("#changelist .results")
         expect(results).to_be_visible()
         assert results.evaluate("element => element.scrollWidth - element.clientWidth") == 0

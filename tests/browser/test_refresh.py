@@ -5,6 +5,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils.html import strip_tags
 
+from importmonitor import models
 from importmonitor.admin import display
 from importmonitor.models import ImportOperation
 from simulator.workspace import Workspace
@@ -31,7 +32,7 @@ def text_of(html: str) -> str:
 
 
 def current() -> ImportOperation:
-    operation = ImportOperation.objects.current("default")
+    operation = models.Workspace.objects.get(alias="default").current_operation
     assert operation is not None
     return operation
 
@@ -39,7 +40,7 @@ def current() -> ImportOperation:
 def test_history_follows_an_import_from_start_to_end(
     open_browser: OpenBrowser, chat: Workspace
 ) -> None:
-    chat.start_import("slack", "stuck", seconds=3000, records=9000, stuck_for=3600)
+    chat.start_import("slack", "stuck", seconds=3000, records=9000, stuck_for=4 * 3600)
     poll_after(chat, 1)
     browser = open_browser(clock=True)
     page = browser.open(HISTORY)
@@ -54,12 +55,13 @@ def test_history_follows_an_import_from_start_to_end(
         for element in (card, row):
             expect(element.locator(".im-badge")).to_have_text(badge)
             expect(element).to_contain_text(text_of(display.progress(current())))
-        if current().count_total and current().count_completed is not None:
+        if current().percent is not None:
             bars.add(card.locator("progress").get_attribute("value"))
         if badge[2:] not in labels[-1:]:
             labels.append(badge[2:])
     assert labels == ["Loading", "Waiting", "Running", "Stalled", "Running", "Done"]
-    assert len(bars) > 4
+    # It is unknown for long whether users are counted twice, and so what the percentage is.
+    assert len(bars) > 1
     assert page.evaluate("window.notReloaded")
     # It has ended: the page stops fetching.
     fetches = browser.count_fetches()
@@ -86,14 +88,14 @@ def test_empty_list_fills(open_browser: OpenBrowser, chat: Workspace) -> None:
 def test_stalled_import_is_highlighted_until_it_resumes(
     open_browser: OpenBrowser, chat: Workspace
 ) -> None:
-    chat.start_import("slack", "stuck", seconds=3000, records=9000, stuck_for=3600)
-    for _ in range(8):
+    chat.start_import("slack", "stuck", seconds=3000, records=9000, stuck_for=4 * 3600)
+    for _ in range(24):
         poll_after(chat, 400)
     browser = open_browser(clock=True)
     page = browser.open(HISTORY)
     expect(page.locator(".im-card.im-critical .im-badge")).to_contain_text("Stalled")
     expect(page.locator(".im-card .im-attention")).to_contain_text("No progress for")
-    for _ in range(6):
+    for _ in range(18):
         poll_after(chat, 400)
     refresh(browser)
     expect(page.locator(".im-card .im-badge")).to_contain_text("Running")

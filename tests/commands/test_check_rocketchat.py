@@ -1,11 +1,14 @@
 """`check_rocketchat` distinguishes problems and explains how to fix them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 
-from importmonitor.models import SyncLease, SyncPeriod
+from importmonitor.models import SyncPeriod
+from importmonitor.models import Workspace as WorkspaceRow
 from simulator.limiter import Limiter
 from simulator.server import Server
 from simulator.workspace import Workspace
@@ -24,13 +27,15 @@ def check(capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     out, err = capsys.readouterr()
     assert AUTH_TOKEN not in out + err
     assert not SyncPeriod.objects.exists()
-    assert not SyncLease.objects.exists()
+    assert not WorkspaceRow.objects.exists()
     return status, out, err
 
 
-@pytest.mark.parametrize(("era", "version"), [(5, "5."), (6, "6."), (7, "7."), (8, "8.")])
+@pytest.mark.parametrize(
+    ("era", "version"), [("5", "5."), ("6.14", "6."), ("7", "7."), ("8", "8.")]
+)
 def test_valid_workspace_passes_in_every_version(
-    settings: Any, capsys: pytest.CaptureFixture[str], workspace: Workspace, era: int, version: str
+    settings: Any, capsys: pytest.CaptureFixture[str], workspace: Workspace, era: str, version: str
 ) -> None:
     old = Workspace(workspace.clock, era=era, rate_limit=None)
     old.add_user(USER_ID, AUTH_TOKEN)
@@ -50,7 +55,7 @@ def test_current_operation_is_shown(
     assert "the current operation is CSV, importer_new" in check(capsys)[1]
 
 
-@pytest.mark.parametrize("era", [5, 7, 8])
+@pytest.mark.parametrize("era", ["5", "7", "8"])
 @pytest.mark.parametrize(
     ("permissions", "status", "words"),
     [
@@ -63,7 +68,7 @@ def test_missing_permission_is_named(
     settings: Any,
     capsys: pytest.CaptureFixture[str],
     workspace: Workspace,
-    era: int,
+    era: str,
     permissions: list[str],
     status: int,
     words: str,
@@ -150,6 +155,33 @@ def test_unreadable_list_is_a_problem(
     monkeypatch.setattr(client.Client, "latest_operations", refuse)
     status, _, err = check(capsys)
     assert (status, err) == (1, "  problem  BadAnswer: default: no list\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (3600, "1 h 0 min ahead of"),
+        (-540, "9 min behind"),
+        (62, "1 min ahead of"),
+        (30, None),
+        (0, None),
+        # More than a clock can be wrong: the header is not Rocket.Chat's.
+        (172_800, None),
+    ],
+)
+def test_wrong_clock_is_noted(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str], seconds: int, words: str | None
+) -> None:
+    rocketchat.clock_offset = timedelta(seconds=seconds)
+    with time_machine.travel(rocketchat.clock.now(), tick=False):
+        status, out, err = check(capsys)
+    assert (status, err) == (0, "")
+    notes = [line for line in out.splitlines() if "clock" in line]
+    assert notes == (
+        []
+        if words is None
+        else [f"  note     Rocket.Chat's clock is {words} this server's; times are corrected."]
+    )
 
 
 def test_hidden_version_is_no_problem(

@@ -14,9 +14,9 @@ from importmonitor.models import (
     ImportOperation,
     ProgressSample,
     StatusTransition,
-    SyncLease,
     SyncPeriod,
 )
+from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.sync import prune
 from importmonitor.sync.poll import sync_workspace
 from importmonitor.sync.prune import prune_operations, prune_samples
@@ -37,7 +37,7 @@ class NullChannel:
 
 def make_operations(workspace: str, *ages: float, open_ages: tuple[float, ...] = ()) -> None:
     """Store operations that are `ages` days old, with all their related rows."""
-    SyncLease.objects.get_or_create(workspace=workspace)
+    row, _created = WorkspaceRow.objects.get_or_create(alias=workspace)
     for number, age in enumerate([*ages, *open_ages]):
         then = NOW - timedelta(days=age)
         operation = ImportOperation.objects.create(
@@ -62,6 +62,8 @@ def make_operations(workspace: str, *ages: float, open_ages: tuple[float, ...] =
             body={},
             created_at=then,
         )
+    row.current_operation = ImportOperation.objects.filter(workspace=workspace).newest_first()[0]
+    row.save()
 
 
 def remaining_ages(workspace: str) -> list[int]:
@@ -78,7 +80,7 @@ def test_old_operations_are_deleted_with_all_related_rows() -> None:
         assert model._default_manager.count() == 1
 
 
-def test_open_and_newest_operations_are_kept() -> None:
+def test_open_and_current_operations_are_kept() -> None:
     make_operations("a", 400, 300, open_ages=(350,))
     make_operations("b", 500)
     make_operations("c", 20, 10)
@@ -95,7 +97,7 @@ def test_dry_run_only_counts(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("prune_import_history", "--older-than", "100", "--dry-run")
     assert capsys.readouterr().out.startswith("Would delete: operations 2, ")
     assert len(remaining_ages("default")) == 3
-    assert SyncLease.objects.get().pruned_before is None
+    assert WorkspaceRow.objects.get().pruned_before is None
     call_command("prune_import_history", "--older-than", "100d")
     assert capsys.readouterr().out.startswith("Deleted: operations 2, ")
     assert remaining_ages("default") == [10]
@@ -106,31 +108,40 @@ def test_operations_are_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> N
     make_operations("default", 300, 299, 298, 297, 296, 10)
     with CaptureQueriesContext(connection) as queries:
         assert prune_operations(NOW - timedelta(days=100)).operations == 5
-    batches = [query for query in queries if "pruned_before" in query["sql"]]
+    batches = [query for query in queries if 'SET "pruned_before"' in query["sql"]]
     assert len(batches) == 3
     assert remaining_ages("default") == [10]
 
 
-def test_periods_since_the_last_good_one_are_kept() -> None:
-    SyncLease.objects.create(workspace="default")
-    for age, outcome in ((400, "ok"), (300, "Unreachable"), (200, "ok"), (190, "Unreachable")):
+def make_periods(*ages_and_outcomes: tuple[float, str]) -> None:
+    """Store periods of polls, the last of which is the open one."""
+    workspace = WorkspaceRow(alias="default")
+    for age, outcome in ages_and_outcomes:
         then = NOW - timedelta(days=age)
-        SyncPeriod.objects.create(workspace="default", outcome=outcome, first_at=then, last_at=then)
-    assert prune_operations(NOW - timedelta(days=100)).periods == 2
+        workspace.start_period(outcome, then, "")
+        workspace.sync_status, workspace.last_polled_at = outcome, then
+        if outcome == "ok":
+            workspace.last_synced_at, workspace.failing_since = then, None
+        else:
+            workspace.failing_since = workspace.failing_since or then
+    workspace.save()
+
+
+def test_open_period_is_kept() -> None:
+    make_periods((400, "ok"), (300, "Unreachable"), (200, "ok"), (190, "Unreachable"))
+    assert prune_operations(NOW - timedelta(days=100)).periods == 3
     left = SyncPeriod.objects.order_by("pk").values_list("outcome", flat=True)
-    assert list(left) == ["ok", "Unreachable"]
+    assert list(left) == ["Unreachable"]
 
 
-def test_alert_and_periods_of_a_lasting_outage_are_kept() -> None:
+def test_alert_and_start_of_a_lasting_outage_are_kept() -> None:
     """Otherwise the alert would be sent again, and its end never."""
-    SyncLease.objects.create(workspace="default")
-    for age, outcome in ((300, "ok"), (200, "Unreachable"), (190, "RateLimited")):
-        then = NOW - timedelta(days=age)
-        SyncPeriod.objects.create(workspace="default", outcome=outcome, first_at=then, last_at=then)
+    make_periods((300, "ok"), (200, "Unreachable"), (190, "RateLimited"))
+    then = NOW - timedelta(days=190)
     Alert.objects.create(workspace="default", key="outage", body={}, created_at=then)
     pruned = prune_operations(NOW - timedelta(days=100))
-    assert (pruned.periods, pruned.alerts) == (0, 0)
-    assert SyncPeriod.objects.failing_since("default") == NOW - timedelta(days=200)
+    assert (pruned.periods, pruned.alerts) == (2, 0)
+    assert WorkspaceRow.objects.get().failing_since == NOW - timedelta(days=200)
 
 
 def test_workspace_alerts_are_deleted_when_no_longer_due() -> None:

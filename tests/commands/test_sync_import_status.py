@@ -8,7 +8,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from importmonitor.management.output import operation_text
-from importmonitor.models import ImportOperation, StatusTransition, SyncLease, SyncPeriod
+from importmonitor.models import ImportOperation, StatusTransition, SyncPeriod
+from importmonitor.models import Workspace as WorkspaceRow
 from simulator.server import Server
 from simulator.workspace import Workspace
 from tests.conftest import AUTH_TOKEN, MONDAY, USER_ID, configure
@@ -88,14 +89,14 @@ def test_failed_sync_exits_with_1(
 def test_skipped_workspace_is_a_success(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lease = SyncLease.objects.create(
-        workspace="default", holder="another", expires_at="2999-01-01T00:00:00Z"
+    lease = WorkspaceRow.objects.create(
+        alias="default", holder="another", expires_at="2999-01-01T00:00:00Z"
     )
     assert run(capsys) == (0, "default: skipped, being synced by another process\n", "")
     status, out, _ = run(capsys, "--format", "json")
     assert (status, json.loads(out)["skipped"], json.loads(out)["ok"]) == (0, "leased", True)
     lease.delete()
-    SyncLease.objects.create(workspace="default", not_before="2999-01-01T00:00:00Z")
+    WorkspaceRow.objects.create(alias="default", not_before="2999-01-01T00:00:00Z")
     status, out, err = run(capsys)
     assert (status, err) == (0, "")
     assert out == "default: skipped, rate limited by Rocket.Chat until 2999-01-01T00:00:00+00:00\n"
@@ -122,7 +123,8 @@ def test_json_describes_the_result(
     assert operation["state"] == "importing"
     assert operation["outcome"] is None
     assert operation["counters"]["total"] > operation["counters"]["completed"] > 0
-    assert 0 < operation["percent"] < 100
+    # Whether Rocket.Chat counts its users twice is not known yet.
+    assert operation["percent"] is None
     (change,) = result["changes"]
     assert change["created"] is True
     assert change["fields"]["status"] == [None, operation["status"]]
@@ -148,7 +150,7 @@ def test_dry_run_shows_changes_and_writes_nothing(
     remote_id = rocketchat.start_import("slack", seconds=600)
     _, out, _ = run(capsys, "--dry-run")
     assert out.endswith(f" | would change: new operation {remote_id}\n")
-    for model in (ImportOperation, StatusTransition, SyncPeriod, SyncLease):
+    for model in (ImportOperation, StatusTransition, SyncPeriod, WorkspaceRow):
         assert not model._default_manager.exists()
     run(capsys)
     assert run(capsys, "--dry-run")[1].endswith(" | would change: nothing\n")
@@ -238,14 +240,22 @@ def test_workspace_at_a_new_url_stays_the_same_workspace(
     [
         ({}, "A: importing"),
         ({"type": "CSV"}, "CSV: importing"),
-        ({"status": "importer_done", "end_reason": "done"}, "A: done (importer_done)"),
+        (
+            {"finished_at": MONDAY, "status": "importer_done", "state": "done"}
+            | {"end_reason": "done"},
+            "A: done (importer_done)",
+        ),
         (
             {"finished_at": MONDAY, "end_reason": "done", "state": "done", "count_error": 1_200},
             "A: done with errors, 1,200 errors",
         ),
         ({"count_completed": 50}, "A: importing, 50 of ?"),
         ({"count_completed": 50, "count_total": 0}, "A: importing, 50 of 0"),
-        ({"count_completed": 179, "count_total": 135}, "A: importing, 179 of 135, 100 %"),
+        ({"count_completed": 13, "count_total": 135}, "A: importing, 13 of 135, 9 %"),
+        (
+            {"count_completed": 179, "count_total": 135, "users_twice": False},
+            "A: importing, 179 of 135, 99 %",
+        ),
         ({"stalled_since": MONDAY}, "A: importing, stalled"),
     ],
 )

@@ -10,7 +10,8 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from importmonitor.contrib.celery import schedule, tasks
-from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
+from importmonitor.models import ImportOperation, SyncPeriod
+from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.rocketchat.client import Client
 from importmonitor.sync import poll as sync
 from simulator.limiter import Limiter
@@ -50,8 +51,8 @@ def test_transient_error_is_retried(rocketchat: Workspace, polled_aliases: list[
     # The failure is stored and raises an alert; the task does not fail.
     assert run().successful()
     assert len(polled_aliases) == 1 + tasks.MAX_RETRIES
-    period = SyncPeriod.objects.get()
-    assert (period.outcome, period.polls) == ("Unreachable", 1 + tasks.MAX_RETRIES)
+    row = WorkspaceRow.objects.get()
+    assert (row.sync_status, row.period_polls) == ("Unreachable", 1 + tasks.MAX_RETRIES)
 
 
 def test_permanent_error_is_not_retried(rocketchat: Workspace, polled_aliases: list[str]) -> None:
@@ -94,12 +95,12 @@ def test_time_limit_releases_the_lease(
 
     monkeypatch.setattr(Client, "current_operation", hang)
     assert isinstance(run().result, SoftTimeLimitExceeded)
-    assert SyncLease.objects.get().expires_at is None
+    assert WorkspaceRow.objects.get().expires_at is None
 
 
 def test_leased_workspace_is_skipped(rocketchat: Workspace) -> None:
-    SyncLease.objects.create(
-        workspace="default", holder="another", expires_at=timezone.now() + timedelta(minutes=1)
+    WorkspaceRow.objects.create(
+        alias="default", holder="another", expires_at=timezone.now() + timedelta(minutes=1)
     )
     assert run().successful()
     assert SyncPeriod.objects.count() == 0

@@ -19,7 +19,7 @@ TABLES = (
     "statustransition",
     "importoperation",
     "syncperiod",
-    "synclease",
+    "workspace",
 )
 
 

@@ -186,12 +186,12 @@ def count_operations(project: Project) -> int:
 
 
 def leases(project: Project) -> list[tuple[Any, ...]]:
-    return project.database.execute("SELECT holder, expires_at FROM importmonitor_synclease")
+    return project.database.execute("SELECT holder, expires_at FROM importmonitor_workspace")
 
 
 def expire_lease(project: Project) -> None:
     project.database.execute(
-        "UPDATE importmonitor_synclease SET expires_at = '2020-01-01 00:00:00' "
+        "UPDATE importmonitor_workspace SET expires_at = '2020-01-01 00:00:00' "
         "WHERE expires_at IS NOT NULL"
     )
 

@@ -91,7 +91,7 @@ def test_terminated_command_releases_all_leases(
     process = project.start("manage.py", "sync_import_status", **environment(silent_server.url, 2))
     for _ in range(2):
         silent_server.wait_for_request()
-    held = "SELECT COUNT(*) FROM importmonitor_synclease WHERE holder <> ''"
+    held = "SELECT COUNT(*) FROM importmonitor_workspace WHERE holder <> ''"
     assert project.database.execute(held) == [(2,)]
     process.send_signal(signal.SIGTERM)
     result = wait_for(process)

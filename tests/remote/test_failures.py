@@ -15,6 +15,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
+from importmonitor.choices import OK
 from importmonitor.models import ImportOperation, StatusTransition, SyncPeriod
 from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.config import WorkspaceConfig
@@ -132,7 +133,7 @@ def test_command_reports_error_and_changes_no_operation(
 
     assert stored_rows() == stored
     good, bad = SyncPeriod.objects.order_by("pk")
-    assert (good.outcome, good.polls) == (SyncPeriod.OK, 1)
+    assert (good.outcome, good.polls) == (OK, 1)
     assert (bad.outcome, bad.polls) == (kind, 1)
     assert f"{kind}: {bad.message}" == line
 
@@ -175,6 +176,12 @@ def reset_header(moment: datetime) -> dict[str, str]:
         pytest.param("", {"X-RateLimit-Reset": "soon"}, 60, id="no number"),
         pytest.param("", {"X-RateLimit-Reset": "9" * 400}, 60, id="a long number"),
         pytest.param(TOO_MANY.format(999_999), {}, 600, id="too long to wait"),
+        pytest.param("Slow down", {"Retry-After": " 90 "}, 90, id="a firewall"),
+        pytest.param("Slow down", {"Retry-After": "86400"}, 600, id="too long a firewall"),
+        pytest.param(TOO_MANY.format(12), {"Retry-After": "90"}, 12, id="text before a firewall"),
+        pytest.param("", {"Retry-After": "0"}, 60, id="no time"),
+        pytest.param("", {"Retry-After": "-5"}, 60, id="a negative time"),
+        pytest.param("", {"Retry-After": "\u0661\u0662"}, 60, id="no ASCII digits"),
     ],
 )
 def test_rate_limited_until(body: str, headers: dict[str, str], seconds: float) -> None:

@@ -2,13 +2,16 @@
 
 import math
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from simulator import kinds
-from simulator.imports import Event, ImportPlan, plan_import
+from simulator.eras import Era
+from simulator.imports import Choice, Event, ImportPlan, choose, plan_import
 from simulator.kinds import KINDS
 from simulator.writes import ENDINGS, PACES, Ending, Pace
 
@@ -18,11 +21,11 @@ WAITING = ("cancelled", "waiting")
 def all_events(plan: ImportPlan) -> list[Event]:
     """Return all events of a plan, with the selection right after the opening if it has none."""
     after = plan.selected_after or plan.opening[-1].offset
-    return [*plan.opening, *(Event(after + e.offset, e.status, e.count) for e in plan.rest)]
+    return [*plan.opening, *(replace(e, offset=after + e.offset) for e in plan.rest)]
 
 
-def final_count(plan: ImportPlan) -> dict[str, int]:
-    count: dict[str, int] = {}
+def final_count(plan: ImportPlan) -> dict[str, Any]:
+    count: dict[str, Any] = {}
     for event in all_events(plan):
         count |= event.count
     return count
@@ -77,35 +80,109 @@ def test_import_takes_its_seconds(kind: str, ending: Ending) -> None:
 
 
 def test_steps_of_each_kind() -> None:
-    def of(kind: str, *, contacts: bool = True) -> list[str]:
-        return steps(plan_import(KINDS[kind], random.Random(1), contacts=contacts))
+    def of(kind: str, era: Era = Era.V8) -> list[str]:
+        return steps(plan_import(KINDS[kind], random.Random(1), era=era))
 
     tail = ["importing_started", "importing_users", "importing_contacts", "importing_channels"]
     tail += ["importing_messages", "finishing", "done"]
-    chat = ["preparing_channels", "preparing_users", "preparing_messages", "user_selection", *tail]
-    assert of("csv") == ["new", "uploading", "file_loaded", *chat]
-    assert of("slack") == ["new", "uploading", "file_loaded", "preparing_started", *chat]
+    loaded = ["new", "uploading", "file_loaded"]
+    csv = ["preparing_channels", "preparing_messages", "preparing_users", "user_selection"]
+    assert of("csv") == [*loaded, *csv, *tail]
+    slack = ["preparing_channels", "preparing_users", "preparing_messages", "user_selection"]
+    assert of("slack") == [*loaded, *slack, *tail]
     assert of("api") == ["new", "user_selection", *tail]
-    assert "importing_contacts" not in of("csv", contacts=False)
-    assert "importing_contacts" in of("omnichannel_contact", contacts=False)
+    assert "importing_contacts" not in of("csv", Era.V6_14)
+    assert "importing_contacts" in of("omnichannel_contact", Era.V6_14)
     for kind in ("pending-files", "pending-avatars"):
         assert of(kind) == ["new", "preparing_started", "importing_files", "done"]
 
 
-def test_counters_are_written_every_50_records_or_500_messages() -> None:
-    events = all_events(plan_import(KINDS["csv"], random.Random(1), records=10_000))
-    for part, stride, size in (("users", 50, 1000), ("channels", 50, 200), ("messages", 500, 8800)):
-        status = f"importer_importing_{part}"
-        done = [e.count["completed"] for e in events if e.status == status and e.count]
-        before = done[0] - stride
-        assert {b - a for a, b in pairwise([before, *done[:-1]])} == {stride}
-        assert done[-1] == before + size
+SIZES = {"users": 120, "channels": 4, "messages": 1200}
+
+
+def counters_of(
+    kind: str, era: Era, records: Any, ending: Ending = "done"
+) -> list[tuple[int, ...]]:
+    """Return the different `completed` and `error` that are written, in order."""
+    plan = plan_import(KINDS[kind], random.Random(1), era=era, records=records, ending=ending)
+    counts = [event.count for event in all_events(plan) if "completed" in event.count]
+    return [(count["completed"], count.get("error", 0)) for count in counts]
+
+
+def test_counters_are_written_at_strides_and_at_the_total() -> None:
+    def completed(kind: str, era: Era, records: Any) -> list[int]:
+        return [completed for completed, _ in counters_of(kind, era, records)]
+
+    assert completed("csv", Era.V5, SIZES) == [500, 1000, 1324]
+    assert completed("csv", Era.V6_14, SIZES) == [50, 100, 500, 1000, 1324]
+    # Since the contacts rework, users count twice, and every record after the total is written.
+    assert completed("csv", Era.V8, SIZES) == [50, 100, 240, 500, 1000, *range(1324, 1445)]
+    assert completed("pending-avatars", Era.V6_14, 1200) == [500, 1000, 1200]
+    assert completed("pending-avatars", Era.V8, 120) == [50, 100, 120]
+    assert completed("api", Era.V8, 120) == [50, 100, 120]
+
+
+def test_versions_up_to_6_2_can_lack_a_total() -> None:
+    def counts(kind: str) -> list[Mapping[str, Any]]:
+        plan = plan_import(KINDS[kind], random.Random(1), era=Era.V6_2, records=3)
+        return [event.count for event in all_events(plan)]
+
+    assert not any("total" in count for count in counts("csv"))
+    assert [count["completed"] for count in counts("csv") if "completed" in count] == [1, 2, 3]
+    assert counts("pending-files")[-2]["total"] == "0[object Promise]"
+    assert not any("completed" in count for count in counts("pending-files"))
+    assert final_count(plan_import(KINDS["slack"], random.Random(1), era=Era.V6_2, records=3)) == {
+        "messages": 3,
+        "total": 3,
+        "completed": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "era", "counts"),
+    [
+        # (completed, error) in addition to the records that were imported.
+        ("csv", Era.V5, (0, 0)),
+        ("csv", Era.V6_14, (1, 0)),
+        ("pending-files", Era.V6_14, (1, 0)),
+        ("api", Era.V6_14, (0, 1)),
+        ("api", Era.V8, (0, 1)),
+        ("pending-files", Era.V8, (0, 1)),
+        ("pending-avatars", Era.V8, (1, 0)),
+        ("omnichannel_contact", Era.V8, (1, 0)),
+    ],
+)
+def test_failed_records_are_counted_by_era(kind: str, era: Era, counts: tuple[int, int]) -> None:
+    part = next(iter(KINDS[kind].shares))
+    plan = plan_import(
+        KINDS[kind], random.Random(1), era=era, records={part: 500}, ending="done-with-errors"
+    )
+    failed = 500 - all_events(plan)[-1].imported[part]
+    assert failed > 0
+    written = counters_of(kind, era, {part: 500}, "done-with-errors")
+    if era is Era.V5:
+        assert written == []  # the 500th was never counted
+    else:
+        assert written[-1] == (500 - failed + counts[0] * failed, counts[1] * failed)
+
+
+def test_failed_users_are_completed_and_errors_since_the_contacts_rework() -> None:
+    plan = plan_import(
+        KINDS["csv"], random.Random(1), records={"users": 100}, ending="done-with-errors"
+    )
+    failed = 100 - all_events(plan)[-1].imported["users"]
+    assert counters_of("csv", Era.V8, {"users": 100}, "done-with-errors")[-1] == (
+        200 - failed,
+        failed,
+    )
 
 
 def test_counters_of_each_ending() -> None:
-    def of(ending: Ending, records: int = 135, kind: str = "csv") -> dict[str, int]:
+    def of(ending: Ending, records: int = 135, kind: str = "csv") -> dict[str, Any]:
         return final_count(
-            plan_import(KINDS[kind], random.Random(1), ending=ending, records=records)
+            plan_import(
+                KINDS[kind], random.Random(1), ending=ending, records=records, era=Era.V6_14
+            )
         )
 
     assert of("done") == {
@@ -116,15 +193,47 @@ def test_counters_of_each_ending() -> None:
         "completed": 135,
         "error": 0,
     }
-    errors = of("done-with-errors")
+    errors = of("done-with-errors", kind="api")
     assert errors["error"] > 0
     assert errors["error"] + errors["completed"] == errors["total"]
-    short = of("done-short")
+    short = of("done-short", 3000)
     assert short["error"] == 0
     assert short["completed"] < short["total"]
+    assert of("done-short", 135, "pending-files")["completed"] == 135
     assert (of("overshoot")["completed"], of("overshoot")["total"]) == (179, 135)
     assert of("done", 40, "omnichannel_contact")["contacts"] == 40
     assert of("done", 40, "pending-files")["messages"] == 40
+
+
+def test_last_pending_files_arrive_after_done() -> None:
+    events = all_events(plan_import(KINDS["pending-files"], random.Random(1), records=25))
+    done, last = events[-2:]
+    assert (done.status, last.status) == (kinds.DONE, kinds.DONE)
+    assert (done.count, done.imported) == ({}, {"files": 15})
+    assert last.count == {"completed": 25, "error": 0}
+    assert last.offset == 600
+    assert 60 < last.offset - done.offset <= 241
+
+
+@pytest.mark.parametrize(
+    ("choice", "chosen"),
+    [
+        (0.5, {"users": 60, "channels": 2, "messages": 600}),
+        (662, {"users": 60, "channels": 2, "messages": 600}),
+        ({"users": 7}, {"users": 7}),
+        (0.0001, {"users": 1, "channels": 0, "messages": 0}),
+    ],
+)
+def test_choice_is_a_fraction_a_number_or_numbers_by_type(
+    choice: Choice, chosen: dict[str, int]
+) -> None:
+    assert choose(SIZES, choice) == chosen
+
+
+@pytest.mark.parametrize("choice", [0, 0.0, -1, 1.5, 1325, {"users": 121}, {"files": 1}, {}])
+def test_impossible_choice_is_rejected(choice: Choice) -> None:
+    with pytest.raises(ValueError, match="cannot choose"):
+        choose(SIZES, choice)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -191,7 +300,8 @@ def bursty_work() -> list[Event]:
 
 
 def test_growing_total_is_never_exceeded() -> None:
-    events = all_events(plan_import(KINDS["csv"], random.Random(1), pace="growing", records=5000))
+    plan = plan_import(KINDS["csv"], random.Random(1), pace="growing", records=5000, era=Era.V6_14)
+    events = all_events(plan)
     totals = [event.count["total"] for event in events if "total" in event.count]
     assert totals[0] == 3000
     assert totals[-1] == 5000

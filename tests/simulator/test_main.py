@@ -39,7 +39,10 @@ def run() -> Iterator[Run]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_prints_its_settings_serves_and_stops_on_signal(run: Run, number: int) -> None:
-    process = run("--era", "7", "--integer-ts", "--import", "slack", "--rate-limit", "none")
+    process = run(
+        *("--era", "7", "--integer-ts", "--import", "slack", "--rate-limit", "none"),
+        *("--clock-offset", "-3600"),
+    )
     assert process.stdout is not None
     lines = [process.stdout.readline().rstrip("\n") for _ in range(4)]
     assert lines[0].startswith("Rocket.Chat 7.13.2, simulated, at http://127.0.0.1:")
@@ -100,7 +103,14 @@ def test_contradicting_options_are_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--speed", "0"], ["--rate-limit", "0"], ["--seconds", "x"], ["--era", "4"]]
+    "arguments",
+    [
+        ["--speed", "0"],
+        ["--rate-limit", "0"],
+        ["--seconds", "x"],
+        ["--era", "4"],
+        ["--clock-offset", "x"],
+    ],
 )
 def test_invalid_option_is_named(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:

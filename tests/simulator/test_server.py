@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -65,8 +66,19 @@ def test_responses_have_length_and_expected_headers(workspace: Workspace) -> Non
         connection.close()
 
 
+def test_date_is_that_of_the_servers_clock(workspace: Workspace) -> None:
+    workspace.clock_offset = timedelta(hours=1)
+    with Server(workspace) as server:
+        connection = connect(server)
+        connection.request("GET", PATH, headers=HEADERS)
+        response = connection.getresponse()
+        response.read()
+        assert response.headers["Date"] == "Mon, 05 Jan 2026 10:03:07 GMT"
+        connection.close()
+
+
 def test_prefix_selects_workspace(make_workspace: Callable[..., Workspace]) -> None:
-    first, second = make_workspace(era=8), make_workspace(era=7)
+    first, second = make_workspace(era="8"), make_workspace(era="7")
     with Server({"": first, "/globex": second}) as server:
         connection = connect(server)
         assert json.loads(request(connection, "/api/info")[1])["version"] == "8.0.1"

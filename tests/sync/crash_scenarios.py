@@ -71,7 +71,8 @@ def end(driver: PollDriver) -> None:
 def interruption(driver: PollDriver) -> None:
     driver.poll()
     driver.workspace.start_import("slack", seconds=3600)
-    driver.poll(minutes=10, times=2)
+    # It imports then: one that waits for a selection survives a restart.
+    driver.poll(minutes=15, times=2)
     driver.advance(minutes=1)
     driver.workspace.restart()
     driver.advance(minutes=1)
@@ -94,10 +95,11 @@ def wait_for_input(driver: PollDriver) -> None:
 
 def stall(driver: PollDriver) -> None:
     driver.poll()
-    driver.workspace.start_import("slack", seconds=3600)
-    driver.poll(minutes=20, times=2)
+    driver.workspace.start_import("slack", seconds=6 * 3600)
+    driver.poll(minutes=120, times=2)
     driver.freeze()
-    driver.poll(minutes=5, times=2)
+    # Messages are counted every 500: the threshold is an hour.
+    driver.poll(minutes=5, times=11)
     driver.advance(minutes=5)
 
 

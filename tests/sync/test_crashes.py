@@ -20,10 +20,10 @@ from importmonitor.models import (
     ImportOperation,
     ProgressSample,
     StatusTransition,
-    SyncLease,
     SyncPeriod,
+    Workspace,
 )
-from simulator.workspace import Workspace
+from simulator.workspace import Workspace as RocketChat
 from tests.conftest import configure
 from tests.sync.crash_scenarios import SCENARIOS
 from tests.sync.poll_driver import (
@@ -40,9 +40,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Each after the ones that it refers to.
 MODELS: tuple[type[models.Model], ...] = (
-    SyncLease,
     SyncPeriod,
     ImportOperation,
+    Workspace,
     StatusTransition,
     ProgressSample,
     Alert,
@@ -59,14 +59,31 @@ OBSERVED: Mapping[type[models.Model], tuple[str, ...]] = {
         "watched_at_progress",
         "stalled_since",
         "waiting_since",
+        "invalidated_at",
+        "gone_at",
         "finished_at",
+        "forecast_at",
         "modified_at",
+    ),
+    Workspace: (
+        "changed_at",
+        "last_polled_at",
+        "first_synced_at",
+        "last_synced_at",
+        "failing_since",
+        "period_started_at",
+        "list_due_at",
     ),
     StatusTransition: ("observed_at",),
     ProgressSample: ("observed_at",),
 }
+#: What is computed from the samples, and so from when something was polled.
+ESTIMATES = ("rate", "seconds_left", "seconds_left_low", "seconds_left_high", "speeds")
 #: The other columns, and the keys of an alert, that can differ between two runs.
-VARYING_COLUMNS = ("id", "operation", "rate")
+VARYING_COLUMNS = (
+    *("id", "operation", "holder", "expires_at", "period", "period_polls", "watched"),
+    *ESTIMATES,
+)
 VARYING_KEYS = (
     "id",
     "idempotency_key",
@@ -105,7 +122,7 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ("scenario", "events"), SCENARIOS, ids=[scenario.__name__ for scenario, _events in SCENARIOS]
 )
 def test_killed_poll_and_the_next_equal_one_clean_poll(
-    workspace: Workspace,
+    workspace: RocketChat,
     scenario: Callable[[PollDriver], None],
     events: set[Event],
     after: bool,
@@ -181,7 +198,12 @@ class Store:
         """Return the contents without what depends on the time and number of polls."""
         facts: dict[str, Any] = {
             "periods": [(row.outcome, row.message) for row in self.rows[SyncPeriod]],
-            "rated": {row.remote_id for row in self.rows[ImportOperation] if row.rate is not None},
+            "estimated": {
+                (row.remote_id, name)
+                for row in self.rows[ImportOperation]
+                for name in ESTIMATES
+                if getattr(row, name) is not None
+            },
             "alerts": Counter(
                 (row.event, row.workspace, row.channel, json.dumps(without_varying_keys(row.body)))
                 for row in self.rows[Alert]
@@ -192,7 +214,7 @@ class Store:
             names = [field.name for field in model._meta.concrete_fields]
             columns = [name for name in names if name not in varying]
             facts[model.__name__] = [
-                (remote_id, [getattr(row, column) for column in columns])
+                (remote_id, [self._fact(row, column) for column in columns])
                 for remote_id, row in self._by_operation(model)
             ]
         return facts
@@ -218,8 +240,19 @@ class Store:
         """Return the events of the channel that gets all of them."""
         return Counter(row.event for row in self.rows[Alert] if row.channel == "all")
 
+    def _fact(self, row: Any, column: str) -> Any:
+        """Return a value; of a workspace's current operation, the remote id."""
+        if column == "current_operation":
+            return self.remote_ids.get(row.current_operation_id)
+        return getattr(row, column)
+
     def _by_operation(self, model: type[models.Model]) -> list[tuple[str, Any]]:
-        """Return rows with their operation's remote id, in order for each operation."""
+        """Return rows with their operation's remote id, in order for each operation.
+
+        A workspace comes with its alias, unless nothing but its lease was stored.
+        """
+        if model is Workspace:
+            return [(row.alias, row) for row in self.rows[Workspace] if row.was_polled]
         key = "pk" if model is ImportOperation else "operation_id"
         owned = [(self.remote_ids[getattr(row, key)], row) for row in self.rows[model]]
         return sorted(owned, key=itemgetter(0))

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from importmonitor import conf
-from importmonitor.models import EndReason, ImportOperation
+from importmonitor.models import EndReason, ImportOperation, Workspace
 from importmonitor.rocketchat.operation import Operation, parse_operation
 from importmonitor.rocketchat.states import STEPS
-from importmonitor.sync.diff import Change, Snapshot, diff
+from importmonitor.sync.change import Change, Snapshot
+from importmonitor.sync.diff import diff
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -30,12 +31,22 @@ def version(remote_id: str = "A", minute: int = 0, **keys: Any) -> Operation:
     return parse_operation(document | keys)
 
 
+def snapshot_of(
+    stored: Sequence[ImportOperation], received: Operation | None, minute: int, **values: Any
+) -> Snapshot:
+    """Return a snapshot some minutes past noon; the last of the rows was current until then."""
+    workspace = Workspace(
+        alias="default", current_operation_id=stored[-1].pk if stored else None, sync_status="ok"
+    )
+    at = NOON + timedelta(minutes=minute)
+    return Snapshot(workspace, at, received, known_since=NOON, **values)
+
+
 def apply(
     stored: Sequence[ImportOperation], received: Operation | None, minute: int
 ) -> tuple[list[ImportOperation], list[Change]]:
     """Return the rows and the changes after a snapshot some minutes past noon."""
-    at = NOON + timedelta(minutes=minute)
-    snapshot = Snapshot("default", at, received, known_since=NOON)
+    snapshot = snapshot_of(stored, received, minute)
     _current, changes = diff(snapshot, stored, conf.get_options())
     created = [change.operation for change in changes if change.created]
     for row in created:
@@ -75,19 +86,20 @@ def test_change_of_counters_is_progress_without_transition() -> None:
     assert row.last_progress_at == NOON + timedelta(minutes=5)
 
 
-def test_older_snapshot_is_ignored() -> None:
+def test_response_that_was_overtaken_is_ignored() -> None:
     row = row_after(version(minute=9, status="importer_done"))
-    _, changes = apply([row], version(minute=5), 10)
+    _, changes = apply([row], version(minute=5), 0)
     assert changes == []
     assert row.status == "importer_done"
 
 
-def test_same_timestamp_orders_by_step() -> None:
-    row = row_after(version(status="importer_importing_messages"))
-    _, changes = apply([row], version(status="importer_importing_users"), 1)
-    assert changes == []
-    _, changes = apply([row], version(status="importer_finishing"), 2)
-    assert [change.operation.status for change in changes] == ["importer_finishing"]
+def test_earlier_updated_at_alone_is_not_older() -> None:
+    """Rocket.Chat's clock can be stepped back in the middle of an import."""
+    row = row_after(version(minute=60, count={"completed": 50, "total": 500}))
+    apply([row], version(minute=1, count={"completed": 100, "total": 500}), 0)
+    assert row.count_completed == 100
+    apply([row], version(minute=2, status="importer_user_selection"), 5)
+    assert row.status == "importer_user_selection"
 
 
 def test_unknown_step_without_timestamps_is_accepted() -> None:
@@ -118,43 +130,130 @@ def test_missing_valid_is_no_interruption() -> None:
     assert (row.valid, row.state, row.finished_at) == (None, "importing", None)
 
 
-def test_interrupted_operation_can_still_be_done() -> None:
+def test_aborted_import_is_interrupted_whatever_rocketchat_calls_it() -> None:
     row = row_after(version(), version(minute=1, valid=False))
     finished_at = row.finished_at
     assert row.end_reason == EndReason.INTERRUPTED
-    apply([row], version(minute=2, valid=False, status="importer_done"), 3)
-    assert (row.end_reason, row.finished_at) == (EndReason.DONE, finished_at)
+    for status in ("importer_done", "importer_import_failed"):
+        _, [change] = apply([row], version(minute=2, valid=False, status=status), 3)
+        assert (row.end_reason, row.finished_at) == (EndReason.INTERRUPTED, finished_at)
+        assert change.events == []
 
 
-def test_superseded_operation_can_still_fail() -> None:
+def test_import_up_to_6_2_goes_on_when_another_server_starts() -> None:
+    started = round(NOON.timestamp() * 1000)
+    row = row_after(version(ts=started), version(ts=started, minute=1, valid=False))
+    assert row.end_reason == EndReason.INTERRUPTED
+    moving = version(ts=started, minute=2, valid=False, count={"completed": 500})
+    _, [change] = apply([row], moving, 2)
+    assert (row.end_reason, row.finished_at, row.is_active) == ("", None, True)
+    assert change.events == []
+    _, [change] = apply(
+        [row], version(ts=started, minute=3, valid=False, status="importer_done"), 3
+    )
+    assert row.end_reason == EndReason.DONE
+    assert [event for event, _ in change.events] == ["import.finished"]
+
+
+@pytest.mark.parametrize("importer", ["pending-files", "pending-avatars"])
+def test_pending_download_runs_on_when_invalid(importer: str) -> None:
+    row = row_after(version(importerKey=importer), version(importerKey=importer, valid=False))
+    assert (row.end_reason, row.is_active) == ("", True)
+    done = version(importerKey=importer, minute=9, valid=False, status="importer_done")
+    apply([row], done, 9)
+    assert (row.end_reason, row.outcome) == (EndReason.DONE, "done")
+
+
+def test_silent_pending_download_was_killed_and_can_be_reopened() -> None:
+    invalid = version(importerKey="pending-files", minute=1, valid=False)
+    row = row_after(version(importerKey="pending-files"), invalid)
+    apply([row], invalid, 11 * 60)
+    assert row.is_active
+    apply([row], invalid, 13 * 60)
+    assert row.end_reason == EndReason.INTERRUPTED
+    moving = version(importerKey="pending-files", valid=False, count={"completed": 50})
+    _, [change] = apply([row], moving, 14 * 60)
+    assert (row.end_reason, row.is_active, change.events) == ("", True, [])
+
+
+def test_pending_files_end_when_the_last_have_arrived() -> None:
+    keys = {"importerKey": "pending-files", "status": "importer_done"}
+    row = row_after(version(importerKey="pending-files"))
+    apply([row], version(minute=1, count={"total": 20, "completed": 12}, **keys), 1)
+    apply([row], version(minute=4, count={"total": 20, "completed": 17}, **keys), 4)
+    assert row.is_active
+    last = version(minute=5, count={"total": 20, "completed": 18, "error": 2}, **keys)
+    _, [change] = apply([row], last, 5)
+    assert (row.outcome, row.finished_at) == ("done_with_errors", NOON + timedelta(minutes=5))
+    assert [event for event, _ in change.events] == ["import.finished"]
+
+
+def test_invalid_import_behind_a_newer_one_is_superseded() -> None:
     old = row_after(version())
-    rows, _ = apply([old], version("B", ts=(NOON + timedelta(minutes=1)).isoformat()), 2)
-    assert old.end_reason == EndReason.SUPERSEDED
-    failed = version(minute=3, valid=False, status="importer_import_failed")
-    apply(rows, failed, 4)
-    assert old.end_reason == EndReason.FAILED
-    assert rows[1].finished_at is None
-
-
-def test_late_snapshot_of_older_operation_supersedes_nothing() -> None:
-    new = row_after(version("B", ts=(NOON + timedelta(minutes=5)).isoformat()))
-    late = Snapshot("default", NOON + timedelta(minutes=6), version("A"))
-    current, changes = diff(late, [new], conf.get_options())
-    assert current is new
-    assert new.finished_at is None
-    (change,) = changes
-    assert (change.operation.remote_id, change.operation.end_reason) == ("A", "superseded")
-    assert change.operation.finished_at == new.started_at
+    newer = version("B", ts=(NOON + timedelta(minutes=1)).isoformat())
+    latest = [newer, version(minute=1, valid=False)]
+    snapshot = snapshot_of([old], newer, 2, latest=latest, has_list=True)
+    _, [change, _created] = diff(snapshot, [old], conf.get_options())
+    assert (old.end_reason, old.finished_at) == ("superseded", NOON + timedelta(minutes=1))
     assert [transition.reason for transition in change.transitions] == ["superseded"]
 
 
-def test_active_operation_is_superseded_if_rocketchat_has_none() -> None:
+def test_import_behind_a_newer_one_waits_for_the_list() -> None:
+    old = row_after(version())
+    rows, _ = apply([old], version("B", ts=(NOON + timedelta(minutes=1)).isoformat()), 2)
+    assert old.is_active
+    refused = snapshot_of(rows, version("B", ts=(NOON + timedelta(minutes=1)).isoformat()), 3)
+    refused.workspace.list_refused = "The permission is missing."
+    diff(refused, rows, conf.get_options())
+    assert old.end_reason == EndReason.SUPERSEDED
+
+
+def test_interruption_becomes_a_supersession_within_the_pause() -> None:
+    old = row_after(version(), version(minute=1, valid=False))
+    newer = version("B", ts=(NOON + timedelta(minutes=2)).isoformat())
+    _, [change, _created] = diff(snapshot_of([old], newer, 3), [old], conf.get_options())
+    assert (old.outcome, change.events) == ("superseded", [])
+    assert change.superseded_by is not None
+
+
+def test_import_after_the_pause_supersedes_nothing() -> None:
+    old = row_after(version(), version(minute=1, valid=False))
+    newer = version("B", ts=(NOON + timedelta(minutes=9)).isoformat())
+    diff(snapshot_of([old], newer, 9), [old], conf.get_options())
+    assert old.outcome == "interrupted"
+
+
+def test_operation_that_rocketchat_names_is_current_however_old() -> None:
+    """Rocket.Chat was restored from a backup: it no longer has the newer operation."""
+    [new], _ = apply([], version("B", ts=(NOON + timedelta(minutes=5)).isoformat()), 5)
+    named = version("A")
+    snapshot = snapshot_of([new], named, 6, latest=[named], has_list=True)
+    current, changes = diff(snapshot, [new], conf.get_options())
+    assert current is not None
+    assert (current.remote_id, current.is_active) == ("A", True)
+    assert new.gone_at == NOON + timedelta(minutes=6)
+    assert new.outcome == "interrupted"
+    reasons = [transition.reason for change in changes for transition in change.transitions]
+    assert reasons == ["remote", "gone"]
+
+
+def test_operation_after_the_current_one_is_gone_without_a_list() -> None:
+    [new], _ = apply([], version("B", ts=(NOON + timedelta(minutes=5)).isoformat()), 5)
+    rows, _ = apply([new], version("A"), 6)
+    assert new.gone_at == NOON + timedelta(minutes=6)
+    old_and_number = version("C", ts=round(NOON.timestamp() * 1000) + 600_000)
+    rows, _ = apply([], old_and_number, 11)
+    # MongoDB sorts numbers before dates, so this one can still be there.
+    apply(rows, version("A"), 12)
+    assert rows[0].gone_at is None
+
+
+def test_operation_that_returns_is_not_gone() -> None:
     row = row_after(version())
-    empty = Snapshot("default", NOON + timedelta(hours=1), None)
-    current, [change] = diff(empty, [row], conf.get_options())
-    assert current is None
-    assert row.end_reason == EndReason.SUPERSEDED
-    assert change.updated["finished_at"] == (None, NOON + timedelta(hours=1))
+    diff(snapshot_of([row], None, 1), [row], conf.get_options())
+    assert (row.end_reason, row.is_active) == (EndReason.INTERRUPTED, False)
+    apply([row], version(), 2)
+    assert (row.gone_at, row.is_active) == (None, True)
 
 
 @pytest.mark.parametrize("started", [None, "nonsense", 9_999_999_999_999_999])
@@ -193,15 +292,12 @@ def courses() -> st.SearchStrategy[list[Operation]]:
 
 
 @given(courses(), st.data())
-def test_any_order_of_snapshots_results_in_the_same_row(
-    versions: list[Operation], data: Any
-) -> None:
-    """Repeated and late snapshots do not change the result."""
-    disordered = data.draw(st.lists(st.sampled_from(versions), max_size=12))
+def test_repeated_snapshots_result_in_the_same_row(versions: list[Operation], data: Any) -> None:
+    repeated = [received for received in versions for _ in range(data.draw(st.integers(1, 3)))]
     clean = row_after(*versions)
     rows: list[ImportOperation] = []
     ends = 0
-    for minute, received in enumerate([*disordered, *versions]):
+    for minute, received in enumerate(repeated):
         rows, changes = apply(rows, received, minute)
         ends += sum("finished_at" in change.updated for change in changes)
     (row,) = rows

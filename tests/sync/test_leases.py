@@ -5,24 +5,37 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Model
+from django.test.utils import CaptureQueriesContext
 
 from importmonitor import conf
 from importmonitor.models import (
+    Alert,
     ImportOperation,
+    ProgressSample,
     StatusTransition,
-    SyncLease,
     SyncPeriod,
+    Workspace,
 )
 from importmonitor.rocketchat.client import Client
+from importmonitor.rocketchat.exceptions import RocketChatError, Unreachable
+from importmonitor.sync.lease import Lease
 from importmonitor.sync.poll import sync_workspace
 from simulator.limiter import Limiter
-from simulator.workspace import Workspace
+from simulator.workspace import Workspace as RocketChat
+from tests.fake_client import FakeClient
 from tests.sync.polling import poll
 
 pytestmark = pytest.mark.django_db
 
 
-def test_rate_limit_skips_polls_until_it_resets(rocketchat: Workspace, settings: Any) -> None:
+def all_rows(*excluded: type[Model]) -> list[Any]:
+    """Return the rows of all tables that a poll writes, but for these."""
+    models = (ImportOperation, StatusTransition, ProgressSample, SyncPeriod, Alert, Workspace)
+    return [list(row._default_manager.values()) for row in models if row not in excluded]
+
+
+def test_rate_limit_skips_polls_until_it_resets(rocketchat: RocketChat, settings: Any) -> None:
     rocketchat.limiter = Limiter(1, rocketchat.clock)
     poll(rocketchat)
     refused = poll(rocketchat)
@@ -36,10 +49,10 @@ def test_rate_limit_skips_polls_until_it_resets(rocketchat: Workspace, settings:
     assert rocketchat.requests.total() == requests
 
 
-def test_poll_is_skipped_while_another_process_has_the_lease(rocketchat: Workspace) -> None:
+def test_poll_is_skipped_while_another_process_has_the_lease(rocketchat: RocketChat) -> None:
     now = rocketchat.clock.now()
     duration = timedelta(seconds=35)
-    assert SyncLease.objects.acquire("default", "another", now=now, duration=duration)
+    assert Workspace.objects.acquire("default", "another", now=now, duration=duration)
     result = poll(rocketchat)
     assert (result.ok, result.skipped) == (True, "leased")
     assert rocketchat.requests.total() == 0
@@ -51,13 +64,13 @@ def test_poll_is_skipped_while_another_process_has_the_lease(rocketchat: Workspa
 
 
 def test_lease_expires_five_seconds_after_the_deadline(
-    rocketchat: Workspace,
+    rocketchat: RocketChat,
 ) -> None:
     durations: list[timedelta] = []
 
     class LeaseRecorder:
         def current_operation(self) -> None:
-            lease = SyncLease.objects.get()
+            lease = Workspace.objects.get()
             assert lease.expires_at is not None
             durations.append(lease.expires_at - rocketchat.clock.now())
 
@@ -65,7 +78,7 @@ def test_lease_expires_five_seconds_after_the_deadline(
     assert durations == [timedelta(seconds=conf.get_workspace("default").deadline + 5)]
 
 
-def test_poll_that_lost_its_lease_writes_nothing(rocketchat: Workspace) -> None:
+def test_poll_that_lost_its_lease_writes_nothing(rocketchat: RocketChat) -> None:
     rocketchat.start_import("csv", seconds=600)
 
     class Slow(Client):
@@ -73,7 +86,7 @@ def test_poll_that_lost_its_lease_writes_nothing(rocketchat: Workspace) -> None:
 
         def current_operation(self) -> Any:
             operation = super().current_operation()
-            SyncLease.objects.update(holder="another", expires_at=rocketchat.clock.now())
+            Workspace.objects.update(holder="another", expires_at=rocketchat.clock.now())
             return operation
 
     with Slow(conf.get_workspace("default")) as slow:
@@ -81,17 +94,13 @@ def test_poll_that_lost_its_lease_writes_nothing(rocketchat: Workspace) -> None:
     assert result.skipped == "leased"
     assert not ImportOperation.objects.exists()
     assert not StatusTransition.objects.exists()
-    assert SyncLease.objects.get().holder == "another"
+    assert Workspace.objects.get().holder == "another"
 
 
-def test_dry_run_writes_nothing_and_returns_the_same_changes(rocketchat: Workspace) -> None:
+def test_dry_run_writes_nothing_and_returns_the_same_changes(rocketchat: RocketChat) -> None:
     rocketchat.start_import("slack", seconds=600)
     poll(rocketchat)
     rocketchat.clock.advance(300)
-
-    def all_rows() -> list[Any]:
-        models = (ImportOperation, StatusTransition, SyncPeriod, SyncLease)
-        return [list(model._default_manager.values()) for model in models]
 
     before = all_rows()
     preview = poll(rocketchat, dry_run=True)
@@ -103,9 +112,9 @@ def test_dry_run_writes_nothing_and_returns_the_same_changes(rocketchat: Workspa
     assert "status" in preview.changes[0].updated
 
 
-def test_dry_run_respects_the_rate_limit(rocketchat: Workspace) -> None:
-    SyncLease.objects.create(
-        workspace="default", not_before=rocketchat.clock.now() + timedelta(seconds=30)
+def test_dry_run_respects_the_rate_limit(rocketchat: RocketChat) -> None:
+    Workspace.objects.create(
+        alias="default", not_before=rocketchat.clock.now() + timedelta(seconds=30)
     )
     result = poll(rocketchat, dry_run=True)
     assert result.skipped is not None
@@ -114,7 +123,7 @@ def test_dry_run_respects_the_rate_limit(rocketchat: Workspace) -> None:
 
 
 def test_request_is_made_outside_a_transaction(
-    rocketchat: Workspace, transactional_db: None
+    rocketchat: RocketChat, transactional_db: None
 ) -> None:
     in_transaction: list[bool] = []
 
@@ -126,14 +135,90 @@ def test_request_is_made_outside_a_transaction(
     assert in_transaction == [False]
 
 
-def test_exception_releases_the_lease(rocketchat: Workspace) -> None:
+def test_idle_result_and_release_are_one_statement(rocketchat: RocketChat) -> None:
+    rocketchat.start_import("slack", seconds=600)
+    poll(rocketchat)
+    rocketchat.clock.advance(0.001)
+    with CaptureQueriesContext(connection) as queries:
+        poll(rocketchat)
+    *_, finish = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
+    assert "last_polled_at" in finish
+    assert "holder" in finish
+    workspace = Workspace.objects.get()
+    assert (workspace.holder, workspace.expires_at) == ("", None)
+    assert workspace.last_polled_at == rocketchat.clock.now()
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_crash_after_finish_writes_nothing_and_releases_the_lease(
+    rocketchat: RocketChat, is_known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exception leaves the transaction after its last statement."""
+    if is_known:
+        rocketchat.start_import("slack", seconds=600)
+        poll(rocketchat)
+        rocketchat.clock.advance(60)
+    rocketchat.start_import("csv", seconds=600)
+    before = all_rows()
+    finish = Lease.finish
+
+    def finish_and_crash(lease: Lease, *arguments: Any) -> None:
+        finish(lease, *arguments)
+        assert Workspace.objects.get().holder == ""
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "finish", finish_and_crash)
+        with pytest.raises(KeyboardInterrupt):
+            poll(rocketchat)
+    workspace = Workspace.objects.get()
+    assert (workspace.holder, workspace.expires_at) == ("", None)
+    if is_known:
+        assert all_rows() == before
+    else:
+        assert not workspace.was_polled
+        assert not ImportOperation.objects.exists()
+    assert poll(rocketchat).changes
+
+
+@pytest.mark.parametrize("error", [None, Unreachable("No response.")], ids=["success", "failure"])
+@pytest.mark.parametrize("is_idle", [True, False], ids=["idle", "changed"])
+def test_lease_lost_at_the_end_writes_nothing(
+    rocketchat: RocketChat,
+    is_idle: bool,
+    error: RocketChatError | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another process acquires the lease after all other statements of the poll."""
+    rocketchat.start_import("slack", seconds=600)
+    poll(rocketchat)
+    client = FakeClient(rocketchat.current() if is_idle else rocketchat)
+    client.error = error
+    rocketchat.clock.advance(60)
+    expires_at = rocketchat.clock.now() + timedelta(minutes=1)
+    finish = Lease.finish
+
+    def lose_and_finish(lease: Lease, *arguments: Any) -> None:
+        Workspace.objects.update(holder="another", expires_at=expires_at)
+        finish(lease, *arguments)
+
+    before = all_rows(Workspace)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lease, "finish", lose_and_finish)
+        result = poll(rocketchat, client=client)
+    assert (result.skipped, result.error) == ("leased", None)
+    assert all_rows(Workspace) == before
+    assert Workspace.objects.get().period_polls == 1
+
+
+def test_exception_releases_the_lease(rocketchat: RocketChat) -> None:
     class Broken:
         def current_operation(self) -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         poll(rocketchat, client=Broken())
-    assert SyncLease.objects.get().holder == ""
+    assert Workspace.objects.get().holder == ""
 
 
 def test_unknown_workspace_raises() -> None:

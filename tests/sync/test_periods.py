@@ -9,6 +9,7 @@ import pytest
 from importmonitor.charts.scales import seconds
 from importmonitor.charts.stretches import GAP, GAP_AFTER, GOOD, stretches
 from importmonitor.models import Alert, SyncPeriod
+from importmonitor.models import Workspace as Monitored
 from importmonitor.sync.interval import PollInterval
 from importmonitor.sync.poll import sync_workspace
 from simulator.workspace import Workspace
@@ -30,12 +31,17 @@ def poll(rocketchat: Workspace, pauses: Iterable[float]) -> None:
 
 
 def periods() -> list[tuple[str, int]]:
-    return list(SyncPeriod.objects.order_by("pk").values_list("outcome", "polls"))
+    return [(period.outcome, period.polls) for period in stored_periods()]
+
+
+def stored_periods() -> list[SyncPeriod]:
+    """Return all periods, oldest first."""
+    return Monitored.objects.get().newest_periods(1000)[::-1]
 
 
 def kinds(rocketchat: Workspace) -> list[str]:
     """Return the kinds of the stretches that the availability chart draws."""
-    rows = SyncPeriod.objects.all()
+    rows = stored_periods()
     now = seconds(rocketchat.clock.now())
     return [stretch.kind for stretch in stretches(rows, seconds(MONDAY), now, GAP_AFTER)]
 
@@ -58,7 +64,7 @@ def test_night_without_polls_is_a_gap(rocketchat: Workspace) -> None:
     paused_at = rocketchat.clock.now()
     poll(rocketchat, [8 * HOUR, *[300] * 20])
     assert periods() == [("empty", 21), ("empty", 21)]
-    before, after = SyncPeriod.objects.order_by("pk")
+    before, after = stored_periods()
     assert (before.last_at, after.first_at) == (paused_at, paused_at + timedelta(hours=8))
     assert kinds(rocketchat) == [GOOD, GAP, GOOD]
 

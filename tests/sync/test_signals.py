@@ -63,7 +63,8 @@ def test_operation_changed_is_sent_after_commit(
 def test_operation_stalled_is_sent_once(
     rocketchat: Workspace, received: Received, django_capture_on_commit_callbacks: CaptureOnCommit
 ) -> None:
-    rocketchat.start_import("slack", "stuck", seconds=600, stuck_for=7200)
+    step = "importer_preparing_users"
+    rocketchat.start_import("slack", "stuck", seconds=600, step=step, stuck_for=7200)
     client: Any = FakeClient(rocketchat)
     for _ in range(40):
         rocketchat.clock.advance(60)

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
+from importmonitor import conf
+from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
+from importmonitor.models import Workspace as Monitored
 from importmonitor.rocketchat.exceptions import Unreachable
 from importmonitor.sync.poll import sync_workspace
 from simulator.workspace import Workspace
@@ -138,7 +140,66 @@ def test_polls_of_a_stalled_import_add_no_rows(stuck: Workspace) -> None:
     poll_until_stuck(stuck)
     poll(stuck, every=MINUTE, times=16)
     before = (StatusTransition.objects.count(), ProgressSample.objects.count())
-    period = SyncPeriod.objects.get()
+    polls = Monitored.objects.get().period_polls
     poll(stuck, every=MINUTE, times=20)
     assert (StatusTransition.objects.count(), ProgressSample.objects.count()) == before
-    assert SyncPeriod.objects.get().polls == period.polls + 20
+    assert Monitored.objects.get().period_polls == polls + 20
+
+
+def test_uploaded_file_waits_and_does_not_stall(rocketchat: Workspace) -> None:
+    document = {
+        "_id": "A" * 17,
+        "importerKey": "csv",
+        "ts": rocketchat.clock.now().isoformat(),
+        "status": "importer_file_loaded",
+        "valid": True,
+    }
+    rocketchat.put_operation(document)
+    operation = poll(rocketchat, every=5 * MINUTE, times=11)
+    assert reasons() == []
+    assert operation.waiting_since is None
+    operation = poll(rocketchat, every=5 * MINUTE, times=3)
+    assert operation.waiting_since == operation.last_progress_at
+
+
+@pytest.mark.parametrize(
+    ("importer", "status", "rate", "minutes"),
+    [
+        ("csv", "importer_preparing_users", None, 15),
+        ("csv", "importer_importing_users", None, 30),
+        ("csv", "importer_importing_messages", None, 60),
+        # At ten a second, 500 take fifty seconds.
+        ("csv", "importer_importing_messages", 10.0, 15),
+        ("csv", "importer_importing_messages", 1.0, 500 / 15),
+        ("csv", "importer_importing_messages", 0.01, 60),
+        ("csv", "importer_finishing", None, 15),
+        ("pending-files", "importer_importing_files", 10.0, 360),
+        ("csv", "importer_file_loaded", None, None),
+        ("csv", "importer_user_selection", None, None),
+    ],
+)
+def test_threshold_fits_the_counters(
+    importer: str, status: str, rate: float | None, minutes: float | None
+) -> None:
+    threshold = conf.get_options().stalled_after.threshold(importer, status, rate)
+    expected = None if minutes is None else pytest.approx(minutes * 60)
+    assert (threshold and threshold.total_seconds()) == expected
+
+
+def test_threshold_can_be_set_by_importer_step_and_state(settings: Any) -> None:
+    thresholds = {
+        "pending-files": timedelta(hours=1),
+        "importer_importing_messages": timedelta(hours=2),
+        "importing": timedelta(hours=3),
+    }
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"STALLED_AFTER": thresholds}
+    stalled_after = conf.get_options().stalled_after
+    assert [
+        stalled_after.threshold(importer, f"importer_{step}", 10.0)
+        for importer, step in (
+            ("pending-files", "importing_files"),
+            ("csv", "importing_messages"),
+            ("csv", "importing_users"),
+            ("csv", "preparing_users"),
+        )
+    ] == [*thresholds.values(), timedelta(minutes=15)]

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+#: The same for all imports: exact thresholds, in place of those that fit how an importer counts.
 STALLED_AFTER = timedelta(minutes=15)
+STALL_THRESHOLDS = dict.fromkeys(
+    ("loading", "importing", "pending-avatars", "pending-files"), STALLED_AFTER
+)
 WAITING_AFTER = timedelta(hours=1)
 UNREACHABLE_AFTER = timedelta(minutes=5)
 DEADLINE = 30.0
@@ -30,7 +34,7 @@ def configuration(workspaces: int) -> dict[str, Any]:
         },
         "CHANNELS": {"all": {"BACKEND": "tests.truth.conf.SilentChannel"}},
         "BASE_URL": "",
-        "STALLED_AFTER": STALLED_AFTER,
+        "STALLED_AFTER": STALL_THRESHOLDS,
         "WAITING_AFTER": WAITING_AFTER,
         "UNREACHABLE_AFTER": UNREACHABLE_AFTER,
     }

@@ -2,13 +2,12 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from simulator.kinds import FINISHED
 from tests.truth.conf import STALLED_AFTER
-from tests.truth.imports import Import, Run, Standstill, read_log
+from tests.truth.imports import Import, Run, Standstill, is_importing, progress, read_log
 from tests.truth.poller import Poller
 
 if TYPE_CHECKING:
@@ -16,15 +15,10 @@ if TYPE_CHECKING:
 
 #: Of the time between two polls, at most this counts as watched.
 MAX_WATCHED = STALLED_AFTER / 2
-
-
-@dataclass(frozen=True)
-class ShownEnd:
-    """An end as the responses showed it, and the number of the poll that showed it."""
-
-    how: str
-    poll: int
-    run: Run
+#: So many polls until the offset of a clock that was set is known.
+CLOCK_POLLS = 3
+#: Pending files and avatars that were silent for this long, and are invalid, were killed.
+MAX_SILENCE = timedelta(hours=12)
 
 
 class Evidence:
@@ -32,34 +26,32 @@ class Evidence:
 
     def __init__(self, poller: Poller) -> None:
         self.poller = poller
-        self.imports = read_log(poller.workspace.log)
+        self.log = poller.workspace.log
+        self.imports = read_log(self.log, poller.kinds, poller.workspace.era)
+        self.in_order = sorted(self.imports.values(), key=lambda actual: actual.number)
         self.polls = poller.observations
         #: By id: the polls that showed more of the import than any before, each with the length of
         #: the log that it showed.
         self.shown: dict[str, list[tuple[int, int]]] = defaultdict(list)
         #: By poll: the number of the newest import known.
         self.newest: list[int] = []
-        #: By poll: the length of the log that had been shown of any import.
-        self.reached: list[int] = []
         #: By poll: for how long the workspace had been watched.
         self.watched: list[timedelta] = []
         self._read_polls()
         self.known_since = next(poll for poll in self.polls if poll.good).began
 
     def _read_polls(self) -> None:
-        newest, reached, watched = -1, 0, timedelta(0)
+        newest, watched = -1, timedelta(0)
         before: Observation | None = None
         for number, poll in enumerate(self.polls):
             for remote_id, happened in poll.shown.items():
                 newest = max(newest, self.imports[remote_id].number)
-                reached = max(reached, happened)
                 views = self.shown[remote_id]
                 if not views or views[-1][1] < happened:
                     views.append((number, happened))
             if before and before.good and poll.good:
                 watched += min(poll.ended - before.ended, MAX_WATCHED)
             self.newest.append(newest)
-            self.reached.append(reached)
             self.watched.append(watched)
             before = poll
 
@@ -67,35 +59,18 @@ class Evidence:
         """Return whether it started before the first poll."""
         return actual.started_at < self.known_since
 
-    def shown_ends(self, actual: Import) -> list[ShownEnd]:
-        """Return the ends of an import in the order in which the responses showed them."""
-        ends: list[ShownEnd] = []
-        views = self.shown[actual.remote_id]
-        for run in actual.runs:
-            if run.end is None:
-                continue
-            end = run.end
-            shown = next((poll for poll, happened in views if happened > end), None)
-            newer = self.first_above(self.newest, actual.number)
-            hidden = None if newer is None else max(newer, views[0][0])
-            is_first_run = run is actual.runs[0]
-            if is_first_run and hidden is not None and (shown is None or hidden < shown):
-                # The newer import was shown, and this one was not: see the package's docstring.
-                ends.append(ShownEnd("superseded", hidden, run))
-            if shown is not None:
-                was_followed = run.how == "interrupted" and self.newest[shown] > actual.number
-                ends.append(ShownEnd("superseded" if was_followed else run.how, shown, run))
-        return [
-            end
-            for before, end in pairwise([None, *ends])
-            if end and not (before and (before.how, before.run) == (end.how, end.run))
-        ]
+    def is_hidden(self, actual: Import, poll: int) -> bool:
+        """Return whether a poll knew that a newer import had taken its place."""
+        is_newest = self.newest[poll] <= actual.number
+        return not is_newest and self.polls[poll].current_id != actual.remote_id
 
-    @staticmethod
-    def first_above(values: list[int], bound: int) -> int | None:
-        """Return the place of the first greater value; the values never decrease."""
-        place = bisect_left(values, bound + 1)
-        return place if place < len(values) else None
+    def first_shown(self, actual: Import, place: int | None) -> int | None:
+        """Return the first poll that showed what happened to an import at a place of the log."""
+        if place is None:
+            return None
+        return next(
+            (poll for poll, happened in self.shown[actual.remote_id] if happened > place), None
+        )
 
     def known(self, actual: Import, poll: int) -> int:
         """Return the length of the log that a poll, or one before it, showed of an import, or 0."""
@@ -103,21 +78,98 @@ class Evidence:
         place = bisect_left(views, (poll + 1, 0))
         return views[place - 1][1] if place else 0
 
-    def polls_during(self, actual: Import, standstill: Standstill) -> tuple[int, int] | None:
-        """Return the first and the last poll at which an import was known to stand still."""
+    def was_seen_invalid(self, actual: Import, run: Run) -> bool:
+        """Return whether a poll showed it invalid before Rocket.Chat called it ended."""
+        if run.invalid is None or run.word is None:
+            return run.invalid is not None
+        return any(
+            run.invalid < happened <= run.word for _, happened in self.shown[actual.remote_id]
+        )
+
+    def successor(self, actual: Import) -> Import | None:
+        """Return the next import that polls have shown."""
+        later = self.in_order[actual.number + 1 :]
+        return next((one for one in later if one.remote_id in self.shown), None)
+
+    def is_clock_unknown(self, since: datetime, poll: int) -> bool:
+        """Return whether Rocket.Chat's clock was set after a time, or just before a poll.
+
+        It is known some polls later, and by then what it said before is not.
+        """
+        before = [step for step in self.poller.clock_steps if step <= self.polls[poll].ended]
+        if before[-1] >= since:
+            return True
+        later = [one for one in self.polls[: poll + 1] if one.good and one.began >= before[-1]]
+        return len(later) < CLOCK_POLLS
+
+    def is_going(self, actual: Import, happened: int, *, is_hidden: bool = False) -> bool:
+        """Return whether a response says of an import that it is not over."""
+        entry = actual.at(happened)
+        if entry.status in FINISHED:
+            return False
+        if entry.valid or actual.is_pending:
+            return not (is_hidden and actual.rests_at(entry))
+        if not actual.runs_on or not is_importing(entry):
+            return False
+        # Up to 6.2, what has moved since it was first shown invalid runs on.
+        views = [actual.at(view) for _, view in self.shown[actual.remote_id] if view <= happened]
+        invalid = next(view for view in views if not view.valid)
+        return progress(invalid) != progress(entry)
+
+    def seems_killed(self, actual: Import, poll: int) -> bool:
+        """Return whether it was silent for so long that it seems to be killed.
+
+        Nothing else tells one from one that runs on while it is invalid, or behind a newer one.
+        """
+        happened = self.known(actual, poll)
+        entry = actual.at(happened)
+        may_run_on = actual.is_pending if not entry.valid else self.is_hidden(actual, poll)
+        if not (actual.runs_on and may_run_on) or entry.status in FINISHED:
+            return False
         views = self.shown[actual.remote_id]
-        began = next((poll for poll, happened in views if happened > standstill.begin), None)
+        first = next(
+            number for number, view in views if progress(actual.at(view)) == progress(entry)
+        )
+        # The first time that it is shown, `_updatedAt` is all that there is.
+        is_new = poll == views[0][0]
+        since = self.polls[first].ended
+        if is_new:
+            since = max(self.last_bulk_write(happened), self._last_write(actual, happened))
+        return self.polls[poll].ended - since >= MAX_SILENCE
+
+    def last_bulk_write(self, happened: int) -> datetime:
+        """Return when all imports were last invalidated, by the time the log had that length."""
+        events = {"restarted", "instance-started", "cleared"}
+        if self.poller.workspace.era.aborts_invalid_imports:
+            events.add("started")
+        entries = self.log[happened - 1 :: -1]
+        return next((entry.at for entry in entries if entry.event in events), self.log[0].at)
+
+    def _last_write(self, actual: Import, happened: int) -> datetime:
+        entries = actual.entries[: bisect_left(actual.places, happened)]
+        return [entry.at for entry in entries if entry.event != "killed"][-1]
+
+    def polls_during(self, actual: Import, standstill: Standstill) -> tuple[int, int] | None:
+        """Return the first and the last poll at which a current import was known to stand still."""
+        began = self.first_shown(actual, standstill.begin)
         if began is None or self.known(actual, began) > standstill.end:
             return None
-        later = next(
-            (poll for poll, happened in views if happened > standstill.end), len(self.polls)
-        )
-        # The poll that shows the next import shows the end too, even if it does not show this one.
-        newer = self.first_above(self.newest, actual.number)
-        last = min(later, len(self.polls) if newer is None else newer) - 1
-        while last > began and not self.polls[last].good:
-            last -= 1
-        return (began, last) if last >= began else None
+        last = None
+        for number in range(began, len(self.polls)):
+            poll = self.polls[number]
+            if not poll.good:
+                continue
+            is_current = poll.current_id == actual.remote_id
+            happened = self.known(actual, number)
+            if last is None and not is_current and self.newest[number] <= actual.number:
+                # The list has it already. It is current by now.
+                continue
+            if not is_current or happened > standstill.end:
+                break
+            if not self.is_going(actual, happened) or self.seems_killed(actual, number):
+                break
+            last = number
+        return None if last is None else (began, last)
 
     def poll_at(self, moment: datetime) -> int:
         """Return the last successful poll that was under way at a moment."""

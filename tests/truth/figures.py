@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 MISSED = "operations missed or invented"
 OUTCOMES = "wrong outcomes"
+STARTED_AT = "wrong started_at"
 FINISHED_AT = "wrong finished_at"
 MOVED = "changed finished_at"
+GONE = "wrong gone_at"
+PERCENT = "100 % before the end"
+LATE = "ends that were not followed"
 DOUBLE = "duplicate or broken transitions"
 UNFOUNDED = "duplicate or unfounded alerts"
 MISSED_ALERTS = "missed alerts"
@@ -17,8 +21,12 @@ OVERLAPS = "writes without the lease"
 FIGURES = (
     MISSED,
     OUTCOMES,
+    STARTED_AT,
     FINISHED_AT,
     MOVED,
+    GONE,
+    PERCENT,
+    LATE,
     DOUBLE,
     UNFOUNDED,
     MISSED_ALERTS,

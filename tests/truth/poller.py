@@ -10,8 +10,8 @@ from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.states import ACTIVE_STATES
 from tests.truth.client import Client
 from tests.truth.conf import DEADLINE
-from tests.truth.observations import Observation, View
-from tests.truth.scenario import DAY, MAX_UNSEEN, Scenario
+from tests.truth.observations import Observation
+from tests.truth.scenario import DAY, Scenario
 
 if TYPE_CHECKING:
     # Importable only after Django's setup; see `__main__`.
@@ -26,10 +26,12 @@ class Poller(Scenario):
         self.configured = WorkspaceConfig(
             name, "http://127.0.0.1:9", "user", "token", deadline=DEADLINE
         )
-        self.moved: list[str] = []
+        #: The ends that have moved: by id, from when to when.
+        self.moved: list[tuple[str, datetime, datetime | None]] = []
+        #: Where 100 % was shown before an end.
+        self.premature: list[str] = []
         self.overlaps: list[str] = []
         self._active = False
-        self._past: list[View] = []
         self._finished_at: dict[str, datetime | None] = {}
 
     def run(self) -> None:
@@ -43,6 +45,8 @@ class Poller(Scenario):
         self.unseen.clear()
         self.schedule(self.log_uniform(3600, 5 * DAY), self.restart_occasionally)
         self.schedule(self.log_uniform(3600, 4 * DAY), self.start_outage)
+        self.schedule(self.log_uniform(3600, 4 * DAY), self.step_clock_occasionally)
+        self.schedule(self.log_uniform(3600, 4 * DAY), self.make_backup)
         while self.agenda:
             self.advance(self._pause(), to_the_end=False)
             if self.must_poll:
@@ -74,8 +78,6 @@ class Poller(Scenario):
             self.poll: 72,
             self._slow: 8,
             self._list_cut_off: 4,
-            self._late: 8,
-            self._late_list: 2,
             self._refused: 2,
             self._overtaken: 2,
             self._overtaken_in_the_list: 1,
@@ -86,17 +88,9 @@ class Poller(Scenario):
             ways |= {
                 self._slow: 20,
                 self._list_cut_off: 12,
-                self._late_list: 8,
                 self._overtaken_in_the_list: 8,
             }
-        if self.rng.random() < 0.1:
-            self._past = [*self._past[-5:], self.current_view()]
         self.rng.choices(list(ways), list(ways.values()))[0]()
-
-    def current_view(self) -> View:
-        """Return what the workspace shows now."""
-        workspace = self.workspace
-        return View(len(workspace.log), workspace.current(), workspace.latest())
 
     def poll(self, client: Client | None = None) -> "SyncResult":
         """Poll once, and record what was observed."""
@@ -111,12 +105,21 @@ class Poller(Scenario):
             return result
         good = result.error is None
         self.observations.append(
-            Observation(began, self.clock.now(), good, client.shown if good else {})
+            Observation(
+                began,
+                self.clock.now(),
+                good,
+                client.shown if good else {},
+                client.current_id,
+                client.list_failed,
+            )
         )
         self.did["polls that failed"] += not good
         if good:
             current = result.operation
             self._active = current is not None and current.state in ACTIVE_STATES
+            if current is not None and current.is_active and current.percent == 100:
+                self.premature.append(f"{self.name} {current.remote_id} {self.clock.now()}")
             self.did["polls of an active import"] += self._active
             self.unseen -= client.shown.keys()
             self.ends_shown |= client.ended
@@ -137,7 +140,7 @@ class Poller(Scenario):
         for remote_id, at in finished_at.items():
             before = self._finished_at.get(remote_id)
             if before is not None and at != before:
-                self.moved.append(f"{self.name} {remote_id}: {before} to {at}")
+                self.moved.append((remote_id, before, at))
             self._finished_at[remote_id] = at
 
     def _some_seconds(self) -> None:
@@ -159,18 +162,6 @@ class Poller(Scenario):
         """The first response arrives, the second does not."""
         self.did["lists cut off"] += 1
         self.poll(Client(self, list_fails=True))
-
-    def _late(self) -> None:
-        """Both responses are from the past, perhaps older than the last ones."""
-        if self._past and (view := self.rng.choice(self._past)).current:
-            self.did["late or repeated responses"] += 1
-            self.poll(Client(self, view=view))
-
-    def _late_list(self) -> None:
-        """The list is from the past, but not so old that an import is lost."""
-        if self._past and len(self.unseen) < MAX_UNSEEN // 2:
-            self.did["late lists"] += 1
-            self.poll(Client(self, late_list=self._past[-1]))
 
     def _refused(self) -> None:
         """Another poller tries while this one polls."""

@@ -9,8 +9,8 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.serializers import Serializer
 
 from importmonitor.api.rest import serializers
-from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
-from importmonitor.models.health import Freshness, SyncHealth, WorkspaceHealth
+from importmonitor.choices import OK
+from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, Workspace
 from importmonitor.rocketchat.operation import parse_operation
 
 DOCUMENT: dict[str, Any] = {
@@ -18,13 +18,20 @@ DOCUMENT: dict[str, Any] = {
     "type": "CSV",
     "importerKey": "csv",
     "ts": "2026-03-25T11:00:00.000Z",
-    "status": "importer_importing_users",
+    "status": "importer_importing_messages",
     "valid": True,
     "user": "d26x6zSkaPSe5gCyy",
     "_updatedAt": "2026-03-25T11:30:00.000Z",
     "file": "20260225110000_d26x6zSkaPSe5gCyy_people.csv",
     "contentType": "text/csv",
-    "count": {"total": 1200, "completed": 600, "users": 1200},
+    "count": {
+        "total": 1324,
+        "completed": 722,
+        "error": 0,
+        "users": 120,
+        "channels": 4,
+        "messages": 1200,
+    },
 }
 
 _STARTED_AT = datetime(2026, 3, 25, 11, tzinfo=UTC)
@@ -41,16 +48,24 @@ _operation = ImportOperation(
     last_progress_at=_POLLED_AT,
     modified_at=_POLLED_AT,
     rate=2.5,
+    # 120 users and so many records are 1,444, since users are counted twice.
+    users_twice=True,
+    forecast_at=_POLLED_AT,
+    seconds_left=300.0,
+    seconds_left_low=240.0,
+    seconds_left_high=420.0,
 )
-_period = SyncPeriod(
-    workspace="default",
-    outcome=SyncPeriod.OK,
-    first_at=datetime(2026, 3, 1, 8, tzinfo=UTC),
-    last_at=_POLLED_AT,
-    polls=69_000,
+_workspace = Workspace(
+    alias="default",
+    current_operation=_operation,
+    sync_status=OK,
+    period_started_at=datetime(2026, 3, 1, 8, tzinfo=UTC),
+    last_polled_at=_POLLED_AT,
+    last_synced_at=_POLLED_AT,
+    period_polls=69_000,
+    clock_offset=timedelta(0),
 )
-_health = SyncHealth(_period, _period, Freshness.OK)
-_context = {"now": _POLLED_AT + timedelta(seconds=12), "health": {"default": _health}}
+_context = {"now": _POLLED_AT + timedelta(seconds=12), "workspaces": {"default": _workspace}}
 
 
 def _body(serializer: type[Serializer[Any]], instance: object) -> Any:
@@ -60,23 +75,23 @@ def _body(serializer: type[Serializer[Any]], instance: object) -> Any:
 
 OPERATION = _body(serializers.OperationSerializer, _operation)
 DETAIL = _body(serializers.OperationDetailSerializer, _operation)
-WORKSPACE = _body(serializers.WorkspaceSerializer, WorkspaceHealth("default", _health, _operation))
+WORKSPACE = _body(serializers.WorkspaceSerializer, _workspace)
 TRANSITION = _body(
     serializers.TransitionSerializer,
     StatusTransition(
         pk=1,
         observed_at=_POLLED_AT - timedelta(minutes=10),
         reason=StatusTransition.Reason.REMOTE,
-        from_status="importer_preparing_users",
+        from_status="importer_importing_channels",
         to_status=_document.status,
-        from_state="loading",
+        from_state="importing",
         to_state=_document.state.value,
         valid=True,
-        count_total=1200,
-        count_completed=0,
+        count_total=1324,
+        count_completed=244,
     ),
 )
 SAMPLE = _body(
     serializers.SampleSerializer,
-    ProgressSample(observed_at=_POLLED_AT, completed=600, total=1200),
+    ProgressSample(observed_at=_POLLED_AT, completed=722, total=1324),
 )

@@ -10,8 +10,13 @@ from django.db import models
 from rest_framework import serializers
 
 from importmonitor import exports
-from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
-from importmonitor.models.health import Freshness, SyncHealth, WorkspaceHealth
+from importmonitor.models import (
+    Freshness,
+    ImportOperation,
+    ProgressSample,
+    StatusTransition,
+    Workspace,
+)
 from importmonitor.rocketchat.operation import COUNTS
 
 
@@ -37,7 +42,7 @@ class CountersSerializer(serializers.Serializer[dict[str, int | None]]):
 class SyncSerializer(serializers.Serializer[Any]):
     """How old the data of an operation or a workspace is, and whether polling works."""
 
-    # The context holds `now`, and as `health` the SyncHealth of each workspace.
+    # The context holds `now`, and as `workspaces` those that were polled, by alias.
 
     state = serializers.SerializerMethodField(
         help_text="`ok`, `stale` (not polled recently) or `failing` (the last poll failed)."
@@ -47,22 +52,25 @@ class SyncSerializer(serializers.Serializer[Any]):
     )
     age_seconds = serializers.SerializerMethodField(help_text="Seconds since then.")
 
-    def get_state(self, row: ImportOperation | WorkspaceHealth) -> str:
-        health = self._health(row)
-        return (health.freshness if health else Freshness.STALE).value
+    def get_state(self, row: ImportOperation | Workspace) -> str:
+        workspace = self._workspace(row)
+        freshness = workspace.freshness(self.context["now"]) if workspace else None
+        return (freshness or Freshness.STALE).value
 
-    def get_synced_at(self, row: ImportOperation | WorkspaceHealth) -> datetime | None:
-        health = self._health(row)
-        return health.synced_at.astimezone(UTC) if health and health.synced_at else None
+    def get_synced_at(self, row: ImportOperation | Workspace) -> datetime | None:
+        workspace = self._workspace(row)
+        synced_at = workspace.last_synced_at if workspace else None
+        return synced_at.astimezone(UTC) if synced_at else None
 
-    def get_age_seconds(self, row: ImportOperation | WorkspaceHealth) -> int | None:
+    def get_age_seconds(self, row: ImportOperation | Workspace) -> int | None:
         synced_at = self.get_synced_at(row)
         now: datetime = self.context["now"]
         return max(0, round((now - synced_at).total_seconds())) if synced_at else None
 
-    def _health(self, row: ImportOperation | WorkspaceHealth) -> SyncHealth | None:
-        health: SyncHealth | None = self.context["health"].get(row.workspace)
-        return health
+    def _workspace(self, row: ImportOperation | Workspace) -> Workspace | None:
+        alias = row.alias if isinstance(row, Workspace) else row.workspace
+        workspace: Workspace | None = self.context["workspaces"].get(alias)
+        return workspace
 
 
 class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
@@ -84,11 +92,20 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
     file_name = serializers.CharField(read_only=True, help_text="The file's original name.")
     counters = CountersSerializer(read_only=True)
     percent = serializers.IntegerField(
-        allow_null=True, read_only=True, help_text="How much is completed, 0 to 100, if known."
+        allow_null=True,
+        read_only=True,
+        help_text="How many records were imported or failed, 0 to 100; null where Rocket.Chat's "
+        "counters do not say.",
     )
     seconds_left = serializers.SerializerMethodField(
-        help_text="Estimate by its recent rate; null if there is none."
+        help_text="Estimate by the speed of its steps, and of imports before it; while it waits "
+        "for a selection, from then on; null if there is none."
     )
+    seconds_left_low = serializers.SerializerMethodField(
+        help_text="It takes at least that long, and at most `seconds_left_high`, four "
+        "times of five."
+    )
+    seconds_left_high = serializers.SerializerMethodField(help_text="See `seconds_left_low`.")
     duration_seconds = serializers.SerializerMethodField(
         help_text="How long it took, or has been running."
     )
@@ -106,8 +123,17 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
         read_only_fields = fields
 
     def get_seconds_left(self, operation: ImportOperation) -> int | None:
+        return self._seconds_left(operation, 0)
+
+    def get_seconds_left_low(self, operation: ImportOperation) -> int | None:
+        return self._seconds_left(operation, 1)
+
+    def get_seconds_left_high(self, operation: ImportOperation) -> int | None:
+        return self._seconds_left(operation, 2)
+
+    def _seconds_left(self, operation: ImportOperation, position: int) -> int | None:
         time_left = operation.time_left(self.context["now"])
-        return None if time_left is None else round(time_left.total_seconds())
+        return None if time_left is None else time_left.seconds()[position]
 
     def get_duration_seconds(self, operation: ImportOperation) -> int:
         return round(operation.duration(self.context["now"]).total_seconds())
@@ -165,39 +191,51 @@ class SampleSerializer(serializers.ModelSerializer[ProgressSample]):
 class WorkspaceSerializer(serializers.Serializer[Any]):
     """A workspace: its sync status and its current operation."""
 
-    workspace = serializers.CharField(read_only=True)
+    workspace = serializers.CharField(source="alias", read_only=True)
     sync = SyncSerializer(source="*", read_only=True)
-    outcome = serializers.CharField(
-        source="period.outcome",
-        allow_null=True,
-        read_only=True,
+    outcome = serializers.SerializerMethodField(
         help_text="The result of the last poll: `ok`, `empty` (nothing was ever imported) or the "
         "kind of error; null if there was none.",
     )
     message = serializers.CharField(
-        source="period.message",
-        default="",
         read_only=True,
         help_text="The error, and what to do about it.",
     )
     since = UtcDateTimeField(
-        source="period.first_at",
+        source="period_started_at",
         allow_null=True,
         read_only=True,
         help_text="Time of the first of the latest polls in a row with this result.",
     )
     synced_at = UtcDateTimeField(
-        source="period.last_at",
+        source="last_polled_at",
         allow_null=True,
         read_only=True,
         help_text="Time of the last poll, successful or not.",
     )
     polls = serializers.IntegerField(
-        source="period.polls",
-        default=0,
+        source="period_polls",
         read_only=True,
         help_text="Number of the latest polls in a row with this result.",
     )
-    operation = OperationSerializer(
-        read_only=True, allow_null=True, help_text="The current operation, if any."
+    clock_offset_seconds = serializers.SerializerMethodField(
+        help_text="How far Rocket.Chat's clock is ahead of this server's; null if unknown."
     )
+    list_refused = serializers.CharField(
+        read_only=True,
+        help_text="Why Rocket.Chat refuses its list of operations, without which imports that end "
+        "behind a newer one are missed.",
+    )
+    operation = OperationSerializer(
+        source="current_operation",
+        read_only=True,
+        allow_null=True,
+        help_text="The current operation, if any.",
+    )
+
+    def get_outcome(self, workspace: Workspace) -> str | None:
+        return workspace.sync_status or None
+
+    def get_clock_offset_seconds(self, workspace: Workspace) -> int | None:
+        offset = workspace.clock_offset
+        return None if offset is None else round(offset.total_seconds())

@@ -4,7 +4,7 @@ The docstrings of the views are in the public description of the API.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -41,7 +41,7 @@ from importmonitor.api.rest.serializers import (
     WorkspaceSerializer,
 )
 from importmonitor.api.throttling import CallThrottle
-from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, health
+from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, Workspace
 
 
 class RestView(TokenAPIView, generics.GenericAPIView[Any]):
@@ -134,12 +134,12 @@ class OperationList(RestView):
     def get(self, request: Request) -> HttpResponseBase:
         rows, links = self.paginate(self.filter_queryset(self.get_queryset()))
         now = timezone.now()
-        health_by_alias = health.sync_health({row.workspace for row in rows}, now)
-        context = {"now": now, "health": health_by_alias}
+        workspaces = Workspace.objects.by_alias({row.workspace for row in rows})
+        context = {"now": now, "workspaces": workspaces}
         return self.conditional_response(
             lambda: self.page_body(OperationSerializer(rows, many=True, context=context).data),
-            (*links, *map(_version, rows), *_health_versions(health_by_alias)),
-            _changed_at(rows, health_by_alias),
+            (*links, *map(_version, rows), *_sync_versions(workspaces, now)),
+            _changed_at(rows, workspaces),
         )
 
 
@@ -151,12 +151,12 @@ class OperationDetail(RestView):
 
     def get(self, request: Request, pk: int) -> HttpResponseBase:
         operation, now = self.get_object(), timezone.now()
-        health_by_alias = health.sync_health([operation.workspace], now)
-        context = {"now": now, "health": health_by_alias}
+        workspaces = Workspace.objects.by_alias([operation.workspace])
+        context = {"now": now, "workspaces": workspaces}
         return self.conditional_response(
             lambda: OperationDetailSerializer(operation, context=context).data,
-            (_version(operation), *_health_versions(health_by_alias)),
-            _changed_at([operation], health_by_alias),
+            (_version(operation), *_sync_versions(workspaces, now)),
+            _changed_at([operation], workspaces),
         )
 
 
@@ -203,25 +203,25 @@ class WorkspaceList(RestView):
         now = timezone.now()
         configured = conf.get_aliases()
         aliases, links = self.paginate(configured)
-        workspaces = health.workspace_health(now, aliases)
-        health_by_alias = {
-            workspace.alias: workspace.sync for workspace in workspaces if workspace.sync
-        }
-        context = {"now": now, "health": health_by_alias}
-        operations = [workspace.operation for workspace in workspaces if workspace.operation]
+        workspaces = Workspace.objects.configured(aliases)
+        polled = {workspace.alias: workspace for workspace in workspaces if workspace.was_polled}
+        context = {"now": now, "workspaces": polled}
+        operations = [
+            operation for workspace in workspaces if (operation := workspace.current_operation)
+        ]
         versions = (
             len(configured),
             *links,
             *aliases,
             *map(_version, operations),
-            *_health_versions(health_by_alias),
+            *_sync_versions(polled, now),
         )
         return self.conditional_response(
             lambda: self.page_body(
                 WorkspaceSerializer(workspaces, many=True, context=context).data
             ),
             versions,
-            _changed_at(operations, health_by_alias),
+            _changed_at(operations, polled),
         )
 
 
@@ -231,16 +231,15 @@ def _version(operation: ImportOperation) -> str:
 
 
 def _changed_at(
-    operations: Iterable[ImportOperation], health_by_alias: dict[str, health.SyncHealth]
+    operations: Iterable[ImportOperation], workspaces: Mapping[str, Workspace]
 ) -> list[datetime]:
     """Return when the operations were modified, and the workspaces last polled."""
-    polled_at = [workspace.period.last_at for workspace in health_by_alias.values()]
-    return [*(operation.modified_at for operation in operations), *polled_at]
+    polled_at = [workspace.last_polled_at for workspace in workspaces.values()]
+    return [*(operation.modified_at for operation in operations), *filter(None, polled_at)]
 
 
-def _health_versions(health_by_alias: dict[str, health.SyncHealth]) -> list[str]:
+def _sync_versions(workspaces: Mapping[str, Workspace], now: datetime) -> list[str]:
     return [
-        f"{alias} {workspace.freshness} {workspace.period.pk} "
-        f"{workspace.period.last_at.timestamp()}"
-        for alias, workspace in health_by_alias.items()
+        f"{alias} {workspace.freshness(now)} {workspace.period_id} {workspace.last_polled_at}"
+        for alias, workspace in workspaces.items()
     ]

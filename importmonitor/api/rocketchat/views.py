@@ -38,8 +38,7 @@ from importmonitor import conf
 from importmonitor.api.authentication import RocketChatTokenAuthentication, TokenAPIView
 from importmonitor.api.rocketchat import cache, responses
 from importmonitor.api.throttling import CallThrottle, caller_key
-from importmonitor.models import ImportOperation, SyncLease, SyncPeriod
-from importmonitor.models.health import freshness
+from importmonitor.models import Freshness, ImportOperation, Workspace
 from importmonitor.permissions import has_perm
 
 #: The number of operations that Rocket.Chat lists.
@@ -83,8 +82,8 @@ class RocketChatView(TokenAPIView):
     token_authenticators = (RocketChatTokenAuthentication,)
     http_method_names = ["get", "head", "options"]
 
-    def stored_documents(self, alias: str, good: SyncPeriod) -> StoredDocuments:
-        """Return what is stored; `good` is the newest period of successful polls."""
+    def stored_documents(self, workspace: Workspace) -> StoredDocuments:
+        """Return what is stored."""
         raise NotImplementedError
 
     def body(self, documents: list[dict[str, Any]]) -> Any:
@@ -144,19 +143,19 @@ class RocketChatView(TokenAPIView):
 
     def get(self, request: Request, alias: str) -> HttpResponseBase:
         """Return what the workspace sent; the headers have its age."""
-        newest = SyncPeriod.objects.newest(alias)
-        good = newest if newest is None or newest.is_good else SyncPeriod.objects.last_good(alias)
-        if newest is None or good is None:
+        workspace, now = Workspace.objects.get_state(alias), timezone.now()
+        if workspace is None or workspace.last_synced_at is None:
             raise responses.NotSynced
-        stored, now = self.stored_documents(alias, good), timezone.now()
+        freshness = workspace.freshness(now) or Freshness.STALE
+        stored = self.stored_documents(workspace)
         # At most a second ago: otherwise two changes within a second would have the same time.
         modified = min(int(stored.modified_at.timestamp()), int(now.timestamp()) - 1)
         headers = self.default_response_headers | {
             "ETag": stored.etag,
             "Last-Modified": http_date(modified),
-            "X-Import-Synced-At": responses.format_time(good.last_at),
+            "X-Import-Synced-At": responses.format_time(workspace.last_synced_at),
             # Its plain value: WSGI accepts only str itself for a header (PEP 3333).
-            "X-Import-Sync": freshness(newest, now).value,
+            "X-Import-Sync": freshness.value,
         }
         body, response = None, _conditional_response(self.request, stored.etag, modified)
         if response is None:
@@ -214,18 +213,17 @@ class CurrentOperationView(RocketChatView):
 
     build_body: ClassVar[Callable[[dict[str, Any] | None], dict[str, Any]]]
 
-    def stored_documents(self, alias: str, good: SyncPeriod) -> StoredDocuments:
-        if good.outcome == SyncPeriod.EMPTY:
-            return StoredDocuments((), good.first_at)
-        row = ImportOperation.objects.current_document(alias)
-        return _stored_documents([row] if row else [], good)
+    def stored_documents(self, workspace: Workspace) -> StoredDocuments:
+        key = workspace.current_operation_id
+        row = None if key is None else ImportOperation.objects.document(key)
+        return _stored_documents([row] if row else [], workspace)
 
     def body(self, documents: list[dict[str, Any]]) -> Any:
         return type(self).build_body(documents[0] if documents else None)
 
 
 class GetCurrentImportOperation(CurrentOperationView):
-    """The newest operation of a workspace, running or not.
+    """The operation that Rocket.Chat last called current, running or not.
 
     `operation` is absent if nothing was ever imported.
     """
@@ -234,7 +232,7 @@ class GetCurrentImportOperation(CurrentOperationView):
 
 
 class ImportStatus(CurrentOperationView):
-    """The newest operation and Rocket.Chat's coarse state, `none` if nothing was ever imported.
+    """The current operation and Rocket.Chat's coarse state, `none` if nothing was ever imported.
 
     Unlike the other endpoints, this one ignores parameters.
     """
@@ -244,34 +242,34 @@ class ImportStatus(CurrentOperationView):
 
 
 class GetImportProgress(CurrentOperationView):
-    """The status and the counters of the newest operation."""
+    """The status and the counters of the current operation."""
 
     build_body = responses.progress
 
-    def stored_documents(self, alias: str, good: SyncPeriod) -> StoredDocuments:
-        stored = super().stored_documents(alias, good)
+    def stored_documents(self, workspace: Workspace) -> StoredDocuments:
+        stored = super().stored_documents(workspace)
         if not stored.documents:
             raise responses.NoOperation
         return stored
 
 
 class GetLatestImportOperations(RocketChatView):
-    """The last updated operations. Needs the permission `importmonitor.view-import-operations`."""
+    """The last updated operations, without those that Rocket.Chat no longer has.
+
+    Needs the permission `importmonitor.view-import-operations`.
+    """
 
     permission = "view-import-operations"
 
-    def stored_documents(self, alias: str, good: SyncPeriod) -> StoredDocuments:
-        if good.outcome == SyncPeriod.EMPTY:
-            return StoredDocuments((), good.first_at)
-        operations = ImportOperation.objects.filter(workspace=alias)
+    def stored_documents(self, workspace: Workspace) -> StoredDocuments:
+        operations = ImportOperation.objects.filter(workspace=workspace.alias, gone_at=None)
         updated = operations.exclude(remote_updated_at=None).order_by("-remote_updated_at", "-pk")
         rows = _payloads(updated[:MAX_LATEST])
         if len(rows) < MAX_LATEST:
             # Last, and in a query of their own: databases differ in where an index sorts NULLs.
             others = operations.filter(remote_updated_at=None).newest_first()
             rows += _payloads(others[: MAX_LATEST - len(rows)])
-        pruned = SyncLease.objects.filter(workspace=alias).values_list("pruned_at", flat=True)
-        return _stored_documents(rows, good, *filter(None, pruned))
+        return _stored_documents(rows, workspace)
 
     def body(self, documents: list[dict[str, Any]]) -> Any:
         return responses.latest(documents)
@@ -282,11 +280,14 @@ def _payloads(operations: Any) -> list[tuple[str, datetime]]:
     return list(operations.values_list(Cast("payload", TextField()), "modified_at"))
 
 
-def _stored_documents(
-    rows: list[tuple[str, datetime]], good: SyncPeriod, *changed_at: datetime
-) -> StoredDocuments:
-    modified_at = max([good.first_at, *changed_at, *(at for _text, at in rows)])
-    return StoredDocuments([text for text, _at in rows], modified_at)
+def _stored_documents(rows: list[tuple[str, datetime]], workspace: Workspace) -> StoredDocuments:
+    times = [
+        workspace.first_synced_at,
+        workspace.changed_at,
+        workspace.pruned_at,
+        *(at for _text, at in rows),
+    ]
+    return StoredDocuments([text for text, _at in rows], max(filter(None, times)))
 
 
 def _cache_key(request: HttpRequest, endpoint: str, alias: str) -> cache.Key | None:

@@ -14,16 +14,16 @@ from prometheus_client.metrics_core import Metric
 
 from importmonitor import __version__, conf
 from importmonitor.alerts.messages import TEST
+from importmonitor.choices import EMPTY, OK
 from importmonitor.contrib.prometheus.families import OTHER, gauge, known_or_other
 from importmonitor.contrib.prometheus.operations import operation_metrics
-from importmonitor.models import Alert, SyncPeriod, health
-from importmonitor.models.health import Freshness, WorkspaceHealth
+from importmonitor.models import Alert, Freshness, Workspace
 from importmonitor.rocketchat import exceptions
 
 #: The possible results of a poll.
 POLL_OUTCOMES = (
-    SyncPeriod.OK,
-    SyncPeriod.EMPTY,
+    OK,
+    EMPTY,
     exceptions.BadAnswer.__name__,
     exceptions.NotRocketChat.__name__,
     exceptions.PermissionMissing.__name__,
@@ -52,32 +52,32 @@ class StoreCollector:
         yield InfoMetricFamily(
             "importmonitor_build", "The version of importmonitor.", {"version": __version__}
         )
-        workspaces = health.workspace_health(self._now)
+        workspaces = Workspace.objects.configured()
         yield from _workspace_metrics(workspaces, self._now)
         yield from operation_metrics(workspaces, self._now)
         yield from _alert_metrics(self._now)
 
 
-def _workspace_metrics(workspaces: Sequence[WorkspaceHealth], now: datetime) -> Iterator[Metric]:
+def _workspace_metrics(workspaces: Sequence[Workspace], now: datetime) -> Iterator[Metric]:
     """Yield the sync status of each workspace, without a query."""
     yield gauge(
         "workspace_up",
         "1 if the last poll was recent and succeeded.",
-        (([workspace.alias], workspace.freshness == Freshness.OK) for workspace in workspaces),
+        (([workspace.alias], workspace.freshness(now) == Freshness.OK) for workspace in workspaces),
     )
     yield gauge(
         "workspace_last_good_look_age_seconds",
         "Seconds since the last successful poll; absent if there was none.",
         (
-            ([workspace.alias], _age(workspace.sync.synced_at, now))
+            ([workspace.alias], _age(workspace.last_synced_at, now))
             for workspace in workspaces
-            if workspace.sync is not None
+            if workspace.was_polled
         ),
     )
     yield _polls(workspaces)
 
 
-def _polls(workspaces: Sequence[WorkspaceHealth]) -> Metric:
+def _polls(workspaces: Sequence[Workspace]) -> Metric:
     """Return the polls of each workspace's newest period, by outcome.
 
     A sum over all periods would need ever more rows. And when old periods are pruned, it would
@@ -91,8 +91,8 @@ def _polls(workspaces: Sequence[WorkspaceHealth]) -> Metric:
         labels=("workspace", "outcome"),
     )
     for workspace in workspaces:
-        period = workspace.period
-        newest = {known_or_other(period.outcome, POLL_OUTCOMES): period.polls} if period else {}
+        status, count = workspace.sync_status, workspace.period_polls
+        newest = {known_or_other(status, POLL_OUTCOMES): count} if status else {}
         for outcome in POLL_OUTCOMES:
             polls.add_metric([workspace.alias, outcome], newest.get(outcome, 0))
     return polls

@@ -7,8 +7,7 @@ from prometheus_client.core import InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from importmonitor.contrib.prometheus.families import gauge, known_or_other
-from importmonitor.models import ImportOperation, SyncPeriod
-from importmonitor.models.health import WorkspaceHealth
+from importmonitor.models import ImportOperation, Workspace
 from importmonitor.rocketchat.operation import IMPORTERS
 from importmonitor.rocketchat.states import STEPS, ImportState
 
@@ -21,9 +20,10 @@ _DOCUMENTATION = {
     "records": "Records to import, as Rocket.Chat counts them.",
     "records_completed": "Records imported, as Rocket.Chat counts them; it can count too many.",
     "records_failed": "Records that could not be imported.",
-    "progress_ratio": "Imported records by all records, from 0 to 1.",
+    "progress_ratio": "Imported and failed records by all records, 0 to 1; at most 0.99 before the "
+    "end.",
     "records_per_second": "Its rate, by several recent polls.",
-    "time_left_seconds": "Estimated time left at that rate.",
+    "time_left_seconds": "Estimated time left; while it waits for a selection, from then on.",
     "started_timestamp_seconds": "When it was created or, if that is unknown, first seen.",
     "last_progress_timestamp_seconds": "When a poll last saw its status or counters change.",
     "finished_timestamp_seconds": "When it ended; the first time, if it was run again.",
@@ -42,7 +42,7 @@ def _values(operation: ImportOperation, now: datetime) -> dict[str, float | None
         "records_failed": operation.count_error,
         "progress_ratio": _ratio(operation),
         "records_per_second": operation.rate,
-        "time_left_seconds": left.total_seconds() if left else None,
+        "time_left_seconds": left.expected.total_seconds() if left else None,
         "started_timestamp_seconds": operation.started_at.timestamp(),
         "last_progress_timestamp_seconds": operation.last_progress_at.timestamp(),
         "finished_timestamp_seconds": ended.timestamp() if ended else None,
@@ -50,22 +50,27 @@ def _values(operation: ImportOperation, now: datetime) -> dict[str, float | None
 
 
 def _ratio(operation: ImportOperation) -> float | None:
-    total, completed = operation.count_total, operation.count_completed
-    if total is None or completed is None or total <= 0:
+    """Return the percentage without its rounding."""
+    percent, total = operation.percent, operation.count_total
+    if percent is None or not total:
         return None
-    # Rocket.Chat can count 179 of 135.
-    return max(0.0, min(1.0, completed / total))
+    records = operation.progress.records
+    exact = percent / 100 if records is None else records / total
+    # Rocket.Chat can count 179 of 135, long before the end.
+    return max(0.0, min(exact, 1.0 if percent == 100 else 0.99))
 
 
-def operation_metrics(workspaces: Sequence[WorkspaceHealth], now: datetime) -> Iterator[Metric]:
+def operation_metrics(workspaces: Sequence[Workspace], now: datetime) -> Iterator[Metric]:
     """Yield the metrics of the current operations, without a query."""
     current = [
-        (workspace.alias, workspace.operation) for workspace in workspaces if workspace.operation
+        (workspace.alias, operation)
+        for workspace in workspaces
+        if (operation := workspace.current_operation)
     ]
     yield _info(current)
     states = {alias: _state(operation) for alias, operation in current}
     for workspace in workspaces:
-        if workspace.period and workspace.period.outcome == SyncPeriod.EMPTY:
+        if workspace.is_empty:
             states[workspace.alias] = ImportState.NONE
     yield gauge(
         "operation_state",

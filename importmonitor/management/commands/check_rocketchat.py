@@ -4,11 +4,13 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from django.core.management import BaseCommand
 
+from importmonitor import humanize
 from importmonitor.management.arguments import (
     EXIT_FAILED,
     add_workspace_argument,
@@ -16,6 +18,7 @@ from importmonitor.management.arguments import (
     select_workspaces,
 )
 from importmonitor.rocketchat.client import Client
+from importmonitor.rocketchat.clock import SMALL_OFFSET
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import NotRocketChat, PermissionMissing, RocketChatError
 
@@ -66,9 +69,24 @@ class Command(BaseCommand):
                     f"{operation.status or operation.state}"
                 )
             )
+            self.check_clock(client.clock_offset)
             is_list_usable = self.check_list(client)
             self.check_version(client)
         return is_list_usable
+
+    def check_clock(self, offset: timedelta | None) -> None:
+        """Say how Rocket.Chat's clock differs from ours, if it is by more than a little."""
+        if offset is None or abs(offset) <= SMALL_OFFSET:
+            return
+        # Rounded: it is only exact to about a second.
+        duration = timedelta(minutes=round(abs(offset) / timedelta(minutes=1)))
+        direction = "ahead of" if offset > timedelta(0) else "behind"
+        self.stdout.write(
+            self.style.WARNING(
+                f"  note     Rocket.Chat's clock is {humanize.format_duration(duration)} "
+                f"{direction} this server's; times are corrected."
+            )
+        )
 
     def check_list(self, client: Client) -> bool:
         """Check the list of operations; return False unless it works or only lacks permission."""

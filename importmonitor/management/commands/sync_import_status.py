@@ -20,6 +20,7 @@ from importmonitor.management.arguments import (
 )
 from importmonitor.management.output import ResultWriter, json_line, text_line
 from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.sync.ends import is_settled
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors, sync_workspace
 
 if TYPE_CHECKING:
@@ -223,4 +224,4 @@ def is_finished(result: SyncResult | None) -> bool:
     """Return whether a poll has shown that no import is active."""
     if result is None or not result.ok or result.skipped is not None:
         return False
-    return result.operation is None or not result.operation.is_active
+    return is_settled(result.operation, result.polled_at)

@@ -22,6 +22,14 @@ SECONDS = timedelta(seconds=1)
 LATER = {**RUNNING, "count": {"total": 10, "completed": 7}}
 DONE = {**RUNNING, "status": "importer_done", "count": {"total": 10, "completed": 10, "error": 1}}
 
+#: The fields of a forecast made ten seconds before NOON.
+FORECAST: dict[str, Any] = {
+    "forecast_at": NOON - 10 * SECONDS,
+    "seconds_left": 30.0,
+    "seconds_left_low": 20.0,
+    "seconds_left_high": 60.0,
+}
+
 
 @pytest.fixture(params=["UTC", "America/Sao_Paulo", "Asia/Kathmandu"])
 def zone(request: pytest.FixtureRequest, settings: Any) -> Any:
@@ -74,6 +82,8 @@ def test_running_import_has_all_fields(api: ApiClient, zone: str) -> None:
         "percent": 50,
         "rate": None,
         "seconds_left": None,
+        "seconds_left_low": None,
+        "seconds_left_high": None,
         "duration_seconds": 3609,
         "remote_started_at": "2026-03-25T11:00:00Z",
         "remote_updated_at": "2026-03-25T11:30:00Z",
@@ -83,7 +93,9 @@ def test_running_import_has_all_fields(api: ApiClient, zone: str) -> None:
         "last_progress_at": "2026-03-25T12:00:00Z",
         "stalled_since": None,
         "waiting_since": None,
+        "invalidated_at": None,
         "finished_at": None,
+        "gone_at": None,
         "unreadable": [],
         "note": "",
         "sync": {"state": "ok", "synced_at": "2026-03-25T12:00:00Z", "age_seconds": 9},
@@ -112,17 +124,26 @@ def test_reopened_import_has_no_outcome(api: ApiClient) -> None:
     [
         ({}, {"percent": None, "seconds_left": None, "rate": None}),
         ({"count_total": 0, "count_completed": 0}, {"percent": None}),
-        ({"count_total": 135, "count_completed": 179}, {"percent": 100, "seconds_left": None}),
+        ({"count_total": 135, "count_completed": 179}, {"percent": 99, "seconds_left": None}),
         ({"count_total": 100, "count_completed": -5}, {"percent": 0}),
         ({"count_total": 1000, "count_completed": 999}, {"percent": 99}),
+        ({"count_total": 100, "count_completed": 40, "users_twice": None}, {"percent": 40}),
         (
-            {"count_total": 100, "count_completed": 40, "rate": 2.0},
-            {"percent": 40, "seconds_left": 20, "rate": 2.0},
+            {"count_total": 90, "count_users": 10, "count_completed": 40, "users_twice": True},
+            {"percent": 33},
         ),
         (
-            {"count_total": 100, "count_completed": 40, "rate": 2.0, "stalled_since": NOON},
-            {"seconds_left": None, "stalled": True, "stalled_since": "2026-03-25T12:00:00Z"},
+            {"count_total": 100, "count_completed": 40, "rate": 2.0, **FORECAST},
+            {"percent": 40, "rate": 2.0}
+            | {"seconds_left": 20, "seconds_left_low": 10, "seconds_left_high": 50},
         ),
+        (
+            {"rate": 2.0, **FORECAST, "stalled_since": NOON},
+            {"seconds_left": None, "seconds_left_low": None, "seconds_left_high": None}
+            | {"stalled": True, "stalled_since": "2026-03-25T12:00:00Z"},
+        ),
+        ({"invalidated_at": NOON}, {"invalidated_at": "2026-03-25T12:00:00Z"}),
+        ({"gone_at": NOON}, {"gone_at": "2026-03-25T12:00:00Z"}),
         ({"waiting_since": NOON}, {"waiting_since": "2026-03-25T12:00:00Z", "stalled": False}),
         ({"valid": None, "state": "unknown"}, {"valid": None, "state": "unknown"}),
         ({"unreadable": ["ts", "count.total"]}, {"unreadable": ["ts", "count.total"]}),
@@ -132,7 +153,8 @@ def test_reopened_import_has_no_outcome(api: ApiClient) -> None:
 def test_unknown_and_impossible_values(
     api: ApiClient, fields: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    row = make_row(**{"started_at": NOON - timedelta(minutes=1)} | fields)
+    defaults: dict[str, Any] = {"started_at": NOON - timedelta(minutes=1), "users_twice": False}
+    row = make_row(**defaults | fields)
     row.last_progress_at = NOON - 10 * SECONDS
     counters = save_and_get(api, row)
     assert {name: counters[name] for name in expected} == expected

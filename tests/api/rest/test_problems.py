@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from importmonitor.models import Workspace
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON, credentials, make_user, permissions
 from tests.api.rest.api_client import (
@@ -210,6 +211,6 @@ def test_unexpected_exception_is_raised(api: ApiClient, monkeypatch: pytest.Monk
     def broken(*_args: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("importmonitor.models.health.sync_health", broken)
+    monkeypatch.setattr(Workspace.objects, "by_alias", broken)
     with pytest.raises(ZeroDivisionError):
         api.get(OPERATIONS)

@@ -14,8 +14,7 @@ from importmonitor.models import (
     ImportOperation,
     ProgressSample,
     StatusTransition,
-    SyncLease,
-    SyncPeriod,
+    Workspace,
 )
 from tests.admin.helpers import save_rows
 from tests.api.helpers import NOON, RUNNING, sync, sync_refused, workspace_at
@@ -92,20 +91,20 @@ def test_queries_do_not_grow_with_rows(api: ApiClient) -> None:
     make_children(current.pk, 600)
     assert query_counts(api, urls(current.pk)) == few
     operations, alone, moves, samples_, workspaces, *others = few.values()
-    # The page, the lease with the keys of its periods, the periods.
-    assert operations == alone == 3
+    # The page or the operation, and its workspaces.
+    assert operations == alone == 2
     # The operation, its parts.
     assert moves == samples_ == 2
-    # The leases with the keys of all else, the periods, the operations.
-    assert workspaces == 3
-    assert max(others) == 3
+    # The workspaces with their current operations.
+    assert workspaces == 1
+    assert max(others) == 2
 
 
 def test_deep_pages_take_as_many_queries(api: ApiClient) -> None:
     save_rows(600)
     url: str | None = f"{OPERATIONS}?page_size=100"
     while url:
-        assert query_counts(api, (url,))[url] <= 3
+        assert query_counts(api, (url,))[url] <= 2
         url = api.body(url)["next"]
 
 
@@ -119,14 +118,20 @@ def test_queries_do_not_grow_with_workspaces(api: ApiClient, settings: Any) -> N
     for row, alias in zip(rows, aliases, strict=True):
         row.workspace = alias
     ImportOperation.objects.bulk_update(rows, ["workspace"], batch_size=500)
-    SyncLease.objects.bulk_create(SyncLease(workspace=alias) for alias in aliases)
-    SyncPeriod.objects.bulk_create(
-        SyncPeriod(workspace=alias, outcome="ok", first_at=NOON, last_at=NOON) for alias in aliases
+    Workspace.objects.bulk_create(
+        Workspace(
+            alias=row.workspace,
+            current_operation=row,
+            sync_status="ok",
+            last_polled_at=NOON,
+            last_synced_at=NOON,
+        )
+        for row in ImportOperation.objects.all()
     )
     pages = tuple(f"{WORKSPACES}?page_size={size}" for size in (1, 100, 500))
-    assert set(query_counts(api, (*pages, f"{WORKSPACES}?page=6")).values()) == {3}
+    assert set(query_counts(api, (*pages, f"{WORKSPACES}?page=6")).values()) == {1}
     # A page of operations in as many workspaces.
-    assert query_counts(api, (f"{OPERATIONS}?page_size=500",)) == {f"{OPERATIONS}?page_size=500": 3}
+    assert query_counts(api, (f"{OPERATIONS}?page_size=500",)) == {f"{OPERATIONS}?page_size=500": 2}
     body = api.body(f"{WORKSPACES}?page=2&page_size=500")
     assert [row["operation"]["workspace"] for row in body["results"]] == aliases[500:]
     assert (body["count"], body["next"]) == (600, None)

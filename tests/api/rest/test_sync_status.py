@@ -71,6 +71,8 @@ def test_workspaces_have_all_fields(api: ApiClient) -> None:
             "since": None,
             "synced_at": None,
             "polls": 0,
+            "clock_offset_seconds": None,
+            "list_refused": "",
             "operation": None,
         }
         assert before == {
@@ -94,6 +96,8 @@ def test_workspaces_have_all_fields(api: ApiClient) -> None:
         "since": "2026-03-25T12:01:00Z",
         "synced_at": "2026-03-25T12:02:00Z",
         "polls": 2,
+        "clock_offset_seconds": None,
+        "list_refused": "",
         "operation": operation,
     }
     assert acme == {
@@ -104,6 +108,8 @@ def test_workspaces_have_all_fields(api: ApiClient) -> None:
         "since": "2026-03-25T12:00:00Z",
         "synced_at": "2026-03-25T12:01:00Z",
         "polls": 2,
+        "clock_offset_seconds": None,
+        "list_refused": "",
         "operation": None,
     }
 

@@ -1,0 +1,57 @@
+"""Whether an operation stalled, resumed or waits, and what else depends on its progress."""
+
+from importmonitor.choices import Event
+from importmonitor.conf.options import Options
+from importmonitor.models import StatusTransition
+from importmonitor.rocketchat import states
+from importmonitor.sync.change import (
+    PROGRESS_FIELDS,
+    REMOTE_FIELDS,
+    SAMPLED_FIELDS,
+    Change,
+    ChangeEvent,
+    Snapshot,
+)
+
+Reason = StatusTransition.Reason
+
+
+def track_progress(
+    draft: Change, is_current: bool, has_ended: bool, snapshot: Snapshot, options: Options
+) -> None:
+    """Set what depends on progress: samples, and whether it stalled, resumed or waits."""
+    operation, watched = draft.operation, snapshot.workspace.watched
+    if draft.created or draft.has_changed(SAMPLED_FIELDS):
+        counters = (operation.count_completed, operation.count_total)
+        draft.is_sampled = counters != (None, None)
+    # After the end, every start of a server or import rewrites `_updatedAt` and `valid`.
+    if draft.has_changed(REMOTE_FIELDS if draft.was_active else PROGRESS_FIELDS):
+        draft.set("last_seen_at", snapshot.at)
+    if draft.has_changed(PROGRESS_FIELDS):
+        draft.set("waiting_since", None)
+        if operation.stalled_since and is_current and not has_ended:
+            resumed = draft.add_transition(Reason.RESUMED, snapshot.at)
+            draft.events.append(ChangeEvent(Event.RESUMED, resumed))
+        draft.set("stalled_since", None)
+    if has_ended or not is_current:
+        # An alert about the end makes one about resuming pointless.
+        draft.set("stalled_since", None)
+        draft.set("waiting_since", None)
+        draft.set("rate", None)
+        return
+    stalled_after = options.stalled_after.threshold(
+        operation.importer_key, operation.status, operation.rate
+    )
+    if stalled_after is not None:
+        idle_for = watched - operation.watched_at_progress
+        if not operation.stalled_since and idle_for >= stalled_after:
+            draft.set("stalled_since", operation.last_progress_at)
+            stalled = draft.add_transition(Reason.STALLED, snapshot.at)
+            draft.events.append(ChangeEvent(Event.STALLED, stalled))
+        return
+    # People forget by the clock, whether anything was polled or not.
+    is_waiting = operation.status in states.RESTING_STEPS and operation.finished_at is None
+    idle_for = snapshot.at - operation.last_progress_at
+    if is_waiting and not operation.waiting_since and idle_for >= options.waiting_after:
+        draft.set("waiting_since", operation.last_progress_at)
+        draft.events.append(ChangeEvent(Event.WAITING, None))

@@ -1,0 +1,115 @@
+"""What a poll costs when nothing is new: requests and queries."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from importmonitor.models import ImportOperation, Workspace
+from importmonitor.rocketchat.exceptions import Unreachable
+from simulator.workspace import Workspace as RocketChat
+from tests.fake_client import FakeClient
+from tests.sync.polling import CURRENT, poll
+
+pytestmark = pytest.mark.django_db
+
+TRANSACTION = ("BEGIN", "SAVEPOINT", "RELEASE SAVEPOINT", "COMMIT")
+
+
+class Cost(NamedTuple):
+    reads: list[str]
+    writes: list[str]
+
+    @property
+    def total(self) -> int:
+        return len(self.reads) + len(self.writes)
+
+
+def cost_of(do: Callable[[], Any]) -> Cost:
+    """Return the statements that something executes, but for those of transactions."""
+    with CaptureQueriesContext(connection) as queries:
+        do()
+    cost = Cost([], [])
+    for sql in (query["sql"].lstrip("( ") for query in queries):
+        if not sql.startswith(TRANSACTION):
+            (cost.reads if sql.startswith("SELECT") else cost.writes).append(sql)
+    return cost
+
+
+def transactions_of(do: Callable[[], Any]) -> int:
+    """Return how many transactions something begins, within that of the test."""
+    with CaptureQueriesContext(connection) as queries:
+        do()
+    return sum(query["sql"].startswith("SAVEPOINT") for query in queries)
+
+
+@pytest.mark.parametrize("state", ["running", "ended", "empty"])
+def test_idle_poll_costs_one_request_and_four_queries(rocketchat: RocketChat, state: str) -> None:
+    """It reads the workspace's row and the affected operations, and writes the row twice.
+
+    The writes are the lease, and the result with the end of the lease. No transaction is needed.
+    """
+    if state != "empty":
+        rocketchat.start_import("slack", seconds=3600)
+        rocketchat.clock.advance(1800 if state == "running" else 7200)
+    poll(rocketchat)
+    rocketchat.clock.advance(1)
+    poll(rocketchat)
+    requests, before = rocketchat.requests.total(), rocketchat.requests[CURRENT]
+    results: list[Any] = []
+    client: Any = FakeClient(rocketchat.current())
+    cost = cost_of(lambda: results.append(poll(rocketchat)))
+    assert results[0].changes == []
+    assert rocketchat.requests.total() - requests == rocketchat.requests[CURRENT] - before == 1
+    assert (len(cost.reads), len(cost.writes)) == (2, 2), cost
+    assert transactions_of(lambda: poll(rocketchat, client=client)) == 0
+    assert Workspace.objects.get().period_polls == 4
+
+
+def test_failing_poll_costs_five_queries(rocketchat: RocketChat) -> None:
+    """It reads the row and whether an alert was sent, and writes the row three times.
+
+    The third write is the fence of its transaction, behind which alerts are written once.
+    """
+    rocketchat.start_import("slack", seconds=3600)
+    poll(rocketchat)
+    client = FakeClient(rocketchat)
+    client.error = Unreachable("No response.")
+
+    def fail(minutes: float) -> Cost:
+        rocketchat.clock.advance(minutes * 60)
+        return cost_of(lambda: poll(rocketchat, client=client))
+
+    # A period begins: the open one is closed.
+    first = fail(1)
+    assert (len(first.reads), len(first.writes)) == (1, 5), first
+    second = fail(1)
+    assert (len(second.reads), len(second.writes)) == (1, 3), second
+    fail(5)
+    # After UNREACHABLE_AFTER: was the alert written?
+    later = fail(1)
+    assert (len(later.reads), len(later.writes)) == (2, 3), later
+
+
+def test_skipped_poll_costs_one_write(rocketchat: RocketChat) -> None:
+    """The lease is not acquired; then the row says why."""
+    rocketchat.start_import("slack", seconds=3600)
+    poll(rocketchat)
+    Workspace.objects.update(holder="another", expires_at=rocketchat.clock.now().replace(year=2999))
+    cost = cost_of(lambda: poll(rocketchat))
+    assert (len(cost.reads), len(cost.writes)) == (2, 1), cost
+
+
+def test_idle_poll_reads_no_history(rocketchat: RocketChat) -> None:
+    rocketchat.start_import("slack", seconds=3600)
+    rocketchat.clock.advance(1800)
+    poll(rocketchat)
+    few = cost_of(lambda: poll(rocketchat))
+    current = ImportOperation.objects.get()
+    for number in range(30):
+        current.pk, current.remote_id = None, f"old{number}"
+        current.finished_at = current.started_at
+        current.save(force_insert=True)
+    assert cost_of(lambda: poll(rocketchat)).total == few.total == 4
