@@ -5,7 +5,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from simulator.kinds import FINISHED
+from simulator.kinds import FILE_LOADED, FINISHED, NEW, USER_SELECTION
 from tests.truth.conf import STALLED_AFTER
 from tests.truth.imports import Import, Run, Standstill, is_importing, progress, read_log
 from tests.truth.poller import Poller
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_WATCHED = STALLED_AFTER / 2
 #: So many polls until the offset of a clock that was set is known.
 CLOCK_POLLS = 3
+#: Nothing can be told to run at these steps.
+RESTING = (NEW, FILE_LOADED, USER_SELECTION)
 #: Pending files and avatars that were silent for this long, and are invalid, were killed.
 MAX_SILENCE = timedelta(hours=12)
 
@@ -108,7 +110,7 @@ class Evidence:
         if entry.status in FINISHED:
             return False
         if entry.valid or actual.is_pending:
-            return not (is_hidden and actual.rests_at(entry))
+            return not (is_hidden and entry.status in RESTING)
         if not actual.runs_on or not is_importing(entry):
             return False
         # Up to 6.2, what has moved since it was first shown invalid runs on.

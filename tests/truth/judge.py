@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from importmonitor.choices import Event
-from simulator.kinds import DONE, FILE_LOADED, FINISHED, NEW, USER_SELECTION
+from simulator.kinds import DONE, FINISHED
 from simulator.operations import LogEntry
 from tests.truth.conf import DEADLINE, STALLED_AFTER, UNREACHABLE_AFTER, WAITING_AFTER
-from tests.truth.evidence import MAX_SILENCE, Evidence
+from tests.truth.evidence import MAX_SILENCE, RESTING, Evidence
 from tests.truth.figures import (
     DOUBLE,
     FALSE_INTERRUPTED,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     # Importable only after Django's setup; see `__main__`.
     from importmonitor.models import Alert, ImportOperation, StatusTransition
 
-RESTING = (NEW, FILE_LOADED, USER_SELECTION)
 ASIDE = {"interrupted", "superseded"}
 #: The longest that an ordinary poll takes; a response can be from any moment of it.
 MAX_POLL = timedelta(seconds=DEADLINE * 2)
@@ -392,8 +391,9 @@ class Judge(Evidence):
             self._compare(actual, event, number[event], 0, possible[event])
         self._compare(actual, "ends", len(ends), 0, most)
         first = self.shown[actual.remote_id][0]
-        was_over = self.is_past(actual) and not self.is_going(
-            actual, first[1], is_hidden=self.is_hidden(actual, first[0])
+        was_over = self.is_past(actual) and (
+            self.seems_killed(actual, first[0])
+            or not self.is_going(actual, first[1], is_hidden=self.is_hidden(actual, first[0]))
         )
         is_over = "" not in self._outcomes(actual, self._last_run(actual))
         if is_over and not was_over and not any(number[event] for event in last):
