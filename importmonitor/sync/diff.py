@@ -74,7 +74,9 @@ def diff(
         reason = end_reason(draft.operation, evidence)
         _close(draft, reason, evidence, snapshot)
         track_progress(draft, evidence.is_current, reason is not None, snapshot, options)
-        draft.set("outcome", draft.operation.end_outcome())
+        # Not for a mere change of `valid`: what happens after the end does not change what it was.
+        if draft.created or draft.has_changed((*PROGRESS_FIELDS, "end_reason", "users_twice")):
+            draft.set("outcome", draft.operation.end_outcome())
     return current, [draft for draft in ordered if draft.created or draft.updated]
 
 

@@ -223,6 +223,15 @@ def test_import_after_the_pause_supersedes_nothing() -> None:
     assert old.outcome == "interrupted"
 
 
+def test_outcome_does_not_change_when_an_old_success_becomes_invalid() -> None:
+    """A later import invalidates it, and `importer_done` with `valid: false` can be an abort."""
+    count = {"total": 100, "completed": 50, "error": 3}
+    row = row_after(version(), version(minute=1, status="importer_done", count=count))
+    assert row.outcome == "done_with_errors"
+    apply([row], version(minute=9, status="importer_done", valid=False, count=count), 9)
+    assert row.outcome == "done_with_errors"
+
+
 def test_operation_that_rocketchat_names_is_current_however_old() -> None:
     """Rocket.Chat was restored from a backup: it no longer has the newer operation."""
     [new], _ = apply([], version("B", ts=(NOON + timedelta(minutes=5)).isoformat()), 5)
