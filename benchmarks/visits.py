@@ -39,7 +39,7 @@ def pages() -> dict[str, str]:
         "history: searched by id": f"{history}?q={middle.remote_id}",
         "history: searched, nothing found": f"{history}?q=no-such-operation",
         "operation": reverse("admin:importmonitor_importoperation_change", args=[middle.pk]),
-        "workspaces": list_url("syncperiod"),
+        "workspaces": list_url("workspace"),
         "alerts": list_url("alert"),
     }
 

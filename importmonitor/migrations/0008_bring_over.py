@@ -6,7 +6,7 @@ Rows by rows where there is one for each workspace, in single statements where t
 from typing import Any
 
 from django.db import migrations
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 GOOD = ("ok", "empty")
@@ -109,30 +109,27 @@ def correct_ends(apps: Any, schema_editor: Any) -> None:
         observed_at__lt=OuterRef("observed_at"),
     )
     put_aside = (
-        transitions.filter(
-            operation__in=done.values("pk"), reason__in=("invalidated", "superseded")
-        )
+        transitions.filter(reason__in=("invalidated", "superseded"))
         # What was done, and opened and run again, stays done.
         .exclude(Exists(done_before) | Q(to_status="importer_done"))
-        .order_by("operation", "-observed_at", "-pk")
-        .values_list("operation", "reason", "observed_at")
+        .order_by("observed_at", "pk")
     )
-    reasons = {"invalidated": "interrupted", "superseded": "superseded"}
-    # By operation, the first of its transitions.
-    aborted = {key: (reasons[reason], at) for key, reason, at in put_aside}
-    keys = list(aborted)
-    # In batches: SQLite limits the number of variables.
-    for start in range(0, len(keys), BATCH):
-        rows = operations.filter(pk__in=keys[start : start + BATCH])
-        corrected = []
-        for operation in rows.only("pk", "payload"):
-            created = operation.payload.get("ts")
-            if isinstance(created, int) or (isinstance(created, str) and created.isdecimal()):
-                continue
-            reason, operation.invalidated_at = aborted[operation.pk]
-            operation.end_reason = operation.outcome = reason
-            corrected.append(operation)
-        operations.bulk_update(corrected, ["end_reason", "outcome", "invalidated_at"])
+    of_row = put_aside.filter(operation=OuterRef("pk"))
+    first = {name: Subquery(of_row.values(name)[:1]) for name in ("reason", "observed_at")}
+    aborted: dict[str, list[int]] = {"invalidated": [], "superseded": []}
+    rows = done.annotate(reason=first["reason"]).exclude(reason=None)
+    for key, reason, payload in rows.values_list("pk", "reason", "payload"):
+        created = payload.get("ts")
+        is_legacy = isinstance(created, int) or (isinstance(created, str) and created.isdecimal())
+        if not is_legacy:
+            aborted[reason].append(key)
+    for reason, end in (("invalidated", "interrupted"), ("superseded", "superseded")):
+        keys = aborted[reason]
+        # In batches: SQLite limits the number of variables.
+        for start in range(0, len(keys), BATCH):
+            operations.filter(pk__in=keys[start : start + BATCH]).update(
+                end_reason=end, outcome=end, invalidated_at=first["observed_at"]
+            )
     is_pending = Q(importer_key__in=PENDING)
     # Never counted, or fewer than the file holds when users are counted twice.
     ends = operations.filter(~is_pending, outcome="done", count_total__gt=0).alias(handled=HANDLED)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from django.db import models
 from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
@@ -79,16 +80,22 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
         rows = [*first, *list(within[: SyncPeriod.MAX])[::-1]]
         return _with_open_ends(rows, workspaces)
 
-    def poll_state(self, alias: str, now: datetime) -> "tuple[Workspace, bool]":
-        """Return what a poll starts from: the row, and whether an alert is due anywhere.
+    def poll_state(self, alias: str, now: datetime) -> "PollState":
+        """Return what a poll starts from, in one query.
 
-        Before the first poll it is an unsaved row.
+        Before the first poll its workspace is an unsaved row.
         """
         row = _poll_state.first(self.db, alias=alias, at=now)
         if row is None:
-            return Workspace(alias=alias), False
-        *values, alerts_due = row
-        return Workspace.from_db(self.db, columns(Workspace), values), bool(alerts_due)
+            return PollState(Workspace(alias=alias), alerts_due=False, has_others=False)
+        alerts_due, has_others, *values = row
+        names, operation_names = columns(Workspace), columns(ImportOperation)
+        workspace = Workspace.from_db(self.db, names, values[: len(names)])
+        if workspace.current_operation_id is not None:
+            workspace.current_operation = ImportOperation.from_db(
+                self.db, operation_names, values[len(names) :]
+            )
+        return PollState(workspace, bool(alerts_due), bool(has_others))
 
     def acquire(self, alias: str, holder: str, *, now: datetime, duration: timedelta) -> bool:
         """Acquire a workspace's lease and return True, unless it is held or must not be polled.
@@ -288,6 +295,18 @@ class Workspace(models.Model):
         return _with_open_ends(list(rows), [self])
 
 
+class PollState(NamedTuple):
+    """What a poll starts from.
+
+    `workspace` has its current operation loaded. `alerts_due` is whether an alert is due anywhere,
+    `has_others` whether another operation than the current one has not ended.
+    """
+
+    workspace: Workspace
+    alerts_due: bool
+    has_others: bool
+
+
 def _with_open_ends(periods: list[SyncPeriod], workspaces: Iterable[Workspace]) -> list[SyncPeriod]:
     """Fill in what the workspaces' rows have of the open periods."""
     open_periods = {workspace.period_id: workspace for workspace in workspaces}
@@ -316,7 +335,16 @@ _poll_state = CompiledQuery(
     lambda: (
         Workspace.objects.filter(alias=_ALIAS)
         .order_by()
-        .values_list(*columns(Workspace), Exists(Alert.objects.due(_AT)))
+        .values_list(
+            Exists(Alert.objects.due(_AT)),
+            Exists(
+                ImportOperation.objects.filter(workspace=_ALIAS, finished_at=None).exclude(
+                    pk=OuterRef("current_operation_id")
+                )
+            ),
+            *columns(Workspace),
+            *(f"current_operation__{name}" for name in columns(ImportOperation)),
+        )
     )
 )
 _acquired = CompiledQuery(

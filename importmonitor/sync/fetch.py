@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from importmonitor import conf
 from importmonitor.models import ImportOperation, Workspace
+from importmonitor.models.workspaces import PollState
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import PermissionMissing, RocketChatError
 from importmonitor.rocketchat.operation import Operation
@@ -46,7 +47,7 @@ class Fetched:
 
 
 def fetch_snapshot(
-    workspace: Workspace,
+    state: PollState,
     config: WorkspaceConfig,
     client: "Client | None",
     now: Callable[[], datetime],
@@ -56,8 +57,8 @@ def fetch_snapshot(
 
     It can when the current operation is another one, while an operation that is no longer current
     has not ended, and once a day. Where an older one is current again, the newer was deleted.
-    `workspace` is the row, and gets the times and the clock of this poll. `renew` is called before
-    the second request. Raises a RocketChatError if the first one fails.
+    `state.workspace` gets the times and the clock of this poll. `renew` is called before the second
+    request. Raises a RocketChatError if the first one fails.
     """
     if client is None:
         # Imported here: it imports requests, a quarter of a cron command's start-up.
@@ -66,6 +67,7 @@ def fetch_snapshot(
         context: Client | nullcontext[Client] = Client(config, now=now)
     else:
         context = nullcontext(client)
+    workspace = state.workspace
     watched = workspace.watched
     with context as open_client:
         current = open_client.current_operation()
@@ -79,8 +81,7 @@ def fetch_snapshot(
             synced_at=workspace.last_synced_at,
             known_since=workspace.first_synced_at,
         )
-        # A workspace that was never polled has no rows.
-        rows = affected_rows(snapshot) if workspace.was_polled else []
+        rows = _known_rows(state, snapshot)
         workspace.watched = watched + _watched_since(workspace, rows, at)
         is_same = current is None or any(
             row.remote_id == current.remote_id and row.pk == workspace.current_operation_id
@@ -96,6 +97,18 @@ def fetch_snapshot(
     workspace.watched = watched + _watched_since(workspace, rows, at)
     snapshot = replace(snapshot, at=at, latest=latest or (), has_list=latest is not None)
     return Fetched(snapshot, rows, ("list_due_at", "list_refused"), notice)
+
+
+def _known_rows(state: PollState, snapshot: Snapshot) -> list[ImportOperation]:
+    """Return the rows that a snapshot can change; without a query in the usual case."""
+    workspace, received = state.workspace, snapshot.current
+    if not workspace.was_polled:
+        return []
+    current = workspace.current_operation
+    is_same = current and received and current.remote_id == received.remote_id
+    if current and is_same and not state.has_others:
+        return [current]
+    return affected_rows(snapshot)
 
 
 def affected_rows(snapshot: Snapshot) -> list[ImportOperation]:

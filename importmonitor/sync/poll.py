@@ -120,12 +120,12 @@ def _preview(
     skipped = skip_reason(alias, now())
     if skipped not in (None, LEASED):
         return replace(result, skipped=skipped)
-    workspace, _alerts_due = Workspace.objects.poll_state(alias, now())
+    state = Workspace.objects.poll_state(alias, now())
     try:
-        fetched = fetch_snapshot(workspace, config, client, now)
+        fetched = fetch_snapshot(state, config, client, now)
     except RocketChatError as error:
         return replace(result, error=error)
-    snapshot = replace(fetched.snapshot, pruned_before=workspace.pruned_before)
+    snapshot = replace(fetched.snapshot, pruned_before=state.workspace.pruned_before)
     operation, changes = diff(snapshot, affected_rows(snapshot), conf.get_options())
     return replace(result, operation=operation, changes=changes, notice=fetched.notice)
 
@@ -145,12 +145,13 @@ def _poll(
                     # Rocket.Chat's rate limit is no reason to delay an alert.
                     transaction.on_commit(partial(_deliver, now))
                 return replace(result, skipped=skipped)
-            workspace, alerts_due = Workspace.objects.poll_state(alias, now())
+            state = Workspace.objects.poll_state(alias, now())
+            alerts_due = state.alerts_due
             try:
-                fetched = fetch_snapshot(workspace, config, client, now, lease.renew)
+                fetched = fetch_snapshot(state, config, client, now, lease.renew)
             except RocketChatError as error:
                 logger.warning("%s", error)
-                alert_count = _store_failure(lease, workspace, error, now())
+                alert_count = _store_failure(lease, state.workspace, error, now())
                 result = replace(result, error=error)
             else:
                 operation, changes, alert_count = _store(lease, fetched)

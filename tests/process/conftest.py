@@ -13,13 +13,14 @@ from simulator.workspace import Workspace
 from tests.process.databases import Database, new_database
 from tests.process.processes import Project, SilentServer, clean_environment, terminating
 
+#: Each before the ones that it refers to.
 TABLES = (
+    "workspace",
     "alert",
     "progresssample",
     "statustransition",
     "importoperation",
     "syncperiod",
-    "workspace",
 )
 
 

@@ -47,8 +47,8 @@ MODELS: tuple[type[models.Model], ...] = (
     ProgressSample,
     Alert,
 )
-#: The lease, the state, a request, the rows, a period, and the lease again.
-MIN_STEPS = 5
+#: The lease, the state, a request, and the result.
+MIN_STEPS = 4
 #: The columns that depend on when something was polled.
 OBSERVED: Mapping[type[models.Model], tuple[str, ...]] = {
     ImportOperation: (
