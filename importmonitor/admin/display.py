@@ -146,9 +146,8 @@ def progress(operation: ImportOperation) -> SafeString:
             "total": format_count(total),
         }
     else:
-        records = operation.progress.records if operation.users_twice else None
         counts = _("%(completed)s of %(total)s") % {
-            "completed": format_count(completed if records is None else records),
+            "completed": format_count(operation.shown_completed),
             "total": format_count(total),
         }
     percent = operation.percent

@@ -118,9 +118,9 @@ def operation_text(operation: ImportOperation, now: datetime) -> str:
     text = f"{name or operation.remote_id}: {state}"
     if operation.status:
         text += f" ({operation.status})"
-    if operation.count_completed is not None:
+    if (completed := operation.shown_completed) is not None:
         total = "?" if operation.count_total is None else f"{operation.count_total:,}"
-        text += f", {operation.count_completed:,} of {total}"
+        text += f", {completed:,} of {total}"
         if (percent := operation.percent) is not None:
             text += f", {percent} %"
     if operation.count_error:

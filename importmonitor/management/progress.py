@@ -91,7 +91,7 @@ class _ProgressBars:
             state = f"{state}, stalled"
         name = operation.type or operation.importer_key
         percent = operation.percent
-        counters = f"{operation.count_completed or 0:,} / {operation.count_total or 0:,}"
+        counters = f"{operation.shown_completed or 0:,} / {operation.count_total or 0:,}"
         if percent is not None:
             counters += f", {percent} %"
         if operation.count_error:

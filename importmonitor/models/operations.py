@@ -330,6 +330,12 @@ class ImportOperation(models.Model):
         )
 
     @property
+    def shown_completed(self) -> int | None:
+        """`count_completed` as people read it: without the users that are counted a second time."""
+        records = self.progress.records if self.users_twice else None
+        return self.count_completed if records is None else records
+
+    @property
     def percent(self) -> int | None:
         """How many records were imported or failed, 0 to 100; None where the counters do not say.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from importmonitor.models import ImportOperation, Outcome, ProgressSample
@@ -22,6 +21,8 @@ from importmonitor.sync.rate import records_per_second
 
 #: How many imports of a workspace, and of all others, a forecast is based on.
 MAX_HISTORY = 10
+#: With so many of the same workspace, those of others add nothing.
+ENOUGH_HISTORY = 3
 
 _LEARNED_FROM = (Outcome.DONE, Outcome.DONE_WITH_ERRORS)
 _NO_FORECAST = dict.fromkeys(
@@ -119,14 +120,12 @@ def _history(operation: ImportOperation) -> Sequence[PastImport]:
         importer_key=operation.importer_key, outcome__in=_LEARNED_FROM, speeds__isnull=False
     ).newest_first()
     mine = taught.filter(workspace=operation.workspace)
-    others = taught.exclude(workspace=operation.workspace)
-    rows = [
-        row
-        for part in (mine, others)
-        for row in part.values_list("workspace", "speeds")[:MAX_HISTORY]
-    ]
+    rows = list(mine.values_list("workspace", "speeds")[:MAX_HISTORY])
+    if len(rows) < ENOUGH_HISTORY:
+        others = taught.exclude(workspace=operation.workspace)
+        rows += others.values_list("workspace", "speeds")[:MAX_HISTORY]
     history = (_past_import(alias, operation.importer_key, speeds) for alias, speeds in rows)
-    return list(islice(filter(None, history), 2 * MAX_HISTORY))
+    return list(filter(None, history))
 
 
 def _past_import(workspace: str, importer_key: str, speeds: Any) -> PastImport | None:
