@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from importmonitor.models import (
     EndReason,
@@ -22,7 +21,7 @@ from importmonitor.models import (
 from simulator.workspace import Workspace
 from tests.conftest import MONDAY
 from tests.fake_client import FakeClient
-from tests.sync.polling import CURRENT, poll
+from tests.sync.polling import poll
 
 pytestmark = pytest.mark.django_db
 
@@ -219,21 +218,6 @@ def test_samples_are_thinned_at_every_end(
     samples = list(ProgressSample.objects.all())
     assert len(samples) == 5
     assert samples[-1].completed == ImportOperation.objects.get().count_completed
-
-
-def test_idle_poll_costs_one_request_and_four_queries(rocketchat: Workspace) -> None:
-    rocketchat.start_import("slack", seconds=3600)
-    rocketchat.clock.advance(1800)
-    poll(rocketchat)
-    requests = rocketchat.requests.total()
-    with CaptureQueriesContext(connection) as queries:
-        result = poll(rocketchat)
-    assert result.changes == []
-    assert rocketchat.requests.total() - requests == rocketchat.requests[CURRENT] - 1 == 1
-    statements = [query["sql"] for query in queries]
-    writes = [sql for sql in statements if not sql.lstrip("(").startswith("SELECT")]
-    assert len(statements) <= 4, statements
-    assert len(writes) <= 2, writes
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="counts SQLite's own steps")
