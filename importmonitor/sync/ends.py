@@ -73,6 +73,9 @@ class Evidence:
         if operation.finished_at is not None and operation.end_reason in PREMATURE_ENDS:
             # That was concluded before. Only progress refutes it.
             return operation.last_progress_at < self.at
+        if not self.is_current and not self.has_list:
+            # Only the list would show that it moves.
+            return False
         return self.silence(operation) >= MAX_SILENCE
 
 
@@ -109,6 +112,9 @@ def _reason_of_invalid(operation: ImportOperation, evidence: Evidence) -> EndRea
     if operation.stops_when_invalid:
         return _put_aside(operation, evidence)
     if operation.is_pending_download:
+        if evidence.list_refused and not evidence.is_current and operation.finished_at is None:
+            # Only the list shows any operation but the current one.
+            return EndReason.SUPERSEDED
         return EndReason.INTERRUPTED if evidence.is_silent(operation) else None
     if operation.end_reason == EndReason.SUPERSEDED:
         return EndReason.SUPERSEDED
@@ -128,12 +134,11 @@ def _reason_of_hidden(operation: ImportOperation, evidence: Evidence) -> EndReas
     if evidence.list_refused:
         # Only the list shows any operation but the current one.
         return EndReason.SUPERSEDED
-    is_silent = evidence.is_silent(operation)
     if not evidence.has_list:
         # The list, when it comes, will show its end. If it always fails, nothing will.
         is_long_hidden = evidence.at - evidence.successor.first_seen_at >= MAX_SILENCE
-        return EndReason.SUPERSEDED if is_silent and is_long_hidden else None
-    if is_silent or operation.status in states.RESTING_STEPS:
+        return EndReason.SUPERSEDED if is_long_hidden else None
+    if evidence.is_silent(operation) or operation.status in states.RESTING_STEPS:
         # Only the current operation can be continued.
         return EndReason.SUPERSEDED
     if evidence.is_listed:
