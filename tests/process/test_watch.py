@@ -169,7 +169,7 @@ def test_watch_draws_progress_bars_on_a_terminal(project: Project, workspace: Wo
     assert process.wait(PATIENCE) == 0
     assert "default" in output
     # Rocket.Chat counts the users twice.
-    assert "3,300 / 3,000, 100 %" in output
+    assert "3,000 / 3,000, 100 %" in output
     assert "━" in output
     # The bar is redrawn in place, without a line for each poll.
     assert output.count("\n") < 20
