@@ -59,6 +59,8 @@ class Client:
         self.workspace = workspace
         self.rate_limit: RateLimit | None = None
         self.clock_offset: timedelta | None = None
+        #: The last body with a current operation, and what it was parsed to.
+        self._last: tuple[bytes | None, Operation] | None = None
         self._now = now or (lambda: datetime.now(UTC))
         self._session = _Session()
         # requests would read the environment at every call, which takes longer than the rest of
@@ -96,12 +98,17 @@ class Client:
         response = self._get("api/v1/getCurrentImportOperation", permission="run-import")
         self.rate_limit = parse_rate_limit(response.headers, response.received_at)
         self.clock_offset = clock_offset(response.headers, response.received_at)
+        # Between two polls, hardly ever anything has changed.
+        if self._last is not None and self._last[0] == response.body:
+            return self._last[1]
         body = self._json(response)
         if not isinstance(body, dict):
             raise self._bad_answer(response, f"an object was expected, not {json_type(body)}")
         document = body.get("operation")
         if document is not None:
-            return self._operation(response, document)
+            operation = self._operation(response, document)
+            self._last = response.body, operation
+            return operation
         # Rocket.Chat omits `operation` when there is none; other software sends no `success`.
         if body.get("success") not in (True, "true"):
             raise self._bad_answer(response, "the body has neither `operation` nor `success`")

@@ -13,7 +13,15 @@ from importmonitor.rocketchat.exceptions import (
     PermissionMissing,
     RocketChatError,
 )
-from tests.remote.helpers import GOOD, OPERATION, TOKEN, USER_ID, parse_head, workspace_config
+from tests.remote.helpers import (
+    GOOD,
+    NO_OPERATION,
+    OPERATION,
+    TOKEN,
+    USER_ID,
+    parse_head,
+    workspace_config,
+)
 from tests.remote.servers import Server, answering, http
 
 # Requests.
@@ -34,6 +42,19 @@ def test_current_operation_request() -> None:
     assert headers["user-agent"] == f"importmonitor/{importmonitor.__version__}"
     assert headers["accept"] == "application/json"
     assert "content-type" not in headers
+
+
+def test_same_body_is_the_same_operation_and_any_other_is_read() -> None:
+    done = http(json.dumps({"operation": OPERATION | {"status": "importer_done"}}))
+    server = Server(answering(GOOD, GOOD, done, GOOD, NO_OPERATION, GOOD))
+    with server, Client(workspace_config(server.url)) as client:
+        first, second, third, fourth, fifth, sixth = (client.current_operation() for _ in range(6))
+    assert first is second
+    assert first is not None
+    assert third is not None
+    assert third.status == "importer_done"
+    assert first == fourth == sixth
+    assert fifth is None
 
 
 def test_path_of_url_is_kept() -> None:
