@@ -1,7 +1,7 @@
 """The estimates of an operation: its rate and the time left, and what its end teaches."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from importmonitor.models import ImportOperation, Outcome, ProgressSample
@@ -19,13 +19,15 @@ from importmonitor.sync.forecast import (
 )
 from importmonitor.sync.rate import records_per_second
 
+#: How often a step is forecast.
+FORECAST_INTERVAL = timedelta(minutes=1)
 #: How many imports of a workspace, and of all others, a forecast is based on.
 MAX_HISTORY = 10
 #: With so many of the same workspace, those of others add nothing.
 ENOUGH_HISTORY = 3
 
 _LEARNED_FROM = (Outcome.DONE, Outcome.DONE_WITH_ERRORS)
-_NO_FORECAST = dict.fromkeys(
+_NO_FORECAST: dict[str, Any] = dict.fromkeys(
     ("forecast_at", "seconds_left", "seconds_left_low", "seconds_left_high")
 )
 
@@ -35,7 +37,12 @@ def update_estimates(change: Change, at: datetime) -> None:
     operation = change.operation
     samples = _present_samples(change, at)
     change.set("rate", records_per_second(samples) if samples else None)
-    values = dict(_NO_FORECAST)
+    has_new_step = change.created or "status" in change.updated
+    age = None if has_new_step or operation.forecast_at is None else at - operation.forecast_at
+    if age is not None and timedelta(0) <= age < FORECAST_INTERVAL:
+        # It is still good, and making one takes longer than all the rest of a poll.
+        return
+    values = _NO_FORECAST | {"forecast_at": at}
     if _can_forecast(operation):
         transitions = [] if change.created else _transitions(operation)
         transitions += [_transition(row) for row in change.transitions]
