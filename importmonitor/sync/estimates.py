@@ -42,7 +42,7 @@ def update_estimates(change: Change, at: datetime) -> None:
     if age is not None and timedelta(0) <= age < FORECAST_INTERVAL:
         # It is still good, and making one takes longer than all the rest of a poll.
         return
-    values = _NO_FORECAST | {"forecast_at": at}
+    values = dict(_NO_FORECAST)
     if _can_forecast(operation):
         transitions = [] if change.created else _transitions(operation)
         transitions += [_transition(row) for row in change.transitions]
