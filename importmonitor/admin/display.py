@@ -52,7 +52,7 @@ STATES = {
 OUTCOMES = {
     Outcome.DONE: Badge(Outcome.DONE.label, "✓", "good"),
     Outcome.DONE_WITH_ERRORS: Badge(Outcome.DONE_WITH_ERRORS.label, "!", "warn"),
-    # Nothing is known to be wrong: somebody may have chosen less than the file holds.
+    # Nothing is known to be wrong: less may have been chosen than the file holds.
     Outcome.INCOMPLETE: Badge(Outcome.INCOMPLETE.label, "◕", "quiet"),
     Outcome.FAILED: Badge(Outcome.FAILED.label, "✕", "bad"),
     Outcome.INTERRUPTED: Badge(Outcome.INTERRUPTED.label, "↯", "bad"),

@@ -66,7 +66,7 @@ def _of_active(operation: ImportOperation, workspace: Workspace | None) -> Itera
                 )
             )
         else:
-            # No other importer goes on in a later release: it would have ended here.
+            # No other importer runs on in a later release: it would have ended here.
             yield Remark(
                 _(
                     "Invalidated by Rocket.Chat, but it runs on: up to 6.2, Rocket.Chat does not "

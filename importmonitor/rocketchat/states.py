@@ -53,8 +53,8 @@ class ImportState(StrEnum):
 
 #: The states in which an import makes progress, and so can stall, except at a resting step.
 ACTIVE_STATES = ("loading", "importing")
-#: The steps at which nothing runs: an import waits for input. At `importer_file_loaded` somebody
-#: has to open the prepare page; it also stays there when preparing threw an error at once.
+#: The steps at which nothing runs: an import waits for input. At `importer_file_loaded` the
+#: prepare page has to be opened; it also stays there when preparing threw an error at once.
 RESTING_STEPS = ("importer_new", "importer_file_loaded", "importer_user_selection")
 
 _STATES = {

@@ -250,7 +250,7 @@ def _set_reason(
     *,
     is_correction: bool = False,
 ) -> None:
-    """Set why an operation ended, and add the event unless the same has been told before."""
+    """Set why an operation ended, and add the event unless it was reported before."""
     before = draft.operation.end_reason
     draft.set("end_reason", reason.value)
     is_news = is_correction or not before or _end_event(reason) != _end_event(before)

@@ -119,7 +119,7 @@ def _reason_of_invalid(operation: ImportOperation, evidence: Evidence) -> EndRea
     if operation.end_reason == EndReason.SUPERSEDED:
         return EndReason.SUPERSEDED
     # Up to 6.2 only a server's start invalidates: that of this server, which killed the import, or
-    # of another one, and then it goes on. What is only prepared cannot be continued any more.
+    # of another one, and then it runs on. What is only prepared cannot be continued any more.
     has_moved = operation.last_progress_at > (operation.invalidated_at or evidence.at)
     if has_moved and _is_importing(operation) and not evidence.is_silent(operation):
         return None
@@ -142,7 +142,7 @@ def _reason_of_hidden(operation: ImportOperation, evidence: Evidence) -> EndReas
         # Only the current operation can be continued.
         return EndReason.SUPERSEDED
     if evidence.is_listed:
-        # It is still valid, and so goes on.
+        # It is still valid, and so runs on.
         return None
     # Twenty others were updated since: its end will not be known.
     return EndReason.SUPERSEDED if operation.stops_when_invalid else None

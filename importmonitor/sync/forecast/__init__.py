@@ -12,7 +12,7 @@ hardly from one import to the next. So the rest of an import is forecast step by
    in the present one, is weighed against the imports before by how much either has varied (a
    normal distribution of its logarithm, with a part that all steps share). At the beginning of a
    step the past decides, later the present rate.
-3. Where the present step becomes slower or faster all the time, the trend goes on: how a step
+3. Where the present step becomes slower or faster all the time, the trend continues: how a step
    develops is known only for one like it.
 4. The total may still grow: as in the imports before, or else by the rest as it did lately.
 
