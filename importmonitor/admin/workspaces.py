@@ -51,7 +51,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
             None,
             {
                 "fields": (
-                    "sync_state",
+                    "status",
                     "open_period",
                     "last_poll",
                     "last_sync",
@@ -107,13 +107,6 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
     def current_import(self, workspace: Workspace) -> SafeString:
         operation = workspace.current_operation
         return SafeString(display.EMPTY) if operation is None else _operation_line(operation)
-
-    @admin.display(description=gettext_lazy("sync status"))
-    def sync_state(self, workspace: Workspace) -> SafeString:
-        badge = display.render_badge(display.sync_status_badge(workspace.sync_status))
-        if not workspace.message:
-            return badge
-        return format_html('{}<p class="im-attention">{}</p>', badge, workspace.message)
 
     @admin.display(description=gettext_lazy("since"))
     def open_period(self, workspace: Workspace) -> SafeString:

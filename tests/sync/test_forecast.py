@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from importmonitor.rocketchat.states import STEPS
 from importmonitor.sync.forecast import (
     Counts,
-    Forecast,
     PastImport,
     PresentImport,
     Sample,
@@ -275,13 +274,6 @@ def test_overheads_are_learned_as_a_share_of_the_time() -> None:
     ]
     finishing = present(FINISHING, COUNTS._replace(completed=11_100), begun)
     assert seconds_left(finishing, [past], 100) == pytest.approx(310)
-
-
-def test_later_the_forecast_is_less_and_then_none() -> None:
-    result = Forecast(100, 50, 200, "workspace")
-    assert result.after(60) == Forecast(40, 0, 140, "workspace")
-    assert result.after(-5) == result
-    assert result.after(100) is None
 
 
 TRANSITIONS = [

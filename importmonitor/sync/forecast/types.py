@@ -1,7 +1,7 @@
 """What a forecast is made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from importmonitor.sync.rate import Sample
@@ -40,14 +40,6 @@ class Forecast:
     low: float
     high: float
     basis: str
-
-    def after(self, seconds: float) -> "Forecast | None":
-        """Return the forecast some seconds later, None once its time has passed."""
-        left = self.seconds - max(seconds, 0)
-        if left <= 0:
-            return None
-        passed = self.seconds - left
-        return replace(self, seconds=left, low=max(self.low - passed, 0), high=self.high - passed)
 
 
 class Part(NamedTuple):
