@@ -33,7 +33,7 @@ class Operation:
         imported: the records really imported, by type.
         moved_at: the time of its last write.
         is_added: whether Rocket.Chat has stored it.
-        is_abandoned: whether it is invalid, or hidden up to 6.2, so that nobody acts on it.
+        is_abandoned: whether it is invalid, or hidden up to 6.2, so that it gets no more input.
         is_killed: whether its process has died.
     """
 

@@ -72,7 +72,7 @@ def _is_importing(status: object) -> bool:
 
 
 def _until_rest(operation: Operation, kind: Kind, pending: Sequence[Timed]) -> list[Timed]:
-    """Return the events until somebody would have to act."""
+    """Return the events until the import would need input."""
     if is_resting(kind, operation.status):
         return []
     for number, (_, event) in enumerate(pending):

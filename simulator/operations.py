@@ -67,7 +67,7 @@ class Operations:
     ) -> None:
         """Invalidate all operations except `keep`, and set their `_updatedAt` in bulk.
 
-        Those that run go on as far as `invalidation` says; nobody acts on those that rest.
+        Those that run continue as far as `invalidation` says; those that rest get no more input.
         """
         for operation in self._all:
             if operation is keep:
@@ -79,7 +79,7 @@ class Operations:
                 self.record(now, "invalidated", operation)
 
     def abandon_all(self) -> None:
-        """Let nobody act on any operation: up to 6.2, a new one hides them and does no more."""
+        """Give no operation any more input: up to 6.2, a new one only hides them."""
         for operation in self._all:
             self.abandon(operation)
 

@@ -195,7 +195,7 @@ class _Judgement:
     def _is_end_missed(self) -> bool:
         """Return whether it was opened again, and polled only before its end and since (rule 14).
 
-        Then nobody can know that it had ended.
+        Then its end cannot be known.
         """
         return self.label.rule == "14" and not any(
             document["status"] in ENDS for _, document in self._polled()

@@ -122,9 +122,7 @@ def test_pending_files_that_still_arrive_can_be_killed(workspace: Workspace, clo
     assert ("killed", kinds.DONE, True) in entries(workspace, operation_id)
 
 
-def test_invalid_import_comes_no_further_than_where_somebody_has_to_act(
-    workspace: Workspace, clock: Clock
-) -> None:
+def test_invalid_import_stops_where_it_needs_input(workspace: Workspace, clock: Clock) -> None:
     for seconds, status in ((1, kinds.FILE_LOADED), (60, kinds.USER_SELECTION)):
         operation_id = workspace.start_import("csv", seconds=600)
         clock.advance(seconds)

@@ -205,7 +205,7 @@ def _settle(run: Run, actual: Import, log: list[LogEntry]) -> None:
     if run.hidden is not None and actual.rests_at(last):
         at_rest = max(run.hidden, moves[-1])
         if run.invalid is None or at_rest < run.invalid:
-            # Nobody can continue it.
+            # It cannot be continued.
             run.how, run.ended_at, run.sign = "stopped", log[run.hidden].at, at_rest
             run.is_superseded = True
             return

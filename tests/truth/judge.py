@@ -163,7 +163,7 @@ class Judge(Evidence):
         is_aborted = not actual.runs_on and self.was_seen_invalid(actual, run)
         if not is_aborted or word == "canceled":
             return by_word
-        # Nobody can tell one that had imported everything from one that was aborted.
+        # One that had imported everything looks like one that was aborted.
         return self._aside(actual, run) | (set() if run.how == "aborted" else by_word)
 
     def _outcomes_of_silence(self, actual: Import) -> set[str]:
