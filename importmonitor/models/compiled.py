@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.db import connections, models
@@ -97,6 +98,7 @@ def _convert(compiled: _Compiled, row: Iterable[Any], connection: Any) -> tuple[
     return tuple(values)
 
 
+@cache
 def columns(model: type[models.Model]) -> list[str]:
     """Return the names of a model's columns, in the order that `from_db` wants."""
     return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001 - Django documents it

@@ -274,8 +274,11 @@ class Workspace(models.Model):
             usual = _MAX_USUAL_PAUSES * (last - started) / (self.period_polls - 1)
         return pause <= usual or pause <= conf.get_options().late_after
 
-    def start_period(self, status: str, at: datetime, message: str) -> None:
-        """Close the open period, and open one with a poll whose result differs; in two queries."""
+    def start_period(self, status: str, at: datetime, message: str = "") -> set[str]:
+        """Close the open period and open one with a poll whose result differs, in two queries.
+
+        Return the names of this row's fields that are still to be saved.
+        """
         periods = SyncPeriod.objects
         if self.period_id is not None:
             periods.filter(pk=self.period_id).update(
@@ -288,6 +291,20 @@ class Workspace(models.Model):
             workspace=self.alias, outcome=status, message=message, first_at=at, last_at=at
         )
         self.period_started_at, self.period_polls = at, 0
+        self.sync_status, self.message = status, message
+        if not self.is_good:
+            self.failing_since = self.failing_since or at
+        else:
+            self.failing_since = None
+            self.first_synced_at = self.first_synced_at or at
+        return {
+            "period_id",
+            "period_started_at",
+            "sync_status",
+            "message",
+            "failing_since",
+            "first_synced_at",
+        }
 
     def newest_periods(self, limit: int) -> list[SyncPeriod]:
         """Return the newest periods, newest first."""

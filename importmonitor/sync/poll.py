@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from importmonitor import conf
 from importmonitor.alerts import outbox
-from importmonitor.choices import EMPTY, GOOD_STATUSES, OK, Event
+from importmonitor.choices import EMPTY, OK, Event
 from importmonitor.models import (
     ImportOperation,
     ProgressSample,
@@ -211,7 +211,7 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
         if not continues:
             if workspace.failing_since is not None:
                 drafts += alerts_for_recovery(lease.alias, workspace.failing_since, at)
-            changed |= _start_period(workspace, status, at)
+            changed |= workspace.start_period(status, at)
         alert_count = outbox.write(drafts, at)
         for change in changes:
             correct_alerts(change, at)
@@ -228,21 +228,6 @@ def _key(operation: ImportOperation | None) -> int | None:
 def _record_poll(workspace: Workspace, at: datetime) -> None:
     workspace.last_polled_at = workspace.last_synced_at = at
     workspace.period_polls += 1
-
-
-def _start_period(workspace: Workspace, status: str, at: datetime, message: str = "") -> set[str]:
-    """Close the open period of polls and start one; return the changed fields."""
-    workspace.start_period(status, at, message)
-    workspace.sync_status, workspace.message = status, message
-    changed = {"sync_status", "message", "period_id", "period_started_at", "failing_since"}
-    if status not in GOOD_STATUSES:
-        workspace.failing_since = workspace.failing_since or at
-        return changed
-    workspace.failing_since = None
-    if workspace.first_synced_at is None:
-        workspace.first_synced_at = at
-        changed.add("first_synced_at")
-    return changed
 
 
 def _update_current(
@@ -287,7 +272,7 @@ def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, a
                 workspace.message = message
                 changed.add("message")
         else:
-            changed = _start_period(workspace, error.kind, at, message)
+            changed = workspace.start_period(error.kind, at, message)
         workspace.last_polled_at = at
         workspace.period_polls += 1
         drafts = alerts_for_failure(lease.alias, workspace.failing_since or at, error, at)
