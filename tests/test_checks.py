@@ -1,5 +1,7 @@
 """System checks: every mistake in the settings has an id and a hint."""
 
+import errno
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from importmonitor import conf
 # From Django 6.1 on, Django's check of JSON columns queries SQLite.
 pytestmark = pytest.mark.django_db
 
-VALID = {"URL": "https://chat.example.org", "USER_ID": "u", "AUTH_TOKEN": "t"}
+VALID = {"URL": "https://chat.example.org", "USER_ID": "u", "AUTH_TOKEN": "hush-hush"}
 NO_DICT = "tests.test_checks.no_dict"
 
 
@@ -100,6 +102,7 @@ def test_valid_settings_give_no_message(settings: Any) -> None:
         (with_options(USER_ID=""), "E010"),
         (with_options(AUTH_TOKEN=None), "E011"),
         (with_options(AUTH_TOKEN="t\n"), "E012"),
+        (with_options(AUTH_TOKEN="abc"), "E012"),
         (with_options(AUTH_TOKEN="tökén"), "E012"),
         (with_options(AUTH_TOKEN=5), "E012"),
         (with_options(USER_ID="a b"), "E012"),
@@ -173,6 +176,7 @@ def test_usable_but_suspicious_setting_is_a_warning(settings: Any, setting: Any,
     [
         {"BACKEND": "importmonitor.alerts.channels.PigeonChannel"},
         {"BACKEND": "nowhere"},
+        {"BACKEND": "slack://secret"},
         EMAIL | {"TO": "ops@example.org"},
         EMAIL | {"TO": []},
         EMAIL | {"TO": ["ops@example.org\nBcc: secret@example.org"]},
@@ -288,6 +292,42 @@ def test_ca_bundle_can_be_a_path(settings: Any, tmp_path: Path) -> None:
     bundle.touch()
     settings.IMPORTMONITOR = with_options(CA_BUNDLE=bundle)
     assert conf.get_workspace("default").ca_bundle == str(bundle)
+
+
+@pytest.mark.parametrize(
+    ("ca_bundle", "words"),
+    [
+        ("/nonexistent/ca.pem", "is '/nonexistent/ca.pem', which cannot be read: No such file"),
+        ("ca.crt", "is 'ca.crt', which cannot be read: No such file"),
+        (__file__ + "/ca.pem", "/ca.pem', which cannot be read: Not a directory"),
+        (str(Path(__file__).parent), "/tests', which is a directory"),
+        ("-----BEGIN CERTIFICATE-----\nhush", "holds a certificate itself"),
+        ("hush", "is a path that cannot be read: No such file"),
+        ("/hush" * 1_000, "is a path that cannot be read: File name too long"),
+        ("/hush\0", "is a path that no file can have"),
+        (b"hush", "is a bytes"),
+    ],
+)
+def test_unusable_ca_bundle_is_described(settings: Any, ca_bundle: Any, words: str) -> None:
+    settings.IMPORTMONITOR = with_options(CA_BUNDLE=ca_bundle)
+    (message,) = run_checks()
+    assert words in message.msg
+    assert "hush" not in message.msg
+
+
+def test_ca_bundle_in_a_closed_folder_is_described(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, **_options: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    settings.IMPORTMONITOR = with_options(CA_BUNDLE="/closed/ca.pem")
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(
+        ImproperlyConfigured,
+        match=r"CA_BUNDLE .* is '/closed/ca.pem', which cannot be read: Permission denied",
+    ):
+        conf.get_workspace("default")
 
 
 def test_workspaces_can_come_from_a_callable(settings: Any) -> None:

@@ -12,7 +12,7 @@ PACKAGE = Path(importmonitor.__file__).parent
 
 #: The layers, lowest first. Modules of one layer do not import each other.
 LAYERS = (
-    {"__init__"},
+    {"__init__", "secret", "logs"},
     {"choices", "signals", "permissions", "rocketchat"},
     {"conf", "humanize"},
     {"models"},

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from importmonitor.alerts.messages import Message, one_line
 from importmonitor.conf.channels import ChannelConfig
+from importmonitor.conf.problems import DOTTED_PATH, describe_name
 
 
 class Undelivered(Exception):
@@ -38,16 +39,21 @@ class Backend(Protocol):
 
 def load_backend(channel: ChannelConfig) -> Backend:
     """Return a channel's backend; raises Misconfigured."""
+    if not DOTTED_PATH.fullmatch(channel.backend):
+        raise Misconfigured("BACKEND is not a dotted path.")
     try:
         backend: Backend = import_string(channel.backend)(channel.options)
     except ImportError as error:
-        raise Misconfigured(f"{channel.backend} cannot be imported: {error}.") from None
-    except Misconfigured:
-        raise
+        problem = f"{channel.backend} cannot be imported: {error}."
+    except Misconfigured as error:
+        problem = str(error)
     except Exception as error:  # noqa: BLE001 - a host's own backend can raise anything
         # Without its text, which may contain an option.
-        raise Misconfigured(f"{channel.backend} raised {type(error).__name__}.") from None
-    return backend
+        problem = f"{channel.backend} raised {type(error).__name__}."
+    else:
+        return backend
+    # Raised here: in the context, an error would carry frames with the options.
+    raise Misconfigured(problem)
 
 
 class EmailChannel:
@@ -125,7 +131,8 @@ class AppriseChannel:
             service: Any = apprise.Apprise.instantiate(url)
         if service is None:
             # Without the URL, which contains secrets.
-            raise Misconfigured(f"Apprise cannot parse the URL, which starts with {self.scheme}://")
+            scheme = describe_name(self.scheme)
+            raise Misconfigured(f"Apprise cannot parse the URL, whose scheme is {scheme}.")
         self.service = service
 
     def send(self, message: Message) -> None:
@@ -167,7 +174,7 @@ def _is_address(value: object) -> bool:
 
 
 def _refuse_unknown(options: Mapping[str, Any], names: set[str]) -> None:
-    if unknown := sorted(str(key) for key in options if key not in names):
+    if unknown := sorted(describe_name(key) for key in options if key not in names):
         raise Misconfigured(
             f"Unknown option: {', '.join(unknown)}. The options are BACKEND, EVENTS and "
             f"{', '.join(sorted(names))}."

@@ -1,6 +1,7 @@
 """The app's settings: read from `settings.IMPORTMONITOR` on each access, validated, frozen.
 
 Nothing is cached between two accesses, so `override_settings` and a callable `WORKSPACES` work.
+What is read is a SecretMapping: no traceback that shows local variables shows a secret.
 Every mistake in the settings has an id; `importmonitor.checks` reports them all at once.
 """
 
@@ -13,11 +14,22 @@ from django.utils.module_loading import import_string
 
 from importmonitor.conf.options import KEYS as OPTION_KEYS
 from importmonitor.conf.options import Options, read_options
-from importmonitor.conf.problems import Problem, Problems
-from importmonitor.conf.workspaces import read_workspace
+from importmonitor.conf.problems import (
+    DOTTED_PATH,
+    Problem,
+    Problems,
+    describe,
+    describe_error,
+    describe_name,
+)
+from importmonitor.conf.workspaces import ALIAS, read_workspace
 from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.secret import SecretMapping
 
 KEYS = frozenset({"WORKSPACES", *OPTION_KEYS})
+_WORKSPACES_HINT = (
+    "Make it a dict of workspaces by alias, or the dotted path of a callable returning one."
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ def get_workspace(alias: str) -> WorkspaceConfig:
     raw = _raw_workspaces(_raw(), problems)
     problems.raise_errors()
     if alias not in raw:
-        known = ", ".join(map(str, raw)) or "none"
+        known = ", ".join(name for name in get_aliases() if ALIAS.fullmatch(name)) or "none"
         raise UnknownWorkspace(f"There is no workspace {alias!r}. Configured: {known}.")
     result = read_workspace(alias, raw[alias], problems)
     problems.raise_errors()
@@ -86,14 +98,14 @@ def find_problems() -> list[Problem]:
 
 def _read_config(problems: Problems) -> Config:
     raw = _raw()
-    if not isinstance(_setting(), Mapping):
-        kind = type(_setting()).__name__
-        problems.error("E001", f"IMPORTMONITOR is a {kind}.", "Make it a dict.")
+    if not isinstance(setting := _setting(), SecretMapping):
+        message = f"IMPORTMONITOR is {describe(setting)}."
+        problems.error("E001", message, "Make it a dict.")
     for key in raw:
         if key not in KEYS:
             problems.error(
                 "E002",
-                f"IMPORTMONITOR has an unknown key {key!r}.",
+                f"IMPORTMONITOR has an unknown key: {describe_name(key)}.",
                 f"Its keys are {', '.join(sorted(KEYS))}.",
             )
     if not settings.USE_TZ:
@@ -121,38 +133,43 @@ def _read_config(problems: Problems) -> Config:
     )
 
 
-def _setting() -> object:
-    return getattr(settings, "IMPORTMONITOR", {})
+def _setting() -> Any:
+    """Return the setting as a SecretMapping, or whatever it is instead, hidden."""
+    return SecretMapping({"": getattr(settings, "IMPORTMONITOR", {})})[""]
 
 
-def _raw() -> Mapping[Any, Any]:
+def _raw() -> SecretMapping:
     setting = _setting()
-    return setting if isinstance(setting, Mapping) else {}
+    return setting if isinstance(setting, SecretMapping) else SecretMapping({})
 
 
-def _raw_workspaces(raw: Mapping[Any, Any], problems: Problems) -> Mapping[Any, Any]:
+def _raw_workspaces(raw: SecretMapping, problems: Problems) -> SecretMapping:
     """Return WORKSPACES as a mapping; where it is the path of a callable, call that."""
-    value = raw.get("WORKSPACES", {})
-    hint = "Make it a dict of workspaces by alias, or the dotted path of a callable returning one."
+    value = raw.get("WORKSPACES", SecretMapping({}))
     if isinstance(value, str):
-        try:
-            source: object = import_string(value)
-        except ImportError as error:
-            message = f"IMPORTMONITOR['WORKSPACES'] cannot be imported: {error}."
-            problems.error("E003", message, hint)
-            return {}
-        if not callable(source):
-            message = f"IMPORTMONITOR['WORKSPACES'] names {value}, which is not callable."
-            problems.error("E003", message, hint)
-            return {}
-        try:
-            value = source()
-        except Exception as error:  # noqa: BLE001 - a host's own code can raise anything
-            reason = f"{type(error).__name__}: {error}"
-            problems.error("E003", f"IMPORTMONITOR['WORKSPACES']: {value}: {reason}.", hint)
-            return {}
-    if not isinstance(value, Mapping):
-        kind = type(value).__name__
-        problems.error("E003", f"IMPORTMONITOR['WORKSPACES'] is a {kind}.", hint)
-        return {}
+        value = _call(value, problems)
+    if not isinstance(value, SecretMapping):
+        kind = describe(value)
+        problems.error("E003", f"IMPORTMONITOR['WORKSPACES'] is {kind}.", _WORKSPACES_HINT)
+        return SecretMapping({})
     return value
+
+
+def _call(path: str, problems: Problems) -> Any:
+    """Return what the callable at a dotted path returns, hidden; report why there is none."""
+    problem = ""
+    if not DOTTED_PATH.fullmatch(path):
+        problem = " is text, and no dotted path"
+    else:
+        try:
+            source: object = import_string(path)
+            if callable(source):
+                return SecretMapping({"": source()})[""]
+            problem = f" names {path}, which is not callable"
+        except ImportError as error:
+            problem = f" is {path}, which cannot be imported: {error}"
+        except Exception as error:  # noqa: BLE001 - a host's own code can raise anything
+            # Without its text, which may contain a secret.
+            problem = f": {path} raised {describe_error(error)}"
+    problems.error("E003", f"IMPORTMONITOR['WORKSPACES']{problem}.", _WORKSPACES_HINT)
+    return SecretMapping({})

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from importmonitor.conf.channels import ChannelConfig, read_channel
-from importmonitor.conf.problems import Problems
+from importmonitor.conf.problems import Problems, describe
 from importmonitor.rocketchat.counters import PENDING, stride
 from importmonitor.rocketchat.operation import IMPORTERS
 from importmonitor.rocketchat.states import (
@@ -164,7 +164,7 @@ def _report_duration(key: str, value: object, problems: Problems) -> None:
     )
     problems.error(
         "E016",
-        f"IMPORTMONITOR[{key!r}] is {value!r}.",
+        f"IMPORTMONITOR[{key!r}] is {describe(value)}.",
         f"Make it a timedelta longer than zero{by_state}; in the environment, "
         f"IMPORTMONITOR_{key} is a number of seconds.",
     )
@@ -175,7 +175,7 @@ def _read_remember_for(value: object, problems: Problems) -> timedelta:
         return value
     problems.error(
         "E023",
-        f"IMPORTMONITOR['REMEMBER_FOR'] is {value!r}.",
+        f"IMPORTMONITOR['REMEMBER_FOR'] is {describe(value)}.",
         "Make it a timedelta from 0 (no caching) to 1 second; in the environment, "
         "IMPORTMONITOR_REMEMBER_FOR is a number of seconds.",
     )
@@ -190,7 +190,7 @@ def _read_days(raw: Mapping[Any, Any], key: str, problems: Problems) -> int | No
         return value
     problems.error(
         "E018",
-        f"IMPORTMONITOR[{key!r}] is {value!r}.",
+        f"IMPORTMONITOR[{key!r}] is {describe(value)}.",
         f"Make it a whole number of days, 1 to {MAX_DAYS}, or None to keep everything.",
     )
     return DAYS[key]
@@ -200,7 +200,7 @@ def _read_channels(value: object, problems: Problems) -> dict[str, ChannelConfig
     if not isinstance(value, Mapping):
         problems.error(
             "E019",
-            f"IMPORTMONITOR['CHANNELS'] is a {type(value).__name__}.",
+            f"IMPORTMONITOR['CHANNELS'] is {describe(value)}.",
             "Make it a dict of channels by name, each a dict with a BACKEND.",
         )
         return {}
@@ -216,7 +216,7 @@ def _read_base_url(value: object, problems: Problems) -> str:
             parts = urlsplit(value)
             extra = parts.query or parts.fragment or "@" in parts.netloc or parts.port == 0
             if parts.scheme in {"http", "https"} and parts.hostname and not extra:
-                return value.rstrip("/")
+                return str(value).rstrip("/")
     problems.error(
         "E021",
         "IMPORTMONITOR['BASE_URL'] cannot be read.",

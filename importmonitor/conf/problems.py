@@ -1,9 +1,19 @@
-"""Mistakes in the settings, collected while they are read."""
+"""Mistakes in the settings, collected while they are read.
 
-from collections.abc import Iterator
+A wrong value can be a secret that was put in the wrong place: no text of a value is repeated.
+"""
+
+import re
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+
+#: Of a module's attribute, such as a backend.
+DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 @dataclass(frozen=True)
@@ -47,3 +57,36 @@ class Problems:
         """Raise ImproperlyConfigured, naming every error, if there is one."""
         if self.errors:
             raise ImproperlyConfigured("\n".join(map(str, self.errors)))
+
+
+def describe(value: object) -> str:
+    """Return a value of the wrong kind in words: a number as it is, of others what they are."""
+    if value is None or isinstance(value, bool | int | float | timedelta):
+        return repr(value)
+    if isinstance(value, str) and not value:
+        return "empty"
+    return f"a {type_name(value)}"
+
+
+def type_name(value: object) -> str:
+    """Return the name of a value's type, as the user who set it knows it."""
+    for known in (str, bytes, Mapping):
+        if isinstance(value, known):
+            return "dict" if known is Mapping else known.__name__
+    return type(value).__name__
+
+
+def describe_name(name: object) -> str:
+    """Return a name in quotes, unless it is no name and could be a secret."""
+    if isinstance(name, str) and re.fullmatch(r"[\w .:@/-]{0,32}", name):
+        return repr(str(name))
+    return describe(name)
+
+
+def describe_error(error: Exception) -> str:
+    """Return the type of an error and where it was raised; its text can contain a secret."""
+    name = type(error).__name__
+    if error.__traceback__ is None:
+        return name
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{name} in {Path(frame.filename).name}, line {frame.lineno}"

@@ -1,13 +1,15 @@
 """The settings of one workspace, and every mistake in them."""
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from importmonitor.conf.problems import Problems
+from importmonitor.conf.problems import Problems, describe, describe_name
 from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.rocketchat.redaction import MIN_LENGTH
 
 KEYS = frozenset({"URL", "USER_ID", "AUTH_TOKEN", "CA_BUNDLE", "TIMEOUT", "DEADLINE", "ALLOW_HTTP"})
 
@@ -23,7 +25,7 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
     if not isinstance(alias, str) or not ALIAS.fullmatch(alias):
         problems.error(
             "E004",
-            f"The workspace alias {alias!r} cannot be used.",
+            f"A workspace alias cannot be used: {describe_name(alias)}.",
             "Use lower-case letters, digits, '-' and '_', at most 63, with a letter or digit "
             "first: it becomes part of URLs.",
         )
@@ -31,7 +33,7 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
     if not isinstance(options, Mapping):
         problems.error(
             "E005",
-            f"The workspace {alias!r} is a {type(options).__name__}.",
+            f"The workspace {alias!r} is {describe(options)}.",
             "Make it a dict with URL, USER_ID and AUTH_TOKEN.",
         )
         return None
@@ -40,7 +42,7 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
         if key not in KEYS:
             problems.error(
                 "E006",
-                f"The workspace {alias!r} has an unknown key {key!r}.",
+                f"The workspace {alias!r} has an unknown key: {describe_name(key)}.",
                 f"Its keys are {', '.join(sorted(KEYS))}.",
             )
     allow_http = options.get("ALLOW_HTTP", False)
@@ -51,14 +53,7 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
     _check_credential(alias, "USER_ID", options.get("USER_ID"), "E010", problems)
     _check_credential(alias, "AUTH_TOKEN", options.get("AUTH_TOKEN"), "E011", problems)
     ca_bundle = options.get("CA_BUNDLE")
-    if ca_bundle is not None and not (
-        isinstance(ca_bundle, str | Path) and Path(ca_bundle).exists()
-    ):
-        problems.error(
-            "E013",
-            f"{_is(alias, 'CA_BUNDLE', ca_bundle)} No such file can be read.",
-            "Give the path of a file of CA certificates in PEM form, or leave it out.",
-        )
+    _check_ca_bundle(alias, ca_bundle, problems)
     seconds = {"TIMEOUT": options.get("TIMEOUT", 10), "DEADLINE": options.get("DEADLINE", 30)}
     for key, value in seconds.items():
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 3600:
@@ -72,7 +67,7 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
     assert isinstance(url, str)
     return WorkspaceConfig(
         alias=alias,
-        url=url.rstrip("/"),
+        url=str(url).rstrip("/"),
         user_id=options["USER_ID"],
         auth_token=options["AUTH_TOKEN"],
         ca_bundle=None if ca_bundle is None else str(ca_bundle),
@@ -91,10 +86,11 @@ def _check_url(alias: str, url: object, problems: Problems, *, allow_http: bool)
         problems.error("E008", f"The URL of the workspace {alias!r} cannot be read.", example)
         return
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(str(url))
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        problems.error("E008", f"The URL of the workspace {alias!r}: {error}.", example)
+    except ValueError:
+        # Its text can quote the URL.
+        problems.error("E008", f"The URL of the workspace {alias!r} cannot be read.", example)
         return
     if parts.username is not None or parts.password is not None:
         # The value is not repeated: it holds a password.
@@ -103,14 +99,25 @@ def _check_url(alias: str, url: object, problems: Problems, *, allow_http: bool)
             f"The URL of the workspace {alias!r} holds a user name or password.",
             "Take it out: USER_ID and AUTH_TOKEN authenticate with Rocket.Chat.",
         )
-    elif parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
-        problems.error("E008", _is(alias, "URL", url), example)
+    elif parts.scheme not in {"http", "https"} or not host:
+        problems.error(
+            "E008", f"The URL of the workspace {alias!r} is no http:// or https:// URL.", example
+        )
+    elif parts.query or parts.fragment:
+        problems.error(
+            "E008", f"The URL of the workspace {alias!r} contains a '?' or '#'.", example
+        )
     elif re.search(r"/api(/v1)?/?$", parts.path):
-        problems.error("E008", _is(alias, "URL", url), "Leave /api/v1 out: it is added to the URL.")
+        problems.error(
+            "E008",
+            f"The URL of the workspace {alias!r} ends with the path of the API.",
+            "Leave /api/v1 out: it is added to the URL.",
+        )
     elif parts.scheme == "http" and not (allow_http or _is_loopback(host)):
         problems.error(
             "E009",
-            f"{_is(alias, 'URL', url)} The token would cross the network in the clear.",
+            f"The URL of the workspace {alias!r} is http://{host}. The token would cross the "
+            "network in the clear.",
             "Use https://, or set ALLOW_HTTP to True if the network is your own.",
         )
 
@@ -132,6 +139,45 @@ def _check_credential(
             f"The {key} of the workspace {alias!r} holds what an HTTP header cannot.",
             "Copy it again, without quotes, spaces or line breaks.",
         )
+    elif key == "AUTH_TOKEN" and len(value) < MIN_LENGTH:
+        # It could not be kept out of messages: it is part of ordinary words.
+        problems.error(
+            "E012",
+            f"The AUTH_TOKEN of the workspace {alias!r} is too short to be one.",
+            "Copy it again: Rocket.Chat's tokens have 43 characters.",
+        )
+
+
+def _check_ca_bundle(alias: str, value: object, problems: Problems) -> None:
+    if value is None or value == "" or (problem := _ca_bundle_problem(value)) is None:
+        return
+    problems.error(
+        "E013",
+        f"The CA_BUNDLE of the workspace {alias!r} {problem}.",
+        "Give the path of a file of CA certificates in PEM form, or leave it out.",
+    )
+
+
+def _ca_bundle_problem(value: object) -> str | None:
+    """Return why a file of certificates cannot be used, None if it can."""
+    if not isinstance(value, str | Path):
+        return f"is {describe(value)}"
+    if "-----BEGIN" in str(value):
+        return "holds a certificate itself instead of the path of its file"
+    path = str(value)
+    # Only what is obviously a path is repeated: it could be the token, in the wrong place.
+    is_path = path.startswith("/") or path.endswith((".pem", ".crt", ".cer"))
+    is_shown = is_path and path.isprintable() and len(path) <= 255
+    name = f"is {path!r}, which" if is_shown else "is a path that"
+    try:
+        if Path(path).is_dir():
+            return f"{name} is a directory"
+        Path(path).stat()
+    except OSError as error:
+        return f"{name} cannot be read: {error.strerror}"
+    except ValueError:
+        return "is a path that no file can have"
+    return None if os.access(path, os.R_OK) else f"{name} may not be read by this user"
 
 
 def _is_loopback(host: str) -> bool:
@@ -144,4 +190,4 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is(alias: str, key: str, value: object) -> str:
-    return f"The {key} of the workspace {alias!r} is {value!r}."
+    return f"The {key} of the workspace {alias!r} is {describe(value)}."

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Self
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from importmonitor import __version__
 from importmonitor.rocketchat import deadline, exceptions, responses
@@ -25,7 +25,9 @@ from importmonitor.rocketchat.clock import clock_offset
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import BadAnswer, RocketChatError, Unreachable
 from importmonitor.rocketchat.operation import Operation, json_type, parse_operation
+from importmonitor.rocketchat.payload import PRIVATE_KEYS
 from importmonitor.rocketchat.rate_limit import RateLimit, parse_rate_limit
+from importmonitor.rocketchat.redaction import redact, redact_json
 from importmonitor.rocketchat.responses import ApiResponse
 
 MAX_BODY = 8 * 1024 * 1024
@@ -41,6 +43,9 @@ _RETRIED_STATUSES = frozenset({502, 503, 504})
 # requests does not wrap every error from below: a chunk of negative length and an impossible host
 # name are ValueErrors, a missing CA bundle is an OSError.
 _REQUEST_ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
+
+
+_URL_ERRORS = (LocationValueError, requests.exceptions.InvalidURL)
 
 
 class Client:
@@ -136,11 +141,14 @@ class Client:
         # Up to 6.x the build record is under `info`.
         info = body.get("info")
         version = body.get("version") or (info.get("version") if isinstance(info, dict) else None)
-        return version if isinstance(version, str) else None
+        return redact(version, self.workspace.secrets) if isinstance(version, str) else None
 
     def _operation(self, response: ApiResponse, document: object) -> Operation:
         try:
-            return parse_operation(document)
+            if isinstance(document, dict):
+                # Long, and not stored.
+                document = {key: document[key] for key in document if key not in PRIVATE_KEYS}
+            return parse_operation(redact_json(document, self.workspace.secrets))
         except BadAnswer as error:
             problem = str(error)
         raise self._bad_answer(response, problem)
@@ -230,8 +238,7 @@ class Client:
                 body += chunk
                 if len(body) > max_size:
                     break
-        redacted = responses.redact_secrets(bytes(body[:max_size]), workspace.auth_token)
-        response = replace(response, body=redacted)
+        response = replace(response, body=bytes(body[:max_size]))
         if is_good and len(body) > MAX_BODY:
             raise self._bad_answer(
                 response, f"the body is longer than {MAX_BODY // 1024 // 1024} MiB"
@@ -248,6 +255,9 @@ class Client:
         workspace = self.workspace
         request = f"{workspace.alias}: GET {workspace.url}/{path}"
         reason = responses.sanitize(workspace, exceptions.root_cause_message(error))
+        if any(isinstance(cause, _URL_ERRORS) for cause in exceptions.cause_chain(error)):
+            # They quote any part of the URL, and a proxy's contains a password.
+            reason = "the URL of the workspace or of a proxy cannot be read"
         if isinstance(error, requests.exceptions.SSLError):
             advice = "If your own CA signed the certificate, set CA_BUNDLE to the CA's file."
             if "WRONG_VERSION_NUMBER" in reason:

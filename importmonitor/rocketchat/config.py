@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from importmonitor.secret import Secret
+
 
 @dataclass(frozen=True)
 class WorkspaceConfig:
@@ -9,7 +11,7 @@ class WorkspaceConfig:
 
     `url` has no trailing slash; `timeout` (for connecting, and between two bytes) and `deadline`
     (for a whole call) are in seconds. The credentials stay out of the `repr`, and so out of
-    tracebacks that show local variables.
+    tracebacks that show local variables; the token's own `repr` hides it from those of requests.
     """
 
     alias: str
@@ -20,3 +22,11 @@ class WorkspaceConfig:
     timeout: float = 10.0
     deadline: float = 30.0
     allow_http: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "auth_token", Secret(self.auth_token))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message, row or log may contain."""
+        return (self.auth_token,)

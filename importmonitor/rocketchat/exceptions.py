@@ -1,5 +1,6 @@
 """The errors of a request to a workspace, one class for each thing that an operator can do."""
 
+import re
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -70,11 +71,15 @@ KINDS: tuple[type[RocketChatError], ...] = (
 
 
 def root_cause_message(error: BaseException) -> str:
-    """Return the message of an error's root cause: requests and urllib3 wrap it twice."""
+    """Return the message of an error's root cause: requests and urllib3 wrap it twice.
+
+    Without the credentials in URLs, also in those that no parser accepts: urllib3 quotes the URL
+    of a proxy as it is.
+    """
     *_, root_cause = cause_chain(error)
     if isinstance(root_cause, OSError) and root_cause.strerror:
         return root_cause.strerror
-    return str(root_cause) or type(root_cause).__name__
+    return re.sub(r"(?<=://)\S*@", "[hidden]@", str(root_cause)) or type(root_cause).__name__
 
 
 def cause_chain(error: BaseException) -> list[BaseException]:

@@ -24,6 +24,7 @@ from importmonitor.rocketchat.exceptions import (
     Unauthenticated,
     Unreachable,
 )
+from importmonitor.rocketchat.redaction import proxy_secrets, redact
 
 #: Rocket.Chat's window for counting requests, and so its longest waiting time.
 _RATE_LIMIT_WINDOW = timedelta(seconds=60)
@@ -31,8 +32,6 @@ _MAX_WAIT = timedelta(minutes=10)
 #: Enough of a page to contain 200 characters of text. The expressions that remove tags take
 #: quadratic time on a page made for that.
 _MAX_PAGE_BYTES = 4_096
-#: A shorter token could be a word that a response contains for other reasons.
-_MIN_TOKEN_LENGTH = 20
 
 
 @dataclass(frozen=True)
@@ -61,18 +60,12 @@ class ApiResponse:
 
 
 def sanitize(workspace: WorkspaceConfig, text: str, length: int = 200) -> str:
-    """Return remote text fit for a message: one short printable line without the token."""
-    # Before it is cut: half a token is half a secret.
-    text = text.replace(workspace.auth_token, "[hidden]")
+    """Return remote text fit for a message: one short printable line without a secret."""
+    secrets = (*workspace.secrets, *proxy_secrets())
+    # Before it is cut, and again after: half a token is half a secret.
+    text = redact(text, secrets)
     text = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(text.split())[:length]
-
-
-def redact_secrets(body: bytes, token: str) -> bytes:
-    """Return a body without the token, in case a server sends it back."""
-    if len(token) < _MIN_TOKEN_LENGTH:
-        return body
-    return body.replace(token.encode(), b"[hidden]")
+    return redact(" ".join(text.split())[:length], secrets)
 
 
 def error_for(

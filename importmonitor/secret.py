@@ -1,0 +1,78 @@
+"""Values that libraries can use and that no traceback, error page or `diffsettings` shows."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+HIDDEN = "[hidden]"
+
+
+class Secret(str):
+    """Text that stays out of its own `repr`, and so out of whatever shows variables or settings.
+
+    In every other way it is the text: `str(secret)`, formatting and concatenation return it.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN if self else "")
+
+
+class _SecretBytes(bytes):
+    """The same for bytes, which are a mistake wherever a setting is text."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN.encode())
+
+
+class SecretMapping(Mapping[Any, Any]):
+    """A view of a mapping, in which all text is secret, at every depth.
+
+    The values are converted when they are read: there may be thousands of workspaces.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[Any, Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, key: object) -> Any:
+        value = self._values[key]
+        # Text first: to compare with an abstract class takes longer.
+        if isinstance(value, str) or not isinstance(value, Mapping):
+            return hide(value)
+        return SecretMapping(value)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def get(self, key: object, default: Any = None) -> Any:
+        # Faster than by an exception, as the abstract class does it.
+        return self[key] if key in self._values else default
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"{{{HIDDEN}}}"
+
+
+def hide(value: Any) -> Any:
+    """Return an equal value in which all text is secret, within containers too."""
+    if isinstance(value, str):
+        return Secret(value)
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return _SecretBytes(value)
+    if isinstance(value, Mapping):
+        return {key: hide(item) for key, item in value.items()}
+    for container in (list, tuple, set, frozenset):
+        if isinstance(value, container):
+            return container(map(hide, value))
+    return value
