@@ -1,6 +1,5 @@
 """The outbox: alerts are written in the transaction of the change that they report, then sent."""
 
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +13,10 @@ from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, Undelivered, load_backend
 from importmonitor.alerts.messages import TEST, AlertDraft, one_line, render_message
 from importmonitor.conf.channels import ChannelConfig
+from importmonitor.logs import get_logger
 from importmonitor.models import Alert
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: How long the delivery of an alert is retried.
 RETRY_FOR = timedelta(days=2)

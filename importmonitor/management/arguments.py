@@ -55,8 +55,3 @@ def parse_days(text: str) -> int:
     if match is None or not 1 <= int(match[1]) <= MAX_DAYS:
         raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS}")
     return int(match[1])
-
-
-def printable(text: str) -> str:
-    """Return remote text that cannot move a terminal's cursor or start a line of its own."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

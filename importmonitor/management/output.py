@@ -1,7 +1,6 @@
 """The results of polls on a terminal: a line of text for people, or JSON for programs."""
 
 import json
-import logging
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -12,13 +11,13 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from importmonitor import humanize
-from importmonitor.management.arguments import printable
+from importmonitor.logs import get_logger, printable
 from importmonitor.models import ImportOperation
 from importmonitor.sync.change import Change
 from importmonitor.sync.lease import LEASED, NOT_BEFORE
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: Fields of a change that are not shown: the document, and a value for internal arithmetic.
 HIDDEN_FIELDS = frozenset({"payload", "watched_at_progress"})
@@ -49,7 +48,7 @@ class ResultWriter:
         """Write the result of a poll and return it; None for a PollFailure."""
         line = error = ""
         if isinstance(result, PollFailure):
-            message = failure_text(result)
+            message = printable(failure_text(result))
             error = f"{result.workspace}: {message}"
             if self.describe is json_line:
                 line = failure_json(result, message)

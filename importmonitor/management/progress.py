@@ -9,7 +9,7 @@ from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
 from importmonitor import humanize
-from importmonitor.management.arguments import printable
+from importmonitor.logs import printable
 from importmonitor.management.output import ResultWriter, json_line
 from importmonitor.sync.poll import PollFailure, SyncResult
 

@@ -1,6 +1,5 @@
 """The requests of one poll: what Rocket.Chat says of a workspace's operations."""
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from importmonitor import conf
+from importmonitor.logs import get_logger
 from importmonitor.models import ImportOperation, Workspace
 from importmonitor.models.workspaces import PollState
 from importmonitor.rocketchat.config import WorkspaceConfig
@@ -20,7 +20,7 @@ from importmonitor.sync.ends import may_run_on
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LIST_INTERVAL = timedelta(days=1)
 _LIST_RETRY_AFTER = timedelta(minutes=5)

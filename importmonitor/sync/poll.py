@@ -1,6 +1,5 @@
 """One poll of one workspace."""
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from django.utils import timezone
 from importmonitor import conf
 from importmonitor.alerts import outbox
 from importmonitor.choices import EMPTY, OK, Event
+from importmonitor.logs import get_logger
 from importmonitor.models import (
     ImportOperation,
     ProgressSample,
@@ -39,7 +39,7 @@ from importmonitor.sync.lease import LEASED, Lease, LeaseLost, skip_reason
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Threads that poll many workspaces side by side."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -9,12 +8,13 @@ from queue import Empty, SimpleQueue
 
 from django.db import connections
 
+from importmonitor.logs import get_logger
 from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.lease import release_process_leases
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: How many workspaces are polled at a time. More threads wait for each other, not the network.
 CONCURRENCY = 32

@@ -15,6 +15,7 @@ from django.core.management import call_command
 
 from importmonitor import conf
 from importmonitor.contrib.celery.schedule import DEFAULT_INTERVAL, PRUNE, SYNC_ALL, SYNC_ONE
+from importmonitor.logs import make_printable
 from importmonitor.rocketchat.exceptions import RateLimited
 from importmonitor.sync import poll as sync
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     _Task = Task[Any, Any]
 
 logger = get_task_logger(__name__)
+logger.addFilter(make_printable)
 
 #: The number of retries of a poll within its round, and the seconds before the first.
 MAX_RETRIES = 2

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 from django.core.management import BaseCommand
 
 from importmonitor import humanize
+from importmonitor.logs import printable
 from importmonitor.management.arguments import (
     EXIT_FAILED,
     add_workspace_argument,
-    printable,
     select_workspaces,
 )
 from importmonitor.rocketchat.client import Client

@@ -13,6 +13,7 @@ from django.utils import timezone
 from importmonitor import conf
 from importmonitor.alerts import outbox
 from importmonitor.alerts.messages import draft_test_alert
+from importmonitor.logs import printable
 from importmonitor.management.arguments import EXIT_FAILED, EXIT_MISUSED
 from importmonitor.models import Alert
 
@@ -70,6 +71,7 @@ class Command(BaseCommand):
             if alert.delivered_at:
                 self.stdout.write(self.style.SUCCESS(f"{alert.channel}: delivered"))
             else:
-                self.stderr.write(f"{alert.channel}: {alert.last_error or 'not delivered'}")
+                reason = printable(alert.last_error) or "not delivered"
+                self.stderr.write(f"{alert.channel}: {reason}")
         if not all(alert.delivered_at for alert in alerts):
             sys.exit(EXIT_FAILED)

@@ -1,7 +1,6 @@
 """`manage.py sync_import_status`: poll Rocket.Chat's imports and store what changed."""
 
 import gc
-import logging
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management import BaseCommand, CommandError
 from django.db import close_old_connections
 
+from importmonitor.logs import get_logger
 from importmonitor.management.arguments import (
     EXIT_FAILED,
     EXIT_MISUSED,
@@ -26,7 +26,7 @@ from importmonitor.sync.poll import PollFailure, SyncResult, database_errors, sy
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: The last result by alias; None after a PollFailure.
 Results = dict[str, SyncResult | None]
