@@ -6,8 +6,11 @@ container platforms and systemd provide secrets.
 """
 
 import hashlib
+import logging
 import os
 import re
+import sys
+import warnings
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -17,21 +20,55 @@ import django
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from importmonitor.secret import Secret, hide
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.FileAwareEnv()
-env_file = Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
-if env_file.is_file():
-    env.read_env(env_file)
+
+
+def read_env_file(path: Path) -> None:
+    """Add the variables of a file to the environment, which takes precedence."""
+    problem, lines = "", []
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except OSError as error:
+        problem = str(error.strerror)
+    except UnicodeDecodeError:
+        problem = "it is not UTF-8"
+    if problem:
+        # Raised here: in the context, a UnicodeDecodeError would carry the whole file.
+        raise ImproperlyConfigured(f"{path} cannot be read: {problem}.")
+    for number, line in enumerate(lines, start=1):
+        if line and not re.match(r"#|(export )?[A-Za-z_0-9]+=", line):
+            sys.stderr.write(f"{path}, line {number} is ignored: it is not NAME=value.\n")
+    # django-environ would quote such a line in a warning, and it can be a secret.
+    logging.getLogger("environ.environ").disabled = True
+    env.read_env(path)
 
 
 def read_text(name: str, default: str = "") -> str:
     """Return a variable as text, without surrounding white space such as a file's last newline."""
     try:
-        value: str = env.str(name, default=default)
+        # Not by `env.str`: there, a value that starts with "$" names another variable.
+        value: str = env.ENVIRON.get(name, default)
     except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}.") from None
-    return value.strip()
+        problem = str(error.strerror)
+    except UnicodeDecodeError:
+        problem = "it is not UTF-8"
+    else:
+        return value.strip()
+    # Raised here: in the context, a UnicodeDecodeError would carry the content of the file.
+    raise ImproperlyConfigured(f"{name}_FILE cannot be read: {problem}.")
+
+
+def read_secret(name: str) -> Secret:
+    """Return a variable as text that neither `diffsettings` nor an error page shows."""
+    return Secret(read_text(name))
+
+
+if (env_file := Path(os.environ.get("ENV_FILE", BASE_DIR / ".env"))).is_file():
+    read_env_file(env_file)
 
 
 def read_number(name: str) -> Any:
@@ -39,7 +76,7 @@ def read_number(name: str) -> Any:
     try:
         return float(read_text(name))
     except ValueError:
-        return read_text(name)
+        return read_secret(name)
 
 
 def read_boolean(name: str, *, default: bool) -> bool:
@@ -59,8 +96,20 @@ def read_list(name: str) -> list[str]:
     return [word.strip() for word in read_text(name).split(",") if word.strip()]
 
 
+percent_encode = "in the password, write %2F for '/', %3F for '?', %23 for '#' and %40 for '@'."
+
+
+def is_cut_off(url: str, ends: str) -> bool:
+    """Return whether the password of a URL contains a character that ends the host for parsers.
+
+    They would take the rest of the password for a name or an option, which is no secret.
+    """
+    authority, *rest = re.split(f"[{ends}]", url.partition("://")[2], maxsplit=1)
+    return "@" not in authority and "@" in "".join(rest)
+
+
 DEBUG = read_boolean("DEBUG", default=False)
-SECRET_KEY = read_text("SECRET_KEY")
+SECRET_KEY: str = read_secret("SECRET_KEY")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured(
@@ -99,6 +148,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+DEFAULT_EXCEPTION_REPORTER_FILTER = "project.errors.ExceptionReporterFilter"
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
 TEMPLATES = [
@@ -122,16 +172,21 @@ def read_database() -> dict[str, Any]:
 
     docs/settings.md explains them.
     """
-    url = read_text("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+    url = read_secret("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
     config: dict[str, Any] = {}
     # Checked first: for an unknown scheme, environ warns with the password in the text.
     if url.partition("://")[0] in environ.Env.DB_SCHEMES:
-        with suppress(ValueError):
+        with suppress(ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             config = environ.Env.db_url_config(url)
-    if not config:
+    is_server = bool(config) and not config["ENGINE"].endswith(("sqlite3", "spatialite"))
+    if not config or (is_server and ("@" in config["NAME"] or is_cut_off(url, "/?"))):
         raise ImproperlyConfigured(
-            "DATABASE_URL cannot be read. Its form is postgres://user:password@host/name."
+            "DATABASE_URL cannot be read. Its form is postgres://user:password@host/name; "
+            f"{percent_encode}"
         )
+    # Any of them can be a password, like `sslpassword`.
+    config |= {key: hide(config[key]) for key in ("PASSWORD", "OPTIONS") if key in config}
     if config["ENGINE"].endswith("sqlite3"):
         config["OPTIONS"] = {
             # Take the write lock at the start of a transaction: one that reads first and then
@@ -180,7 +235,9 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 
 # For the extra `celery` (project/celery.py).
-CELERY_BROKER_URL = read_text("CELERY_BROKER_URL") or None
+CELERY_BROKER_URL = read_secret("CELERY_BROKER_URL") or None
+if CELERY_BROKER_URL and is_cut_off(CELERY_BROKER_URL, "/?#"):
+    raise ImproperlyConfigured(f"CELERY_BROKER_URL cannot be read: {percent_encode}")
 #: Seconds between polls of all workspaces by Celery.
 CELERY_SYNC_EVERY = read_number("CELERY_SYNC_EVERY") if read_text("CELERY_SYNC_EVERY") else 60.0
 if not isinstance(CELERY_SYNC_EVERY, float) or not 1 <= CELERY_SYNC_EVERY <= 86_400:
@@ -207,7 +264,7 @@ def rocketchat_workspace(prefix: str) -> dict[str, Any]:
     """
     options: dict[str, Any] = {}
     for key in ("URL", "USER_ID", "AUTH_TOKEN", "CA_BUNDLE"):
-        if value := read_text(f"{prefix}_{key}"):
+        if value := read_secret(f"{prefix}_{key}"):
             options[key] = value
     for key in ("TIMEOUT", "DEADLINE"):
         if read_text(f"{prefix}_{key}"):
@@ -256,7 +313,9 @@ for address in read_list("IMPORTMONITOR_ALERT_EMAILS"):
         "TO": [address],
     }
 # A comma can be part of a URL.
-for url in re.split(r"\s*,\s*(?=[a-z0-9]+://)", read_text("IMPORTMONITOR_ALERT_URLS")):
+for url in map(
+    Secret, re.split(r"\s*,\s*(?=[a-z0-9]+://)", read_secret("IMPORTMONITOR_ALERT_URLS"))
+):
     if url:
         IMPORTMONITOR["CHANNELS"][channel_name("url", url)] = {
             "BACKEND": "importmonitor.alerts.channels.AppriseChannel",
@@ -266,17 +325,21 @@ for url in re.split(r"\s*,\s*(?=[a-z0-9]+://)", read_text("IMPORTMONITOR_ALERT_U
 
 def read_email() -> dict[str, Any]:
     """Return Django's mail settings from EMAIL_URL: EMAIL_… in lower case without the prefix."""
-    url = read_text("EMAIL_URL")
+    url = read_secret("EMAIL_URL")
     config: dict[str, Any] = {}
     # Checked first: for an unknown scheme, environ's error contains the password.
     if url.partition("://")[0] in environ.Env.EMAIL_SCHEMES:
         with suppress(ValueError):
             config = environ.Env.email_url_config(url)
-    if url and not config:
+    is_cut = "@" in str(config.get("EMAIL_FILE_PATH")) or is_cut_off(url, "/?#")
+    if url and (not config or (is_cut and url.startswith("smtp"))):
         raise ImproperlyConfigured(
-            "EMAIL_URL cannot be read. Its form is smtp+tls://user:password@mail.example.org:587."
+            "EMAIL_URL cannot be read. Its form is smtp+tls://user:password@mail.example.org:587; "
+            f"{percent_encode}"
         )
     options = {key.removeprefix("EMAIL_").lower(): value for key, value in config.items() if value}
+    if "host_password" in options:
+        options["host_password"] = Secret(options["host_password"])
     # A mail server that does not respond must not block a poll.
     return {"backend": "django.core.mail.backends.smtp.EmailBackend", "timeout": 10} | options
 

@@ -206,3 +206,12 @@ def test_documented_settings_key_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not list(problems)
     namespace["read_options"]({"LONG_AFTER": 60}, problems)
     assert [problem.id for problem in problems] == ["E016"]
+
+
+def test_documented_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROCKETCHAT_AUTH_TOKEN", "hush")
+    monkeypatch.setenv("HOOK_URL", "json://me:hush@a.example")
+    setting: dict[str, Any] = {"WORKSPACES": {"default": {}}, "CHANNELS": {}}
+    exec(code_block("importmonitor.secret"), {"IMPORTMONITOR": setting})
+    assert setting["CHANNELS"]["hook"]["URL"] == "json://me:hush@a.example"
+    assert "hush" not in repr(setting)
