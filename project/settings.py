@@ -241,9 +241,7 @@ if CELERY_BROKER_URL and is_cut_off(CELERY_BROKER_URL, "/?#"):
 #: Seconds between polls of all workspaces by Celery.
 CELERY_SYNC_EVERY = read_number("CELERY_SYNC_EVERY") if read_text("CELERY_SYNC_EVERY") else 60.0
 if not isinstance(CELERY_SYNC_EVERY, float) or not 1 <= CELERY_SYNC_EVERY <= 86_400:
-    raise ImproperlyConfigured(
-        f"CELERY_SYNC_EVERY is {CELERY_SYNC_EVERY!r}: give a number of seconds, from 1 to 86400."
-    )
+    raise ImproperlyConfigured("CELERY_SYNC_EVERY has to be a number of seconds, from 1 to 86400.")
 
 LOGGING = {
     "version": 1,
@@ -307,7 +305,8 @@ def channel_name(kind: str, address: str) -> str:
 
 
 # One channel per address, so that each is retried separately.
-for address in read_list("IMPORTMONITOR_ALERT_EMAILS"):
+# Secret, in case it is an Apprise URL, with a password.
+for address in hide(read_list("IMPORTMONITOR_ALERT_EMAILS")):
     IMPORTMONITOR["CHANNELS"][channel_name("email", address)] = {
         "BACKEND": "importmonitor.alerts.channels.EmailChannel",
         "TO": [address],

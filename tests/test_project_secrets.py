@@ -66,6 +66,7 @@ CREDENTIALS = {
     "CELERY_BROKER_URL": "amqp://me:hush-broker@broker.example//",
     "EMAIL_URL": "smtp+tls://me:hush-mail@mail.example.org:587",
     "IMPORTMONITOR_ALERT_URLS": "slack://hush-slack/b/c/#x, json://me:hush-hook@a.example/hush",
+    "IMPORTMONITOR_ALERT_EMAILS": "mailto://me:hush-address@mail.example",
     "ROCKETCHAT_URL": "https://chat.example.org",
     "ROCKETCHAT_USER_ID": "me",
     "ROCKETCHAT_AUTH_TOKEN": "hush-token",
@@ -123,7 +124,7 @@ def test_secret_works_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
         "hush-option",
     )
     assert values["CELERY_BROKER_URL"] == CREDENTIALS["CELERY_BROKER_URL"]
-    slack, hook = values["IMPORTMONITOR"]["CHANNELS"].values()
+    _email, slack, hook = values["IMPORTMONITOR"]["CHANNELS"].values()
     assert slack["URL"] == "slack://hush-slack/b/c/#x"
     assert hook["URL"] == "json://me:hush-hook@a.example/hush"
     assert values["WORKSPACES"]["default"]["AUTH_TOKEN"] == "hush-token"

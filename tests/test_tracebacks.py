@@ -7,15 +7,19 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.test import RequestFactory
 from django.views.debug import ExceptionReporter
+from rest_framework.renderers import JSONRenderer
 
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, load_backend
+from importmonitor.api.authentication import TokenAPIView
 from importmonitor.checks import check_channels, check_settings
+from importmonitor.models import ApiToken
 from importmonitor.rocketchat import client as client_module
 from importmonitor.rocketchat.client import Client
 from importmonitor.sync import sync_workspace
@@ -285,3 +289,26 @@ def test_bug_shows_no_secret(
             entry()
         monkeypatch.undo()
     assert_hidden(caught.value, settings)
+
+
+@pytest.mark.parametrize("headers", ["X-Auth-Token", "Authorization"])
+def test_bug_shows_no_api_token(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, rf: RequestFactory, headers: str
+) -> None:
+    """Nor the text of one that a client sent: what raises is mostly the database."""
+    user = User.objects.create_user("reader")
+    _token, text = ApiToken.objects.issue(user)
+    values = {"X-User-Id": str(user.pk), "X-Auth-Token": str(text)}
+    if headers == "Authorization":
+        values = {"Authorization": f"Bearer {text}"}
+    request = rf.get("/", headers=values)
+
+    def fail(*_args: Any, **_kwargs: Any) -> None:
+        raise Bug
+
+    monkeypatch.setattr("importmonitor.models.tokens.columns", fail)
+    with pytest.raises(Bug) as caught:
+        TokenAPIView.as_view(renderer_classes=[JSONRenderer])(request)
+    monkeypatch.undo()
+    for rendering in renderings(caught.value, settings, with_pages=True):
+        assert text not in rendering

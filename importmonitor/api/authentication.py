@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from importmonitor.api.throttling import WrongTokenThrottle
 from importmonitor.models import ApiToken
+from importmonitor.secret import Secret, hide
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -31,7 +32,7 @@ class RocketChatTokenAuthentication(BaseAuthentication):
         such requests.
         """
         user_id = request.headers.get("X-User-Id")
-        text = request.headers.get("X-Auth-Token")
+        text: Secret | None = hide(request.headers.get("X-Auth-Token"))
         if user_id is None and text is None:
             return None
         return _user_and_token(request, ApiToken.objects.authenticate(text or "", user_id or ""))
@@ -50,13 +51,18 @@ class BearerAuthentication(BaseAuthentication):
 
         Raises what RocketChatTokenAuthentication raises.
         """
-        match = _BEARER_TOKEN.fullmatch(request.headers.get("Authorization", ""))
-        if match is None:
+        text = _bearer_token(request)
+        if text is None:
             return None
-        return _user_and_token(request, ApiToken.objects.authenticate(match[1]))
+        return _user_and_token(request, ApiToken.objects.authenticate(text))
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+def _bearer_token(request: Request) -> Secret | None:
+    match = _BEARER_TOKEN.fullmatch(request.headers.get("Authorization", ""))
+    return Secret(match[1]) if match else None
 
 
 def _user_and_token(request: Request, token: ApiToken | None) -> "tuple[User, ApiToken]":

@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from importmonitor.models.compiled import CompiledQuery, Param, columns
 from importmonitor.models.fields import ExactCharField
+from importmonitor.secret import Secret
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -30,7 +31,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
     ) -> tuple["ApiToken", str]:
         """Create a token for a user; return it and its text, which is not stored."""
         prefix = secrets.token_hex(ApiToken.PREFIX_LENGTH // 2)
-        text = f"{prefix}{secrets.token_urlsafe(32)}"
+        text = Secret(f"{prefix}{secrets.token_urlsafe(32)}")
         token = self.create(
             user=user, name=name, prefix=prefix, digest=_digest(text), expires_at=expires_at
         )

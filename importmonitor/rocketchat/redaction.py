@@ -18,8 +18,10 @@ _PART_LENGTH = 8
 _MAX_DEPTH = 25
 _MAX_LENGTH = 10_000
 
-# A credential is of visible ASCII: all else can only separate its characters, and so do tags.
-_SEPARATOR = r"<[^<>]{0,300}>|[^!-~]"
+# A token is of visible ASCII: all else can only separate its characters, and so do tags. What else
+# the password of a proxy contains is not compared.
+_INVISIBLE = r"[^!-~]"
+_SEPARATOR = rf"<[^<>]{{0,300}}>|{_INVISIBLE}"
 _ESCAPE = re.compile(
     r"(?:[%=]|\\x|\\u00|\\U000000|\\u\{0*)(?P<hex>[0-9a-fA-F]{2})\}?"
     r"|\\(?P<octal>[0-7]{3})|\\(?P<space>[bfnrt])|\\(?P<char>.)"
@@ -40,7 +42,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         if _reveals(text, secret):
             separator = f"(?:{_SEPARATOR}){{0,100}}?"
-            text = re.sub(f"(?i){separator.join(map(re.escape, secret))}", HIDDEN, text)
+            text = re.sub(f"(?i){separator.join(map(re.escape, _compact(secret)))}", HIDDEN, text)
             if _reveals(text, secret):
                 return HIDDEN
     return text
@@ -65,19 +67,22 @@ def redact_json(value: Any, secrets: tuple[str, ...], depth: int = _MAX_DEPTH) -
 
 
 def proxy_secrets() -> tuple[str, ...]:
-    """Return the credentials of the proxies that the environment names."""
+    """Return the passwords of the proxies that the environment names."""
     secrets = set()
     for name, value in os.environ.items():
         if name.lower().endswith("_proxy") and "@" in value:
             # Not by a URL parser: those stop at a "/", "#" or "?" in the password.
             credentials = (value.partition("://")[2] or value).rpartition("@")[0]
-            secrets |= {credentials, credentials.partition(":")[2]}
+            password = credentials.partition(":")[2]
+            # A short one is a secret together with the name only, and a token can be the name.
+            secrets.add(password if len(password) >= MIN_LENGTH else credentials)
     secrets |= {unquote(secret) for secret in secrets}
     return tuple(sorted((Secret(secret) for secret in secrets), key=len, reverse=True))
 
 
 def _reveals(text: str, secret: str) -> bool:
     """Return whether a secret, or enough of a long one, can be read from a text."""
+    secret = _compact(secret)
     if len(secret) < MIN_LENGTH:
         return False
     length = min(len(secret), _PART_LENGTH)
@@ -86,28 +91,37 @@ def _reveals(text: str, secret: str) -> bool:
     return any(part in form for form in map(str.lower, _forms(text)) for part in parts)
 
 
+def _compact(secret: str) -> Secret:
+    return Secret(re.sub(_INVISIBLE, "", secret))
+
+
+def _without_separators(text: str) -> str:
+    return re.sub(_SEPARATOR, "", text)
+
+
 def _forms(text: str) -> Iterator[str]:
     """Yield what a text can be read as."""
     for _ in range(_MAX_ENCODINGS):
         decoded = html.unescape(_ESCAPE.sub(_unescape, text))
         if decoded == text:
             break
-        compact = re.sub(_SEPARATOR, "", text)
-        yield compact
-        yield compact.replace("\\", "")
+        yield _without_separators(text)
+        yield _without_separators(text).replace("\\", "")
         text = decoded
-    text = re.sub(_SEPARATOR, "", text)
+    text = _without_separators(text)
     yield text
     for match in _BASE64.finditer(text):
         run = match[0].replace("-", "+").replace("_", "/")
         # It can follow other characters of the alphabet.
         for start in range(4):
             aligned = run[start:]
-            yield base64.b64decode(aligned + "A" * (-len(aligned) % 4)).decode("latin-1")
+            decoded = base64.b64decode(aligned + "A" * (-len(aligned) % 4)).decode("latin-1")
+            yield _without_separators(decoded)
     for match in _HEX.finditer(text):
         for start in range(2):
             aligned = match[0][start:]
-            yield bytes.fromhex(aligned[: len(aligned) // 2 * 2]).decode("latin-1")
+            decoded = bytes.fromhex(aligned[: len(aligned) // 2 * 2]).decode("latin-1")
+            yield _without_separators(decoded)
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -216,6 +216,8 @@ PASSWORD = "pa55-hush"
         "http://me:hush%2Fpa55@{}",
         "http://me:hush\npa55@{}",
         "http://me:hüsh-hush@{}",
+        "http://me:hush\u2100pa55@{}",
+        "http://me:hush\u00e9\u4e2dpa55@127.0.0.1:99999",
         "http://me:hush-pa55@127.0.0.1:99999",
         "http://me:hush-pa55@127.0.0.1:hush",
         "http://me:hush-pa55@[::1",
