@@ -43,8 +43,7 @@ _RETRIED_STATUSES = frozenset({502, 503, 504})
 # requests does not wrap every error from below: a chunk of negative length and an impossible host
 # name are ValueErrors, a missing CA bundle is an OSError.
 _REQUEST_ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
-
-
+#: Their texts quote any part of a URL, and a proxy's contains a password.
 _URL_ERRORS = (LocationValueError, requests.exceptions.InvalidURL)
 
 
@@ -254,10 +253,13 @@ class Client:
         """Return the error for an exception of requests, and whether another attempt can help."""
         workspace = self.workspace
         request = f"{workspace.alias}: GET {workspace.url}/{path}"
-        reason = responses.sanitize(workspace, exceptions.root_cause_message(error))
         if any(isinstance(cause, _URL_ERRORS) for cause in exceptions.cause_chain(error)):
-            # They quote any part of the URL, and a proxy's contains a password.
-            reason = "the URL of the workspace or of a proxy cannot be read"
+            return Unreachable(
+                f"{request} failed: the URL of the workspace or of a proxy cannot be read. Check "
+                "it, and HTTPS_PROXY and the like: in the password of a proxy, write %2F for '/', "
+                "%3F for '?', %23 for '#' and %40 for '@'."
+            ), False
+        reason = responses.sanitize(workspace, exceptions.root_cause_message(error))
         if isinstance(error, requests.exceptions.SSLError):
             advice = "If your own CA signed the certificate, set CA_BUNDLE to the CA's file."
             if "WRONG_VERSION_NUMBER" in reason:
