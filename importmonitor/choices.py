@@ -48,6 +48,7 @@ SYNC_STATUS_LABELS = {
     "TwoFactorRequired": _("Second factor required"),
     "NotRocketChat": _("Not Rocket.Chat"),
     "BadAnswer": _("Unreadable response"),
+    "InternalError": _("Internal error"),
 }
 
 #: Those of Rocket.Chat's own importers whose names are words.

@@ -1,9 +1,13 @@
 """Values that libraries can use and that no traceback, error page or `diffsettings` shows."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 HIDDEN = "[hidden]"
+
+_PACKAGE = str(Path(__file__).parent)
+_E = TypeVar("_E", bound=BaseException)
 
 
 class Secret(str):
@@ -76,3 +80,15 @@ def hide(value: Any) -> Any:
         if isinstance(value, container):
             return container(map(hide, value))
     return value
+
+
+def trim_traceback(error: _E) -> _E:
+    """Cut the frames of libraries off an exception: their variables can hold what was sent."""
+    error.__context__ = error.__cause__ = None
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        following = traceback.tb_next
+        if not following.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            traceback.tb_next = None
+        traceback = traceback.tb_next
+    return error

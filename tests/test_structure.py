@@ -31,7 +31,7 @@ SYNC_LAYERS = (
     {"diff"},
     {"estimates", "fetch", "alerts"},
     {"poll"},
-    {"pool", "prune"},
+    {"pool", "courier", "prune"},
     {"watch"},
     {"__init__"},
 )

@@ -1,6 +1,6 @@
 """The alerts and their delivery."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -20,6 +20,8 @@ from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
     # Generic only in the stubs.
+    from importmonitor.models.alerts import AlertQuerySet
+
     _ModelAdmin = admin.ModelAdmin[Alert]
 else:
     _ModelAdmin = admin.ModelAdmin
@@ -78,17 +80,18 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     )
     def retry_delivery(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
         """Deliver now the alerts that were not delivered, those given up included."""
-        undelivered = list(alerts.filter(delivered_at=None).values_list("pk", flat=True))
-        outbox.retry(undelivered)
-        delivered = Alert.objects.filter(pk__in=undelivered).exclude(delivered_at=None).count()
-        if not undelivered:
-            messages.info(request, _("All selected alerts were already delivered."))
-        elif delivered == len(undelivered):
-            text = ngettext("%(count)d alert delivered.", "%(count)d alerts delivered.", delivered)
-            messages.success(request, text % {"count": delivered})
+        count, delivered = outbox.retry(cast("AlertQuerySet", alerts))
+        if not count:
+            if alerts.filter(delivered_at=None).exists():
+                messages.info(request, _("The selected alerts are being delivered."))
+            else:
+                messages.info(request, _("All selected alerts were already delivered."))
+        elif delivered >= count:
+            text = ngettext("%(count)d alert delivered.", "%(count)d alerts delivered.", count)
+            messages.success(request, text % {"count": count})
         else:
             partly = _("%(count)d of %(all)d delivered; see the error column.")
-            messages.warning(request, partly % {"count": delivered, "all": len(undelivered)})
+            messages.warning(request, partly % {"count": delivered, "all": count})
 
     def has_retry_delivery_permission(self, request: HttpRequest) -> bool:
         return has_perm(request.user, RUN_IMPORT)

@@ -4,21 +4,36 @@ import hashlib
 import logging
 import re
 import smtplib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from email.utils import parseaddr
 from typing import Any, Protocol
 
 from django.core import mail
 from django.utils.module_loading import import_string
 
+from importmonitor.alerts import smtp
+from importmonitor.alerts.http import limited_http
 from importmonitor.alerts.messages import Message, one_line
+from importmonitor.alerts.plain_text import defuse
 from importmonitor.conf.channels import ChannelConfig
 from importmonitor.conf.problems import DOTTED_PATH, describe_name
 
 
 class Undelivered(Exception):
-    """A message could not be delivered. The text is shown to people and contains no secret."""
+    """A message could not be delivered. The text is shown to people and contains no secret.
+
+    `delivered_to` are the recipients that got it nevertheless; `is_final` is whether nobody else
+    will: all others were refused for good.
+    """
+
+    def __init__(
+        self, text: str, *, delivered_to: Collection[str] = (), is_final: bool = False
+    ) -> None:
+        super().__init__(text)
+        self.delivered_to = list(delivered_to)
+        self.is_final = is_final
 
 
 class Misconfigured(Exception):
@@ -73,30 +88,19 @@ class EmailChannel:
         self.sender = options.get("FROM")
 
     def send(self, message: Message) -> None:
-        # The same for every attempt from every host, so that a mailbox can drop duplicates.
-        key = hashlib.sha256(message.body["idempotency_key"].encode()).hexdigest()[:32]
-        email = mail.EmailMessage(
-            subject=f"[importmonitor] {message.title}",
-            body=message.text,
-            from_email=self.sender,
-            to=self.to,
-            headers={
-                "Message-ID": f"<importmonitor.{key}@importmonitor.invalid>",
-                # RFC 3834: no out-of-office replies.
-                "Auto-Submitted": "auto-generated",
-                "X-Importmonitor-Event": message.body["event"],
-            },
-        )
+        to = [address for address in self.to if address not in message.delivered_to]
         connection = _mail_connection()
         try:
             try:
-                connection.send_messages([email])
+                # Django closes what it opened itself, with the replies.
+                connection.open()
+                connection.send_messages([self._email(message, to)])
+                refused = smtp.refused_recipients(connection)
             finally:
                 # Django leaves it open after a refused login.
                 connection.close()
         except smtplib.SMTPRecipientsRefused as error:
-            codes = ", ".join(sorted({str(code) for code, _ in error.recipients.values()}))
-            raise Undelivered(f"The mail server refused all recipients ({codes}).") from None
+            refused = {address: code for address, (code, _text) in error.recipients.items()}
         except smtplib.SMTPResponseException as error:
             # Its text can quote what was sent, credentials included.
             raise Undelivered(f"The mail server answered {error.smtp_code}.") from None
@@ -106,6 +110,41 @@ class EmailChannel:
             raise Undelivered(
                 f"The mail server could not be reached: {error.strerror or error}."
             ) from None
+        if refused:
+            raise _refusal(to, refused, message.delivered_to)
+
+    def _email(self, message: Message, to: list[str]) -> mail.EmailMessage:
+        # The same for every attempt from every host, so that a mailbox can drop duplicates.
+        key = hashlib.sha256(message.body["idempotency_key"].encode()).hexdigest()[:32]
+        return mail.EmailMessage(
+            subject=f"[importmonitor] {message.title}",
+            body=message.text,
+            from_email=self.sender,
+            to=to,
+            headers={
+                "To": ", ".join(self.to),
+                "Message-ID": f"<importmonitor.{key}@importmonitor.invalid>",
+                # RFC 3834: no out-of-office replies.
+                "Auto-Submitted": "auto-generated",
+                "X-Importmonitor-Event": message.body["event"],
+            },
+        )
+
+
+def _refusal(to: list[str], refused: dict[str, int], before: Collection[str]) -> Undelivered:
+    """Return the error for an e-mail that a mail server took for some recipients, or for none.
+
+    `refused` are the reply codes by address; `before` are the recipients of earlier attempts.
+    """
+    addresses = {parseaddr(address)[1]: address for address in to}
+    codes = {addresses.get(address, address): code for address, code in refused.items()}
+    delivered_to = [*before, *(address for address in to if address not in codes)]
+    replies = ", ".join(f"{address} ({code})" for address, code in codes.items())
+    # RFC 5321, 4.2.1: 5yz is permanent. If nobody got it, more may be wrong than the addresses.
+    is_final = bool(delivered_to) and all(code >= 500 for code in codes.values())
+    return Undelivered(
+        f"The mail server refused {replies}.", delivered_to=delivered_to, is_final=is_final
+    )
 
 
 class AppriseChannel:
@@ -136,23 +175,27 @@ class AppriseChannel:
         self.service = service
 
     def send(self, message: Message) -> None:
-        if self.scheme in {"json", "jsons"}:
+        title, text = message.title, message.text
+        if self.scheme in _JSON_SCHEMES:
             self.service.payload_extras = {**self.service.payload_extras, **message.body}
             self.service.headers["Idempotency-Key"] = message.body["idempotency_key"]
-        with _captured_logs() as lines:
-            # As text: nothing in the names of Rocket.Chat users' files is markup.
+        elif self.scheme not in _EXACT_SCHEMES:
+            title, text = defuse(title), defuse(text, message.body.get("url"))
+        with _captured_logs() as lines, limited_http() as exchange:
             delivered = self.service.notify(
-                title=message.title,
-                body=message.text,
-                body_format="text",
-                notify_type=_notify_type(message),
+                title=title, body=text, body_format="text", notify_type=_notify_type(message)
             )
+        if exchange.problem:
+            raise Undelivered(f"{self.scheme}: {exchange.problem}.")
         if not delivered:
             code = next((match[1] for line in lines if (match := _CODE.search(line))), None)
             reason = f"HTTP status {code}" if code else "not accepted, or not reachable"
             raise Undelivered(f"{self.scheme}: {reason}.")
 
 
+_JSON_SCHEMES = frozenset({"json", "jsons"})
+#: Programs and mailboxes, which show text as it is.
+_EXACT_SCHEMES = frozenset({"xml", "xmls", "form", "forms", "mailto", "mailtos", "syslog"})
 #: Seconds for each reply of a mail server, where the host's settings have no timeout.
 _MAIL_TIMEOUT = 10
 _CODE = re.compile(r"error=([0-9]{3})\b")
@@ -164,6 +207,7 @@ def _mail_connection() -> Any:
     # Django 6.1 has several mailers, and deprecates get_connection.
     mailers: Any = getattr(mail, "mailers", None)
     connection: Any = mail.get_connection() if mailers is None else mailers.default
+    connection = smtp.limited(connection)
     if getattr(connection, "timeout", _MAIL_TIMEOUT) is None:
         connection.timeout = _MAIL_TIMEOUT
     return connection

@@ -1,5 +1,6 @@
 """The contents of an alert: a stable JSON form for programs, and a text for people made of it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,11 +65,15 @@ class AlertDraft:
 
 @dataclass(frozen=True)
 class Message:
-    """An alert as people read it: a line and a text; `body` is its JSON form."""
+    """An alert as people read it: a line and a text; `body` is its JSON form.
+
+    `delivered_to` are the recipients that got it by an earlier attempt.
+    """
 
     title: str
     text: str
     body: dict[str, Any]
+    delivered_to: Collection[str] = ()
 
 
 def draft_operation_alert(
@@ -122,13 +127,28 @@ def draft_operation_alert(
 
 
 def draft_workspace_alert(
-    event: Event, workspace: str, *, at: datetime, since: datetime, outcome: str, message: str
+    event: Event,
+    workspace: str,
+    *,
+    at: datetime,
+    since: datetime,
+    outcome: str,
+    message: str,
+    flapping: bool = False,
 ) -> AlertDraft:
-    """Return an alert that a workspace has been unreachable since a time, or is reachable again."""
+    """Return an alert that a workspace has been unreachable since a time, or is reachable again.
+
+    `flapping` is whether it is so again and again, and there will be no alert until that is over.
+    """
     key = workspace_key(event, workspace, since)
     states = ("ok", "failing") if event == Event.UNREACHABLE else ("failing", "ok")
     body = _base_body(event, workspace, key, at, states) | {
-        "sync": {"outcome": outcome, "message": message, "since": _iso(since)},
+        "sync": {
+            "outcome": outcome,
+            "message": message,
+            "since": _iso(since),
+            "flapping": flapping,
+        },
     }
     return AlertDraft(event, workspace, key, body)
 
@@ -162,6 +182,8 @@ def render_message(body: dict[str, Any]) -> Message:
 def _title(body: dict[str, Any], operation: dict[str, Any] | None) -> str:
     label = event_label(body["event"])
     if operation is None:
+        if body["sync"].get("flapping"):
+            label = _("%(event)s again and again (flapping)") % {"event": label}
         return f"{body['workspace']}: {label}"
     if body["event"] == Event.FINISHED and operation["outcome"]:
         label = f"{label}: {Outcome(operation['outcome']).label}"
@@ -172,15 +194,25 @@ def _title(body: dict[str, Any], operation: dict[str, Any] | None) -> str:
 
 def _workspace_lines(body: dict[str, Any]) -> list[str]:
     sync = body["sync"]
-    since = _("Since: %(time)s") % {"time": _local(sync["since"])}
+    since = _("Since: %(time)s") % {"time": format_moment(sync["since"])}
     if body["event"] == Event.RECOVERED:
-        return [since, _("Until: %(time)s") % {"time": _local(body["occurred_at"])}]
+        return [since, _("Until: %(time)s") % {"time": format_moment(body["occurred_at"])}]
     return [
         since,
         one_line(sync["message"]),
         _(
             "An import may still be running there; its progress cannot be seen until the "
             "workspace is reachable again."
+        ),
+        *(
+            [
+                _(
+                    "It is unreachable again and again. The next message about that comes when it "
+                    "has been reachable, or unreachable, for an hour."
+                )
+            ]
+            if sync.get("flapping")
+            else []
         ),
     ]
 
@@ -189,12 +221,12 @@ def _operation_lines(body: dict[str, Any], operation: dict[str, Any]) -> list[st
     counters = operation["counters"]
     facts = [
         (_("Workspace"), body["workspace"]),
-        (_("Time"), _local(body["occurred_at"])),
+        (_("Time"), format_moment(body["occurred_at"])),
         (_("Import"), _importer(operation)),
         (_("File"), operation["file"]),
         (_("Started by"), operation["started_by"]),
-        (_("Started"), _local(operation["started_at"])),
-        (_("Ended"), _local(operation["finished_at"])),
+        (_("Started"), format_moment(operation["started_at"])),
+        (_("Ended"), format_moment(operation["finished_at"])),
         (_("Duration"), format_duration(timedelta(seconds=operation["duration_seconds"]))),
         (_("Outcome"), Outcome(operation["outcome"]).label if operation["outcome"] else ""),
         (_("Status in Rocket.Chat"), f"{operation['state']}, {operation['status']}"),
@@ -243,7 +275,11 @@ def _advice(body: dict[str, Any], operation: dict[str, Any]) -> list[str]:
     advice = []
     if body["event"] == Event.STALLED or operation["outcome"] in _OUTCOMES_WITH_A_REASON:
         log = body["server_log"]
-        span = {"start": _local(log["from"]), "end": _local(log["to"]), "status": log["status"]}
+        span = {
+            "start": format_moment(log["from"]),
+            "end": format_moment(log["to"]),
+            "status": log["status"],
+        }
         advice += [
             "",
             one_line(
@@ -306,12 +342,18 @@ def _link(operation: dict[str, Any] | None) -> str | None:
     return base + path.removeprefix(get_script_prefix().rstrip("/"))
 
 
+def history_link() -> str | None:
+    """Return the URL of the history; None if there is none."""
+    return _link(None)
+
+
 def one_line(text: str) -> str:
     """Return text that cannot start another line, or another header of an e-mail."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def _local(moment: str | None) -> str:
+def format_moment(moment: str | None) -> str:
+    """Return an ISO 8601 time as people read it, in the active time zone."""
     if moment is None:
         return ""
     return f"{timezone.localtime(datetime.fromisoformat(moment)):%Y-%m-%d %H:%M:%S %Z}"

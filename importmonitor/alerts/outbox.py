@@ -1,20 +1,28 @@
 """The outbox: alerts are written in the transaction of the change that they report, then sent."""
 
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import Q
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, Undelivered, load_backend
-from importmonitor.alerts.messages import TEST, AlertDraft, one_line, render_message
+from importmonitor.alerts.deadline import DeadlinePassed, deadline
+from importmonitor.alerts.digests import render_digest
+from importmonitor.alerts.messages import TEST, AlertDraft, Message, one_line, render_message
+from importmonitor.alerts.queue import Batch, Queue
 from importmonitor.conf.channels import ChannelConfig
+from importmonitor.humanize import format_duration
 from importmonitor.logs import get_logger
 from importmonitor.models import Alert
+from importmonitor.models.alerts import CLAIM_DURATION, MAX_BACKOFF, AlertQuerySet
 
 logger = get_logger(__name__)
 
@@ -22,13 +30,17 @@ logger = get_logger(__name__)
 RETRY_FOR = timedelta(days=2)
 #: The back-off after the first failed attempt, doubled with each further one, up to the max.
 INITIAL_BACKOFF = timedelta(minutes=1)
-MAX_BACKOFF = timedelta(hours=1)
-#: How long an attempt keeps other processes from making the same one: longer than a slow mail
-#: server takes. If the process is killed meanwhile, the next attempt is made after that.
-CLAIM_DURATION = timedelta(minutes=5)
+#: How long one delivery may take, in seconds.
+DELIVERY_DEADLINE = 20.0
+#: After this many seconds, one call begins no further delivery.
+MAX_SECONDS = 20.0
 
-#: After this many seconds, one call delivers no further alerts.
-_MAX_SECONDS = 20.0
+__all__ = ["CLAIM_DURATION", "MAX_BACKOFF", "deliver", "retry", "write"]
+
+# The same where somebody waits for a page.
+_RETRY_SECONDS = 5.0
+# A message that is delivered so long after its event says so.
+_LATE = timedelta(minutes=15)
 
 
 def write(
@@ -53,6 +65,7 @@ def write(
             key=draft.key,
             body=draft.body,
             created_at=at,
+            not_before=draft.not_before,
             next_attempt_at=draft.not_before or at,
         )
         for draft in drafts
@@ -63,74 +76,155 @@ def write(
     return len(alerts)
 
 
-def deliver(*, now: Callable[[], datetime] = timezone.now, key: str | None = None) -> int:
-    """Deliver the alerts that are due, one by one, for some seconds; return how many.
+def deliver(
+    *,
+    now: Callable[[], datetime] = timezone.now,
+    key: str | None = None,
+    seconds: float = MAX_SECONDS,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> int:
+    """Deliver the alerts that are due, for some seconds; return how many.
 
-    With a `key`, only those that have it. Whatever a channel raises is stored, not raised. Each
-    attempt is made by one process, however many call this.
+    With a `key`, only those that have it. Begins no delivery after `seconds`, or once `is_stopped`.
+    Whatever a channel raises is stored, not raised. Each attempt is made by one process, however
+    many call this.
     """
-    ends_at = time.monotonic() + _MAX_SECONDS
-    failed_channels: set[str] = set()
+    ends_at = time.monotonic() + seconds
+    queue = Queue(key)
     delivered = 0
-    while time.monotonic() < ends_at:
-        # A channel that has failed would probably fail again, and as slowly.
-        due = Alert.objects.due(now()).exclude(channel__in=failed_channels)
-        alert = (due if key is None else due.filter(key=key)).first()
-        if alert is None:
+    while time.monotonic() < ends_at and not is_stopped():
+        batch = queue.next(now())
+        if batch is None:
             break
-        claimed = Alert.objects.filter(
-            pk=alert.pk, attempts=alert.attempts, next_attempt_at__lte=now()
-        ).update(attempts=F("attempts") + 1, next_attempt_at=now() + CLAIM_DURATION)
-        if not claimed:
+        if not _claim(batch, now()):
             continue
-        if error := _attempt(alert):
-            failed_channels.add(alert.channel)
-            _store_failure(alert, error, now())
-        else:
-            delivered += 1
-            Alert.objects.filter(pk=alert.pk).update(
-                delivered_at=now(), next_attempt_at=None, last_error=""
-            )
+        attempt = _attempt(batch, now())
+        if attempt.delivered:
+            delivered += len(batch.alerts)
+            _store_delivery(batch, attempt, now())
+            continue
+        queue.failures[batch.channel] += 1
+        for alert in batch.alerts:
+            queue.block(alert)
+        _store_failure(batch, attempt, now())
     return delivered
 
 
-def retry(keys: Sequence[int], *, now: Callable[[], datetime] = timezone.now) -> int:
-    """Make the alerts with these primary keys due now, even those given up, and deliver.
+def retry(alerts: AlertQuerySet, *, now: Callable[[], datetime] = timezone.now) -> tuple[int, int]:
+    """Make these alerts due now, even those given up, and deliver for a few seconds.
 
-    Returns how many were delivered.
+    Those that are being delivered at this moment are left alone. Return how many were made due,
+    and how many alerts were delivered; the rest follows with the next polls.
     """
-    undelivered = Alert.objects.filter(pk__in=keys, delivered_at=None)
-    undelivered.update(next_attempt_at=now(), given_up_at=None)
-    return deliver(now=now)
+    count = alerts.retry_now(now())
+    return count, deliver(now=now, seconds=_RETRY_SECONDS) if count else 0
 
 
-def _attempt(alert: Alert) -> str:
-    """Try to deliver an alert; return why that failed, or ""."""
-    channel = conf.get_options().channels.get(alert.channel)
+@dataclass
+class _Attempt:
+    """The result of one attempt; `error` can be about some recipients of a delivered message."""
+
+    error: str = ""
+    delivered: bool = False
+    delivered_to: list[str] = field(default_factory=list)
+    is_final: bool = False
+
+
+def _claim(batch: Batch, at: datetime) -> bool:
+    """Claim what no other process has claimed meanwhile; return whether that is anything."""
+    batch.outdated = [alert for alert in batch.outdated if Alert.objects.claim(alert, at)]
+    batch.alerts = [alert for alert in batch.alerts if Alert.objects.claim(alert, at)]
+    return bool(batch.alerts)
+
+
+def _attempt(batch: Batch, at: datetime) -> _Attempt:
+    """Try to deliver a batch."""
+    channel = conf.get_options().channels.get(batch.channel)
     if channel is None:
-        return "No channel of this name is configured any more."
+        return _Attempt("No channel of this name is configured any more.")
     try:
-        # In the site's language and time zone, not those of the request that delivers.
-        with translation.override(settings.LANGUAGE_CODE), timezone.override(None):
-            message = render_message(alert.body)
-        load_backend(channel).send(message)
-    except (Undelivered, Misconfigured) as error:
-        return one_line(str(error))[:500]
+        message = _render(batch.alerts, at)
+    except Exception as error:  # noqa: BLE001 - another version may have written it
+        return _Attempt(f"It could not be rendered: {type(error).__name__}.", is_final=True)
+    try:
+        with deadline(DELIVERY_DEADLINE):
+            load_backend(channel).send(message)
+    except Undelivered as error:
+        return _Attempt(
+            one_line(str(error))[:500],
+            delivered=error.is_final,
+            delivered_to=error.delivered_to,
+            is_final=error.is_final,
+        )
+    except Misconfigured as error:
+        return _Attempt(one_line(str(error))[:500])
+    except DeadlinePassed:
+        return _Attempt(f"It was not delivered within {DELIVERY_DEADLINE:g} s.")
     except Exception as error:  # noqa: BLE001 - a host's own backend can raise anything
         # Without its text, which may contain an option.
-        return f"{channel.backend} raised {type(error).__name__}."
-    return ""
+        return _Attempt(f"{channel.backend} raised {type(error).__name__}.")
+    return _Attempt(delivered=True)
 
 
-def _store_failure(alert: Alert, error: str, now: datetime) -> None:
-    # Unless this attempt took so long that another process has made the next one meanwhile.
-    row = Alert.objects.filter(pk=alert.pk, delivered_at=None, attempts=alert.attempts + 1)
-    # A test alert is of no use tomorrow.
-    if now - alert.created_at < RETRY_FOR and alert.event != TEST:
-        backoff = min(INITIAL_BACKOFF * 2 ** min(alert.attempts, 10), MAX_BACKOFF)
-        next_attempt_at = now + backoff * random.uniform(0.9, 1.1)
-        row.update(last_error=error, next_attempt_at=next_attempt_at)
-        logger.warning("%s was not delivered by %s: %s", alert.event, alert.channel, error)
-        return
-    row.update(last_error=error, next_attempt_at=None, given_up_at=now)
-    logger.error("%s was given up for %s: %s", alert.event, alert.channel, error)
+def _render(alerts: Sequence[Alert], at: datetime) -> Message:
+    # In the site's language and time zone, not those of the request that delivers.
+    with translation.override(settings.LANGUAGE_CODE), timezone.override(None):
+        messages = [render_message(alert.body) for alert in alerts]
+        message = messages[0] if len(messages) == 1 else render_digest(messages)
+        age = at - alerts[0].created_at
+        if age >= _LATE:
+            late = {"title": message.title, "age": format_duration(age)}
+            message = replace(message, title=_("%(title)s, %(age)s ago") % late)
+        return replace(message, delivered_to=tuple(alerts[0].delivered_to))
+
+
+def _store_delivery(batch: Batch, attempt: _Attempt, now: datetime) -> None:
+    keys = [alert.pk for alert in (*batch.outdated, *batch.alerts)]
+    Alert.objects.filter(pk__in=keys).update(
+        delivered_at=now,
+        next_attempt_at=None,
+        claimed_until=None,
+        last_error=attempt.error,
+        delivered_to=attempt.delivered_to,
+    )
+    # The channel works: what it could not deliver before goes now.
+    postponed = Alert.objects.waiting(batch.channel).filter(next_attempt_at__gt=now).unclaimed(now)
+    postponed.exclude(not_before__gt=now).update(next_attempt_at=now)
+
+
+def _store_failure(batch: Batch, attempt: _Attempt, now: datetime) -> None:
+    retry_at = now
+    for alert in (*batch.outdated, *batch.alerts):
+        # Unless this attempt took so long that another process has made the next one meanwhile.
+        row = Alert.objects.filter(pk=alert.pk, delivered_at=None, attempts=alert.attempts + 1)
+        failure = {
+            "last_error": attempt.error,
+            "claimed_until": None,
+            "delivered_to": attempt.delivered_to or alert.delivered_to,
+        }
+        # A test alert is of no use tomorrow.
+        can_retry = now - alert.created_at < RETRY_FOR and alert.event != TEST
+        if can_retry and not attempt.is_final:
+            backoff = min(INITIAL_BACKOFF * 2 ** min(alert.attempts, 10), MAX_BACKOFF)
+            retry_at = max(retry_at, now + backoff * random.uniform(0.9, 1.1))
+            row.update(**failure, next_attempt_at=retry_at)
+            _postpone(alert, retry_at)
+        else:
+            row.update(**failure, next_attempt_at=None, given_up_at=now)
+        logger.log(
+            logging.WARNING if can_retry and not attempt.is_final else logging.ERROR,
+            "%s was %s by %s: %s",
+            alert.event,
+            "not delivered" if can_retry and not attempt.is_final else "given up",
+            alert.channel,
+            attempt.error,
+        )
+
+
+def _postpone(alert: Alert, until: datetime) -> None:
+    """Let what the channel could not deliver before, or follows this alert, wait with it."""
+    waiting = Alert.objects.waiting(alert.channel).filter(next_attempt_at__lt=until)
+    follows = Q(workspace=alert.workspace, operation_id=alert.operation_id, pk__gt=alert.pk)
+    waiting.filter(follows | Q(attempts__gt=0), claimed_until=None).exclude(event=TEST).update(
+        next_attempt_at=until
+    )

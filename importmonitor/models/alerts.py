@@ -1,10 +1,10 @@
 """Alerts: written in the transaction of the change that they report, delivered after it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import Case, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.choices import event_label
@@ -15,11 +15,57 @@ from importmonitor.models.fields import ExactCharField
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.transitions import StatusTransition
 
+#: The longest back-off between two attempts.
+MAX_BACKOFF = timedelta(hours=1)
+#: How long an attempt keeps other processes from making the same one: much longer than an attempt
+#: takes, so that hosts whose clocks differ by ten minutes do not make it twice. If the process is
+#: killed meanwhile, the next attempt is made after that.
+CLAIM_DURATION = timedelta(minutes=12)
+#: What is due later than this was written by a clock that was ahead, and is due now.
+_MAX_WAIT = MAX_BACKOFF + timedelta(minutes=30)
+_MAX_CLAIM = CLAIM_DURATION + timedelta(minutes=15)
+
 
 class AlertQuerySet(models.QuerySet["Alert"]):
-    def due(self, now: datetime | Param) -> Self:
-        """Return the alerts to deliver now, oldest first."""
-        return self.filter(next_attempt_at__lte=now).order_by("pk")
+    def due(self, now: datetime | Param, latest: datetime | Param | None = None) -> Self:
+        """Return the alerts to deliver now, oldest first.
+
+        `latest` is `now` and _MAX_WAIT, where `now` is a Param.
+        """
+        if latest is None:
+            assert isinstance(now, datetime)
+            latest = latest_due(now)
+        is_due = Q(next_attempt_at__lte=now) | Q(next_attempt_at__gt=latest)
+        return self.filter(is_due).order_by("pk")
+
+    def waiting(self, channel: str) -> Self:
+        """Return the alerts that a channel has not delivered yet, oldest first."""
+        return self.filter(channel=channel, next_attempt_at__isnull=False).order_by("pk")
+
+    def unclaimed(self, now: datetime) -> Self:
+        """Return the alerts that no process is delivering."""
+        is_free = Q(claimed_until=None) | Q(claimed_until__lte=now)
+        return self.filter(is_free | Q(claimed_until__gt=now + _MAX_CLAIM))
+
+    def claim(self, alert: "Alert", now: datetime) -> bool:
+        """Claim an attempt to deliver an alert, and return whether this process got it."""
+        until = now + CLAIM_DURATION
+        unclaimed = self.unclaimed(now).filter(
+            pk=alert.pk, attempts=alert.attempts, next_attempt_at__isnull=False
+        )
+        return bool(
+            unclaimed.update(attempts=F("attempts") + 1, claimed_until=until, next_attempt_at=until)
+        )
+
+    def retry_now(self, now: datetime) -> int:
+        """Make these alerts due, even those given up, but those that are being delivered."""
+        undelivered = self.filter(delivered_at=None).unclaimed(now).order_by()
+        return undelivered.update(next_attempt_at=now, given_up_at=None, claimed_until=None)
+
+
+def latest_due(now: datetime) -> datetime:
+    """Return the time after which no alert can rightly be due."""
+    return now + _MAX_WAIT
 
 
 class Delivery(models.TextChoices):
@@ -57,7 +103,14 @@ class Alert(models.Model):
     )
     body = models.JSONField(_("body"))
     created_at = models.DateTimeField(_("created"))
+    not_before = models.DateTimeField(_("not before"), null=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    claimed_until = models.DateTimeField(_("claimed until"), null=True)
+    delivered_to = models.JSONField(
+        _("delivered to"),
+        default=list,
+        help_text=_("Recipients that got it, where others were refused."),
+    )
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True)
     delivered_at = models.DateTimeField(_("delivered"), null=True)
     given_up_at = models.DateTimeField(_("given up"), null=True)
@@ -95,3 +148,18 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{event_label(self.event)} → {self.channel}"
+
+    @property
+    def subject(self) -> tuple[str, int | None]:
+        """What it is about: alerts about the same are delivered in their order."""
+        return self.workspace, self.operation_id
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it is to be delivered now."""
+        due = self.next_attempt_at
+        return due is not None and (due <= now or due > latest_due(now))
+
+    def is_claimed(self, now: datetime) -> bool:
+        """Return whether a process is delivering it."""
+        until = self.claimed_until
+        return until is not None and now < until <= now + _MAX_CLAIM

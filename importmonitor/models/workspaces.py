@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from importmonitor import conf
 from importmonitor.choices import GOOD_STATUSES
 from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
-from importmonitor.models.alerts import Alert
+from importmonitor.models.alerts import Alert, latest_due
 from importmonitor.models.compiled import CompiledQuery, Param, columns
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.periods import SyncPeriod
@@ -22,6 +22,13 @@ from importmonitor.models.periods import SyncPeriod
 _MAX_FIRST_PAUSE = timedelta(hours=2)
 #: A pause of up to this many usual pauses is no gap: two or three polls may fail to happen.
 _MAX_USUAL_PAUSES = 4
+
+#: A workspace that flaps is told of again when its reachability has not changed for this long.
+STABLE_AFTER = timedelta(hours=1)
+#: What was written for later than this was written by a clock that was ahead.
+_CLOCK_MARGIN = timedelta(minutes=1)
+#: The longest that Rocket.Chat, or a firewall, can rightly ask a poll to wait.
+_MAX_WAIT = timedelta(days=1, minutes=1)
 
 #: What every poll writes, if only to say that nothing has changed.
 _POLL_FIELDS = (
@@ -85,7 +92,7 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
 
         Before the first poll its workspace is an unsaved row.
         """
-        row = _poll_state.first(self.db, alias=alias, at=now)
+        row = _poll_state.first(self.db, alias=alias, at=now, latest=latest_due(now))
         if row is None:
             return PollState(Workspace(alias=alias), alerts_due=False, has_others=False)
         alerts_due, has_others, *values = row
@@ -110,7 +117,15 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
         return self._acquire(alias, holder, now, duration)
 
     def _acquire(self, alias: str, holder: str, now: datetime, duration: timedelta) -> bool:
-        values = {"alias": alias, "holder": holder, "at": now, "until": now + duration}
+        values = {
+            "alias": alias,
+            "holder": holder,
+            "at": now,
+            "until": now + duration,
+            "latest": now + duration + _CLOCK_MARGIN,
+            "latest_wait": now + _MAX_WAIT,
+            "latest_poll": now + _CLOCK_MARGIN,
+        }
         return bool(_acquired.update(self.db, **values))
 
     def renew(self, alias: str, holder: str, *, until: datetime) -> bool:
@@ -179,6 +194,11 @@ class Workspace(models.Model):
     first_synced_at = models.DateTimeField(_("first synced"), null=True)
     last_synced_at = models.DateTimeField(_("last synced"), null=True)
     failing_since = models.DateTimeField(_("failing since"), null=True)
+    flapping_since = models.DateTimeField(
+        _("flapping since"),
+        null=True,
+        help_text=_("While it is unreachable again and again, there are no alerts about that."),
+    )
     period = models.ForeignKey(
         SyncPeriod,
         on_delete=models.SET_NULL,
@@ -247,7 +267,8 @@ class Workspace(models.Model):
     def is_late(self, now: datetime) -> bool:
         """Return whether the last poll is so long ago that something is wrong with the polling."""
         last = self.last_polled_at
-        return last is not None and now - last > conf.get_options().late_after
+        # One that is still to come says nothing: a clock was ahead.
+        return last is not None and abs(now - last) > conf.get_options().late_after
 
     def freshness(self, now: datetime) -> Freshness | None:
         """Return whether the stored state is still Rocket.Chat's, None before the first poll."""
@@ -264,15 +285,46 @@ class Workspace(models.Model):
         longer than polls may be late, and than was usual in this period. Cron may run once an
         hour, and `--watch` backs off.
         """
-        last, started = self.last_polled_at, self.period_started_at
-        if self.sync_status != status or last is None or started is None or self.period_id is None:
+        if self.sync_status != status or self.period_id is None:
             return False
-        pause = at - last
-        if self.period_polls < 2:
-            usual = _MAX_FIRST_PAUSE
-        else:
+        return not self._has_gap(at, _MAX_FIRST_PAUSE)
+
+    def was_paused(self, at: datetime) -> bool:
+        """Return whether polling paused before a failed poll, as when the machine slept.
+
+        The same as a gap, but after the first failure the usual pause is that of the polls before.
+        """
+        last = self.last_polled_at
+        if last is None or at - last <= conf.get_options().late_after:
+            return last is not None and at < last
+        closed = SyncPeriod.objects.filter(workspace=self.alias).exclude(pk=self.period_id or 0)
+        match list(closed.order_by("-pk")[:2]):
+            case [before, *_] if before.polls >= 2:
+                usual = (before.last_at - before.first_at) / (before.polls - 1)
+            case [before, earlier]:
+                usual = before.first_at - earlier.last_at
+            case _:
+                usual = _MAX_FIRST_PAUSE / _MAX_USUAL_PAUSES
+        return self._has_gap(at, _MAX_USUAL_PAUSES * usual)
+
+    def _has_gap(self, at: datetime, first_pause: timedelta) -> bool:
+        """Return whether the pause before a poll is no usual one, or a clock was stepped back.
+
+        `first_pause` is the longest that is usual after the first poll of a period.
+        """
+        last, started = self.last_polled_at, self.period_started_at
+        if last is None or started is None or at < started:
+            return True
+        pause, usual = at - last, first_pause
+        if self.period_polls >= 2:
             usual = _MAX_USUAL_PAUSES * (last - started) / (self.period_polls - 1)
-        return pause <= usual or pause <= conf.get_options().late_after
+        return pause > usual and pause > conf.get_options().late_after
+
+    def has_settled(self, at: datetime) -> bool:
+        """Return whether a flapping workspace has been reachable for so long that it is over."""
+        if self.flapping_since is None or not self.is_good or self.period_started_at is None:
+            return False
+        return at - self.period_started_at >= STABLE_AFTER
 
     def start_period(self, status: str, at: datetime, message: str = "") -> set[str]:
         """Close the open period and open one with a poll whose result differs, in two queries.
@@ -296,7 +348,7 @@ class Workspace(models.Model):
             self.failing_since = self.failing_since or at
         else:
             self.failing_since = None
-            self.first_synced_at = self.first_synced_at or at
+            self.first_synced_at = min(self.first_synced_at or at, at)
         return {
             "period_id",
             "period_started_at",
@@ -338,7 +390,10 @@ def _with_open_ends(periods: list[SyncPeriod], workspaces: Iterable[Workspace]) 
 
 
 _ALIAS, _HOLDER = (Param(name, models.CharField()) for name in ("alias", "holder"))
-_AT, _UNTIL = (Param(name, models.DateTimeField()) for name in ("at", "until"))
+_AT, _UNTIL, _LATEST, _LATEST_WAIT, _LATEST_POLL = (
+    Param(name, models.DateTimeField())
+    for name in ("at", "until", "latest", "latest_wait", "latest_poll")
+)
 
 
 def _held() -> WorkspaceQuerySet:
@@ -353,7 +408,7 @@ _poll_state = CompiledQuery(
         Workspace.objects.filter(alias=_ALIAS)
         .order_by()
         .values_list(
-            Exists(Alert.objects.due(_AT)),
+            Exists(Alert.objects.due(_AT, _LATEST)),
             Exists(
                 ImportOperation.objects.filter(workspace=_ALIAS, finished_at=None).exclude(
                     pk=OuterRef("current_operation_id")
@@ -366,8 +421,13 @@ _poll_state = CompiledQuery(
 )
 _acquired = CompiledQuery(
     lambda: Workspace.objects.filter(
-        Q(expires_at=None) | Q(expires_at__lte=_AT),
-        Q(not_before=None) | Q(not_before__lte=_AT),
+        # No lease lasts longer than `latest`, and where the last poll is still to come, a clock was
+        # ahead: what it wrote is not believed.
+        Q(expires_at=None) | Q(expires_at__lte=_AT) | Q(expires_at__gt=_LATEST),
+        Q(not_before=None)
+        | Q(not_before__lte=_AT)
+        | Q(not_before__gt=_LATEST_WAIT)
+        | Q(last_polled_at__gt=_LATEST_POLL),
         alias=_ALIAS,
     ),
     holder=_HOLDER,

@@ -53,6 +53,10 @@ class NotRocketChat(RocketChatError):
     """The response is not Rocket.Chat's: a web page, a redirect, a path that does not exist."""
 
 
+class InternalError(RocketChatError):
+    """The poll failed for a reason that is not Rocket.Chat's: a bug, or no memory."""
+
+
 class BadAnswer(RocketChatError):
     """The response is not what the endpoint returns: not JSON, wrong shape, too large, too deep."""
 
@@ -67,6 +71,7 @@ KINDS: tuple[type[RocketChatError], ...] = (
     TwoFactorRequired,
     NotRocketChat,
     BadAnswer,
+    InternalError,
 )
 
 

@@ -1,7 +1,7 @@
 """The alerts of one poll: the events of its changes, as drafts for the outbox."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from importmonitor import conf
 from importmonitor.alerts import outbox
@@ -11,11 +11,17 @@ from importmonitor.alerts.messages import (
     draft_workspace_alert,
     workspace_key,
 )
+from importmonitor.alerts.queue import SAME_OUTAGE
 from importmonitor.choices import OK, Event
-from importmonitor.models import Alert, StatusTransition
+from importmonitor.models import Alert, StatusTransition, Workspace
+from importmonitor.models.workspaces import STABLE_AFTER
 from importmonitor.rocketchat.exceptions import RocketChatError
 from importmonitor.sync.change import Change
 from importmonitor.sync.ends import SUPERSESSION_PAUSE, may_be_superseded
+
+# After so many outages within this time, the next is told as flapping, and is the last for now.
+_MAX_OUTAGES = 2
+_FLAP_WINDOW = timedelta(hours=2)
 
 
 def alerts_for_change(change: Change, at: datetime) -> list[AlertDraft]:
@@ -73,27 +79,90 @@ def correct_alerts(change: Change, at: datetime) -> None:
 
 
 def alerts_for_failure(
-    alias: str, since: datetime, error: RocketChatError, at: datetime
+    workspace: Workspace, error: RocketChatError, at: datetime
 ) -> list[AlertDraft]:
     """Return the alert about a workspace whose polls have failed for too long, once."""
-    if at - since < conf.get_options().unreachable_after or _was_alerted(alias, since):
+    since, options = workspace.failing_since, conf.get_options()
+    if since is None or not options.channels or at - since < options.unreachable_after:
         return []
+    if workspace.flapping_since is not None:
+        if at - since < STABLE_AFTER:
+            return []
+        workspace.flapping_since = None
+    if _was_alerted(workspace.alias, since):
+        return []
+    if _count_outages(workspace.alias, at) >= _MAX_OUTAGES:
+        workspace.flapping_since = at
+    draft = draft_workspace_alert(
+        Event.UNREACHABLE,
+        workspace.alias,
+        at=at,
+        since=since,
+        outcome=error.kind,
+        message=str(error),
+        flapping=workspace.flapping_since is not None,
+    )
+    return [_with_others(draft, workspace, since, at)]
+
+
+def alerts_for_recovery(workspace: Workspace, since: datetime, at: datetime) -> list[AlertDraft]:
+    """Return the alert about a workspace that can be polled again, if there was one before."""
+    if workspace.flapping_since is not None or not _was_alerted(workspace.alias, since):
+        return []
+    draft = draft_workspace_alert(
+        Event.RECOVERED, workspace.alias, at=at, since=since, outcome=OK, message=""
+    )
+    return [_with_others(draft, workspace, since, at)]
+
+
+def alerts_for_settling(workspace: Workspace, at: datetime) -> list[AlertDraft]:
+    """Return the alert about a workspace that has not been unreachable any more for long enough."""
+    since, workspace.flapping_since = workspace.flapping_since, None
+    assert since is not None
     return [
         draft_workspace_alert(
-            Event.UNREACHABLE, alias, at=at, since=since, outcome=error.kind, message=str(error)
+            Event.RECOVERED, workspace.alias, at=at, since=since, outcome=OK, message=""
         )
     ]
 
 
-def alerts_for_recovery(alias: str, since: datetime, at: datetime) -> list[AlertDraft]:
-    """Return the alert about a workspace that can be polled again, if there was one before."""
-    if not _was_alerted(alias, since):
-        return []
-    return [
-        draft_workspace_alert(Event.RECOVERED, alias, at=at, since=since, outcome=OK, message="")
-    ]
+def _with_others(
+    draft: AlertDraft, workspace: Workspace, since: datetime, at: datetime
+) -> AlertDraft:
+    """Hold an alert for as long as others of the same outage may follow; the last releases all.
+
+    Workspaces whose polls began to fail within a minute of each other have one cause.
+    """
+    others = Workspace.objects.filter(
+        failing_since__range=(since - SAME_OUTAGE, since + SAME_OUTAGE), flapping_since=None
+    ).exclude(alias=workspace.alias)
+    outages = {
+        workspace_key(Event.UNREACHABLE, alias, began)
+        for alias, began in others.values_list("alias", "failing_since")
+        if began is not None
+    }
+    alerted = Alert.objects.filter(key__in=outages).values("key").distinct().count()
+    # They follow if they have not been alerted, or have not recovered.
+    if alerted < len(outages) if draft.event == Event.UNREACHABLE else alerted:
+        return replace(draft, not_before=at + SAME_OUTAGE)
+    held = Alert.objects.filter(event=draft.event, not_before__gt=at, attempts=0)
+    held.filter(next_attempt_at__isnull=False).update(not_before=None, next_attempt_at=at)
+    return draft
+
+
+def was_alerted(workspace: Workspace) -> bool:
+    """Return whether there was an alert about a workspace's present outage."""
+    since = workspace.failing_since
+    return since is not None and _was_alerted(workspace.alias, since)
 
 
 def _was_alerted(alias: str, since: datetime) -> bool:
     key = workspace_key(Event.UNREACHABLE, alias, since)
     return Alert.objects.filter(key=key).exists()
+
+
+def _count_outages(alias: str, at: datetime) -> int:
+    """Return of how many outages there were alerts of late."""
+    alerts = Alert.objects.filter(workspace=alias, event=Event.UNREACHABLE)
+    recent = alerts.filter(created_at__range=(at - _FLAP_WINDOW, at))
+    return recent.values("key").distinct().count()

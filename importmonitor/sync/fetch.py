@@ -87,7 +87,7 @@ def fetch_snapshot(
             row.remote_id == current.remote_id and row.pk == workspace.current_operation_id
             for row in rows
         )
-        list_is_due = workspace.list_due_at is None or at >= workspace.list_due_at
+        list_is_due = _is_due(workspace.list_due_at, at)
         if current is None or (is_same and not list_is_due):
             return Fetched(snapshot, rows)
         renew()
@@ -97,6 +97,11 @@ def fetch_snapshot(
     workspace.watched = watched + _watched_since(workspace, rows, at)
     snapshot = replace(snapshot, at=at, latest=latest or (), has_list=latest is not None)
     return Fetched(snapshot, rows, ("list_due_at", "list_refused"), notice)
+
+
+def _is_due(due_at: datetime | None, at: datetime) -> bool:
+    # What is due later than it can be was written by a clock that was ahead.
+    return due_at is None or due_at <= at or due_at > at + _LIST_INTERVAL + _LIST_RETRY_AFTER
 
 
 def _known_rows(state: PollState, snapshot: Snapshot) -> list[ImportOperation]:

@@ -22,13 +22,16 @@ from importmonitor.models import (
     Workspace,
 )
 from importmonitor.rocketchat.config import WorkspaceConfig
-from importmonitor.rocketchat.exceptions import RateLimited, RocketChatError
+from importmonitor.rocketchat.exceptions import InternalError, RateLimited, RocketChatError
+from importmonitor.secret import trim_traceback
 from importmonitor.signals import operation_changed, operation_stalled, sync_failed
 from importmonitor.sync.alerts import (
     alerts_for_change,
     alerts_for_failure,
     alerts_for_recovery,
+    alerts_for_settling,
     correct_alerts,
+    was_alerted,
 )
 from importmonitor.sync.change import Change, Snapshot
 from importmonitor.sync.diff import diff
@@ -49,7 +52,7 @@ class SyncResult:
     `skipped` is None, "leased" (another process is polling it) or "not before <ISO time>"; `error`
     is None or why the poll failed; `notice` is a message for the operator, shown once; `operation`
     is the current operation as it is now (with `dry_run`: as it would be), None if there is none
-    or the poll was skipped or failed.
+    or the poll was skipped or failed; `alerts_due` is whether alerts are to be sent.
     """
 
     workspace: str
@@ -60,6 +63,7 @@ class SyncResult:
     notice: str = ""
     operation: ImportOperation | None = None
     changes: list[Change] = field(default_factory=list)
+    alerts_due: bool = False
     dry_run: bool = False
 
     @property
@@ -102,12 +106,37 @@ def sync_workspace(
     Raises conf.UnknownWorkspace and ImproperlyConfigured. When Rocket.Chat cannot be polled,
     nothing is raised: that is the result's `error`.
     """
+    result = poll_workspace(workspace, client=client, now=now, dry_run=dry_run)
+    if result.alerts_due:
+        # After the lease is released, so that a slow mail server delays no other process; and
+        # after the commit, if all this runs in a transaction of the host's.
+        transaction.on_commit(partial(deliver_alerts, now))
+    return result
+
+
+def poll_workspace(
+    workspace: str | WorkspaceConfig,
+    *,
+    client: "Client | None" = None,
+    now: Callable[[], datetime] = timezone.now,
+    dry_run: bool = False,
+) -> SyncResult:
+    """Do what `sync_workspace` does, but send no alerts: the result says whether any are due."""
     if isinstance(workspace, str):
         workspace = conf.get_workspace(workspace)
     started = time.monotonic()
     poll = _preview if dry_run else _poll
     result = poll(workspace, client, now)
     return replace(result, duration=timedelta(seconds=time.monotonic() - started))
+
+
+def deliver_alerts(now: Callable[[], datetime] = timezone.now) -> None:
+    """Send the alerts that are due; nothing is raised if the database cannot be used."""
+    try:
+        outbox.deliver(now=now)
+    except database_errors() as error:
+        # The poll is complete, and what was not delivered stays due.
+        logger.warning("Alerts could not be delivered: %s", type(error).__name__)
 
 
 def _preview(
@@ -136,25 +165,26 @@ def _poll(
     """Poll and store what changed, under the workspace's lease."""
     alias = config.alias
     result = SyncResult(alias, polled_at=now())
-    alerts_due, alert_count = False, 0
     try:
         with Lease(config, now) as lease:
             if not lease.is_held:
                 skipped = skip_reason(alias, now()) or LEASED
-                if skipped != LEASED:
-                    # Rocket.Chat's rate limit is no reason to delay an alert.
-                    transaction.on_commit(partial(_deliver, now))
-                return replace(result, skipped=skipped)
+                # Rocket.Chat's rate limit is no reason to delay an alert.
+                return replace(result, skipped=skipped, alerts_due=skipped != LEASED)
             state = Workspace.objects.poll_state(alias, now())
-            alerts_due = state.alerts_due
             try:
                 fetched = fetch_snapshot(state, config, client, now, lease.renew)
+                operation, changes, alert_count = _store(lease, fetched)
             except RocketChatError as error:
                 logger.warning("%s", error)
                 alert_count = _store_failure(lease, state.workspace, error, now())
                 result = replace(result, error=error)
+            except Exception as error:
+                if isinstance(error, (LeaseLost, *database_errors())):
+                    raise
+                _store_bug(lease, error, now)
+                raise trim_traceback(error)  # noqa: B904 - it is the same
             else:
-                operation, changes, alert_count = _store(lease, fetched)
                 result = replace(
                     result, operation=operation, changes=changes, notice=fetched.notice
                 )
@@ -162,19 +192,23 @@ def _poll(
         return replace(result, error=None, skipped=LEASED)
     for change in result.changes:
         logger.info("%s: %s: %s", alias, change.operation, ", ".join(change.updated))
-    if alerts_due or alert_count:
-        # After the lease is released, so that a slow mail server delays no other process; and
-        # after the commit, if all this runs in a transaction of the host's.
-        transaction.on_commit(partial(_deliver, now))
-    return result
+    return replace(result, alerts_due=state.alerts_due or bool(alert_count))
 
 
-def _deliver(now: Callable[[], datetime]) -> None:
+def _store_bug(lease: Lease, error: Exception, now: Callable[[], datetime]) -> None:
+    """Store a failed poll whose reason is a bug, so that the workspace is told as unreachable."""
+    # Without the exception's own text, which can hold anything.
+    failure = InternalError(
+        f"{lease.alias}: the poll failed with {type(error).__name__}. This is a bug of "
+        "importmonitor or of the software around it. See the log, and report it."
+    )
+    # What the poll has changed in this row was rolled back in the database.
+    state = Workspace.objects.poll_state(lease.alias, now())
     try:
-        outbox.deliver(now=now)
-    except database_errors() as error:
-        # The poll is complete, and what was not delivered stays due.
-        logger.warning("Alerts could not be delivered: %s", type(error).__name__)
+        _store_failure(lease, state.workspace, failure, now())
+    except Exception:
+        # The first one says more.
+        logger.exception("%s: the failed poll could not be stored.", lease.alias)
 
 
 def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list[Change], int]:
@@ -186,7 +220,8 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
     workspace, at = snapshot.workspace, snapshot.at
     status = OK if snapshot.current else EMPTY
     continues = workspace.continues(status, at)
-    if continues and not snapshot.has_list:
+    has_settled = continues and workspace.has_settled(at)
+    if continues and not has_settled and not snapshot.has_list:
         operation, changes = diff(snapshot, fetched.rows, options)
         if not changes and _key(operation) == workspace.current_operation_id:
             _record_poll(workspace, at)
@@ -210,8 +245,11 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
         }
         if not continues:
             if workspace.failing_since is not None:
-                drafts += alerts_for_recovery(lease.alias, workspace.failing_since, at)
+                drafts += alerts_for_recovery(workspace, workspace.failing_since, at)
             changed |= workspace.start_period(status, at)
+        if has_settled:
+            drafts += alerts_for_settling(workspace, at)
+            changed.add("flapping_since")
         alert_count = outbox.write(drafts, at)
         for change in changes:
             correct_alerts(change, at)
@@ -266,16 +304,20 @@ def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, a
     message = str(error)
     with transaction.atomic():
         lease.renew()
-        changed: set[str] = set()
+        changed = {"failing_since", "flapping_since"}
+        if workspace.was_paused(at) and not was_alerted(workspace):
+            # Time in which nobody polled is neither good nor bad: the threshold starts again.
+            workspace.failing_since = None
         if workspace.continues(error.kind, at):
+            workspace.failing_since = workspace.failing_since or at
             if workspace.message != message:
                 workspace.message = message
                 changed.add("message")
         else:
-            changed = workspace.start_period(error.kind, at, message)
+            changed |= workspace.start_period(error.kind, at, message)
         workspace.last_polled_at = at
         workspace.period_polls += 1
-        drafts = alerts_for_failure(lease.alias, workspace.failing_since or at, error, at)
+        drafts = alerts_for_failure(workspace, error, at)
         alert_count = outbox.write(drafts, at)
         transaction.on_commit(
             partial(sync_failed.send_robust, sender=SyncPeriod, workspace=lease.alias, error=error)

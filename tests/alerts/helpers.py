@@ -72,11 +72,11 @@ def sync_documents(at: datetime, *documents: Mapping[str, Any] | None) -> None:
             assert sync_workspace("default", client=client, now=lambda: at).ok
 
 
-def write_alerts(clock: Clock, *keys: str) -> None:
+def write_alerts(clock: Clock, *keys: str, workspace: str = "default") -> None:
     """Write alerts about an unreachable workspace into the outbox."""
     now = clock.now()
     draft = draft_workspace_alert(
-        Event.UNREACHABLE, "default", at=now, since=now, outcome="Unreachable", message="no answer"
+        Event.UNREACHABLE, workspace, at=now, since=now, outcome="Unreachable", message="no answer"
     )
     bodies = {key: draft.body | {"idempotency_key": key} for key in keys}
     outbox.write([replace(draft, key=key, body=bodies[key]) for key in keys], now)

@@ -40,7 +40,8 @@ class Mail:
 class SmtpSink:
     """A mail server. `refusals` are pairs of a command and the reply to it, used once each.
 
-    The command is "" for the connection itself, and "." for the end of an e-mail. `offered` are
+    The command is "" for the connection itself, and "." for the end of an e-mail; after a space
+    follows what its arguments have to contain. `offered` are
     the e-mails that reached their end, `mails` those that were accepted.
     """
 
@@ -61,10 +62,10 @@ class SmtpSink:
                 verb = command.partition(" ")[0].upper()
                 if verb == "MAIL":
                     recipients = []
-                elif verb == "RCPT":
-                    recipients.append(command.partition("<")[2].partition(">")[0])
-                if not self._reply(connection, verb, _REPLIES.get(verb, "250 yes")):
+                if not self._reply(connection, verb, _REPLIES.get(verb, "250 yes"), command):
                     return
+                if verb == "RCPT" and self._refusal == "":
+                    recipients.append(command.partition("<")[2].partition(">")[0])
                 if verb == "DATA" and self._refusal == "":
                     self.offered.append(Mail(recipients, _read_mail(lines)))
                     if not self._reply(connection, ".", "250 yes"):
@@ -72,10 +73,11 @@ class SmtpSink:
                     if self._refusal == "":
                         self.mails.append(self.offered[-1])
 
-    def _reply(self, connection: Connection, verb: str, success: str) -> bool:
+    def _reply(self, connection: Connection, verb: str, success: str, command: str = "") -> bool:
         """Reply to a command; return whether the connection stays open."""
         self._refusal = ""
-        if self.refusals and self.refusals[0][0] == verb:
+        refused, _, argument = (self.refusals or [("-", "")])[0][0].partition(" ")
+        if refused == verb and argument in command:
             self._refusal = self.refusals.pop(0)[1]
         if self._refusal == HANG:
             connection.wait_for_the_end()

@@ -128,12 +128,14 @@ def test_overdue_alert_is_attempted_before_it_is_given_up(clock: Clock, recorder
     assert deliver(clock, after=30 * DAY) == 1
 
 
-def test_backoff_has_jitter(clock: Clock, recorder: Recorder) -> None:
-    """Alerts that failed together are not retried together."""
-    write_alerts(clock, *map(str, range(5)))
-    recorder.fail(Undelivered("no"))
-    for _ in range(5):
-        deliver(clock)
+def test_backoff_has_jitter(clock: Clock, settings: Any, recorder: Recorder) -> None:
+    """Channels that failed together are not retried together."""
+    names = list(map(str, range(5)))
+    configure_channels(settings, {name: recording(name) for name in names})
+    for name in names:
+        recorder.fail(Undelivered("no"), name)
+    write_alerts(clock, "first")
+    deliver(clock)
     assert len(set(Alert.objects.values_list("next_attempt_at", flat=True))) == 5
 
 
@@ -269,7 +271,9 @@ def test_concurrent_delivery_attempts_each_alert_once(clock: Clock, recorder: Re
 def test_alert_in_delivery_is_not_attempted_by_another_process(
     clock: Clock, recorder: Recorder
 ) -> None:
-    write_alerts(clock, "first", "second")
+    write_alerts(clock, "first")
+    clock.advance(120)
+    write_alerts(clock, "second", workspace="eu")
     delivered: list[int] = []
 
     def deliver_concurrently() -> None:
@@ -285,13 +289,15 @@ def test_alert_in_delivery_is_not_attempted_by_another_process(
 def test_alert_of_killed_process_is_delivered_after_its_claim_expires(
     clock: Clock, recorder: Recorder
 ) -> None:
-    write_alerts(clock, "first", "second")
+    write_alerts(clock, "first")
+    clock.advance(120)
+    write_alerts(clock, "second", workspace="eu")
     recorder.fail(SystemExit())
     with pytest.raises(SystemExit):
         outbox.deliver(now=clock.now)
     recorder.restore()
     assert deliver(clock) == 1
-    assert deliver(clock, after=4 * MINUTE) == 0, "the claim has not expired"
+    assert deliver(clock, after=11 * MINUTE) == 0, "the claim has not expired"
     assert deliver(clock, after=MINUTE) == 1
     assert idempotency_keys(recorder.messages) == ["second", "first"]
     assert deliver(clock, after=DAY) == 0

@@ -1,11 +1,13 @@
 """`sync_import_status` in this process: options, output, exit statuses."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from django.utils import timezone
 
 from importmonitor.management.output import operation_text
 from importmonitor.models import ImportOperation, StatusTransition, SyncPeriod
@@ -91,17 +93,16 @@ def test_failed_sync_exits_with_1(
 def test_skipped_workspace_is_a_success(
     rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lease = WorkspaceRow.objects.create(
-        alias="default", holder="another", expires_at="2999-01-01T00:00:00Z"
-    )
+    soon = timezone.now().replace(microsecond=0) + timedelta(seconds=20)
+    lease = WorkspaceRow.objects.create(alias="default", holder="another", expires_at=soon)
     assert run(capsys) == (0, "default: skipped, being synced by another process\n", "")
     status, out, _ = run(capsys, "--format", "json")
     assert (status, json.loads(out)["skipped"], json.loads(out)["ok"]) == (0, "leased", True)
     lease.delete()
-    WorkspaceRow.objects.create(alias="default", not_before="2999-01-01T00:00:00Z")
+    WorkspaceRow.objects.create(alias="default", not_before=soon)
     status, out, err = run(capsys)
     assert (status, err) == (0, "")
-    assert out == "default: skipped, rate limited by Rocket.Chat until 2999-01-01T00:00:00+00:00\n"
+    assert out == f"default: skipped, rate limited by Rocket.Chat until {soon.isoformat()}\n"
 
 
 def test_json_describes_the_result(

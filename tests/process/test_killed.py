@@ -200,7 +200,8 @@ def expire_lease_and_claims(project: Project) -> None:
     """Let the lease expire, and make all undelivered alerts due."""
     expire_lease(project)
     project.database.execute(
-        "UPDATE importmonitor_alert SET next_attempt_at = '2020-01-01 00:00:00' "
+        "UPDATE importmonitor_alert "
+        "SET next_attempt_at = '2020-01-01 00:00:00', claimed_until = NULL "
         "WHERE next_attempt_at IS NOT NULL"
     )
 

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ from tests.process.processes import (
     start_process,
     wait_for,
 )
+from tests.remote.servers import Connection, Server
 
 WATCH = ("manage.py", "sync_import_status", "--watch")
 OFTEN = ("--interval", "0.1", "--idle-interval", "0.1")
@@ -206,3 +208,41 @@ def test_misuse_exits_with_2(project: Project, arguments: tuple[str, ...], words
     result = project.sync(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr
+
+
+@pytest.mark.long
+def test_watch_polls_on_while_a_webhook_drips(project: Project, workspace: Workspace) -> None:
+    """A hook that answers 200, and then a byte at a time for ever."""
+    hooked = threading.Event()
+
+    def drip(connection: Connection) -> None:
+        connection.read_head()
+        hooked.set()
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while connection.pause(0.1):
+            connection.send(b"1\r\nx\r\n")
+
+    with Server(drip) as server:
+        process = project.start(
+            *WATCH,
+            *OFTEN,
+            IMPORTMONITOR_ALERT_URLS=f"json://127.0.0.1:{server.port}/",
+            IMPORTMONITOR_BASE_URL="",
+        )
+        output = lines_of(process)
+        next(output)
+        workspace.start_import("csv", seconds=3600, records=1000)
+        next(output)
+        assert hooked.wait(PATIENCE)
+        for _ in range(3):
+            # Each is a line that a later poll writes.
+            workspace.clock.advance(600)
+            next(output)
+        process.send_signal(signal.SIGINT)
+        output.close()
+        assert wait_for(process).returncode == 0
+        assert server.connections == 1
+    [(delivered_at, attempts)] = project.database.execute(
+        "SELECT delivered_at, attempts FROM importmonitor_alert"
+    )
+    assert (delivered_at, attempts) == (None, 1)

@@ -28,8 +28,9 @@ CHANNELS = {"all": "*", "failures": ["import.failed", "workspace.unreachable"]}
 #: The time until the next poll: a killed process's lease and its claim of an alert have expired,
 #: and so has the back-off after a third attempt to deliver.
 LATER = outbox.CLAIM_DURATION + timedelta(minutes=0.5)
-#: UNREACHABLE_AFTER: longer than a scenario, so that it does not depend on the step.
+#: Longer than a scenario, so that it does not depend on the step.
 UNREACHABLE_AFTER = timedelta(minutes=30)
+STALLED_AFTER = timedelta(hours=1)
 
 
 class Killed(BaseException):

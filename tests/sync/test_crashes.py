@@ -30,6 +30,7 @@ from tests.sync.poll_driver import (
     CHANNELS,
     FEW_SAMPLES,
     LATER,
+    STALLED_AFTER,
     UNREACHABLE_AFTER,
     AlertRecord,
     PollDriver,
@@ -102,6 +103,7 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(settings, "http://127.0.0.1:9")
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
         "UNREACHABLE_AFTER": UNREACHABLE_AFTER,
+        "STALLED_AFTER": STALLED_AFTER,
         "CHANNELS": {
             name: {
                 "BACKEND": "tests.sync.poll_driver.KillableChannel",

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 GENERATED_OUTCOME = "0004_faster_filters"
 STORED_OUTCOME = "0005_outcome"
 LABELS = "0006_labels"
-FORECASTS = "0009_forecasts"
+LATEST = "0010_delivery"
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 #: Total, completed and errors of an operation.
@@ -220,7 +220,7 @@ def test_workspaces_get_the_leases_and_the_open_periods(
     migrate: Callable[[str, str], Any], labels: Callable[[str], Any]
 ) -> None:
     current = create_workspaces(labels)
-    migrate(FORECASTS, "Workspace")
+    migrate(LATEST, "Workspace")
     row = Workspace.objects.get(alias="busy")
     assert (row.holder, row.expires_at, row.not_before) == ("host:1", minutes(61), minutes(62))
     assert (row.list_due_at, row.list_refused) == (minutes(63), "No permission.")
@@ -239,7 +239,7 @@ def test_workspaces_get_the_result_of_the_last_polls(
     migrate: Callable[[str, str], Any], labels: Callable[[str], Any]
 ) -> None:
     create_workspaces(labels)
-    migrate(FORECASTS, "Workspace")
+    migrate(LATEST, "Workspace")
     workspaces = {row.alias: row for row in Workspace.objects.all()}
     failing, empty = workspaces["failing"], workspaces["empty"]
     assert (failing.sync_status, failing.message) == ("RateLimited", "RateLimited at 20")
@@ -261,7 +261,7 @@ def test_workspaces_become_leases_and_periods_again(
     create_workspaces(labels)
     leases = list(labels("SyncLease").objects.order_by("pk").values())
     periods = list(labels("SyncPeriod").objects.order_by("pk").values())
-    migrate(FORECASTS, "Workspace")
+    migrate(LATEST, "Workspace")
     polls = {"polls": 51, "watched": timedelta(minutes=30)}
     Workspace.objects.filter(alias="busy").update(
         last_polled_at=minutes(70), period_polls=polls["polls"], watched=polls["watched"]
@@ -307,7 +307,7 @@ def test_aborted_imports_are_no_longer_called_done(
     twice = create("twice", "invalidated", 3)
     add_transition(labels, twice, "superseded", importing, 6)
 
-    migrate(FORECASTS, "ImportOperation")
+    migrate(LATEST, "ImportOperation")
     rows = ImportOperation.objects.values_list("remote_id", "end_reason", "invalidated_at")
     assert {remote_id: (reason, at) for remote_id, reason, at in rows if reason != "done"} == {
         "cleared": ("interrupted", minutes(5)),
@@ -322,7 +322,7 @@ def test_aborted_imports_are_no_longer_called_done(
     model = migrate(LABELS, "ImportOperation")
     assert outcomes(model)["cleared"] == "interrupted"
     assert model.objects.count() == 10
-    migrate(FORECASTS, "ImportOperation")
+    migrate(LATEST, "ImportOperation")
     assert outcomes(ImportOperation)["replaced"] == "superseded"
 
 
@@ -369,7 +369,7 @@ def test_users_that_are_counted_twice_are_recognized(
             count_users=users,
         )
         expected[f"{importer}{number}"] = twice
-    migrate(FORECASTS, "ImportOperation")
+    migrate(LATEST, "ImportOperation")
     rows = list(ImportOperation.objects.all())
     assert {row.remote_id: row.users_twice for row in rows} == expected
     assert {row.remote_id: row.outcome for row in rows} == {

@@ -471,11 +471,17 @@ class Judge(Evidence):
         expected: Counter[str] = Counter()
         since: datetime | None = None
         is_reported = False
+        last, usual = self.polls[0].ended, timedelta.max
         for poll in self.polls:
+            pause, last = poll.ended - last, poll.ended
             if poll.good:
                 expected[Event.RECOVERED] += is_reported
-                since, is_reported = None, False
+                since, is_reported, usual = None, False, pause
                 continue
+            if pause > 2 * UNREACHABLE_AFTER and pause / 4 > usual and not is_reported:
+                # While nobody polls, nobody knows.
+                since = None
+            usual = pause
             since = since or poll.ended
             if not is_reported and poll.ended - since >= UNREACHABLE_AFTER:
                 is_reported = True

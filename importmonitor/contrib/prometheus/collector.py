@@ -25,6 +25,7 @@ POLL_OUTCOMES = (
     OK,
     EMPTY,
     exceptions.BadAnswer.__name__,
+    exceptions.InternalError.__name__,
     exceptions.NotRocketChat.__name__,
     exceptions.PermissionMissing.__name__,
     exceptions.RateLimited.__name__,

@@ -21,7 +21,13 @@ from importmonitor.management.arguments import (
 from importmonitor.management.output import ResultWriter, json_line, text_line
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.ends import is_settled
-from importmonitor.sync.poll import PollFailure, SyncResult, database_errors, sync_workspace
+from importmonitor.sync.poll import (
+    PollFailure,
+    SyncResult,
+    database_errors,
+    poll_workspace,
+    sync_workspace,
+)
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
@@ -164,13 +170,29 @@ def poll_all(
     workspaces: Sequence[WorkspaceConfig], writer: ResultWriter, *, dry_run: bool
 ) -> Results:
     """Poll workspaces concurrently."""
+    from importmonitor.sync.courier import Courier
     from importmonitor.sync.pool import Pool, poll_once
 
     def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
-        return sync_workspace(workspace, client=client, dry_run=dry_run)
+        return poll_workspace(workspace, client=client, dry_run=dry_run)
 
+    last: Results = {}
+    alerts_due = False
     with closing(poll_once(workspaces, Pool(poll))) as results:
-        return {result.workspace: writer.write(result) for result in results}
+        for result in results:
+            last[result.workspace] = writer.write(result)
+            alerts_due |= needs_delivery(result)
+    if alerts_due:
+        # After all polls: an outage of several workspaces is one message.
+        courier = Courier()
+        courier.wake()
+        courier.finish()
+    return last
+
+
+def needs_delivery(result: "SyncResult | PollFailure") -> bool:
+    """Return whether alerts are due after a poll; also after one that ended in a bug."""
+    return isinstance(result, PollFailure) or result.alerts_due
 
 
 def watch_workspaces(
@@ -178,6 +200,7 @@ def watch_workspaces(
 ) -> Results:
     """Poll until Ctrl-C or SIGTERM, or with --until-finished until no import is active."""
     from importmonitor.management.progress import result_display
+    from importmonitor.sync.courier import Courier
     from importmonitor.sync.pool import Pool
     from importmonitor.sync.watch import watch
 
@@ -194,8 +217,9 @@ def watch_workspaces(
         return selected
 
     def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
-        return sync_workspace(workspace, client=client)
+        return poll_workspace(workspace, client=client)
 
+    courier = Courier()
     last: Results = {}
     results = watch(
         read,
@@ -208,15 +232,20 @@ def watch_workspaces(
         with closing(results), result_display(writer, aliases) as write:
             for result in results:
                 last[result.workspace] = write(result)
+                if needs_delivery(result):
+                    courier.wake()
                 if options["until_finished"] and all(
                     is_finished(last.get(workspace.alias)) for workspace in selected
                 ):
                     break
+        courier.finish()
     except KeyboardInterrupt:
         if options["until_finished"]:
             raise
         # The usual end of --watch.
         return {}
+    finally:
+        courier.stop()
     return last
 
 
