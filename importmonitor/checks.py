@@ -1,12 +1,18 @@
 """System checks: every mistake in the settings, with an id and a hint."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
 
 from importmonitor import conf
+
+#: How far the clock of the database's host may be off.
+MAX_CLOCK_DIFFERENCE = timedelta(seconds=5)
 
 PERMISSIONS = ("run-import", "view-import-operations")
 
@@ -16,6 +22,8 @@ def register_all() -> None:
     checks.register(check_settings)
     checks.register(check_channels)
     checks.register(check_permissions, checks.Tags.database)
+    checks.register(check_charsets, checks.Tags.database)
+    checks.register(check_clock, checks.Tags.database)
 
 
 def check_settings(
@@ -80,6 +88,94 @@ def check_permissions(
                 )
             )
     return errors
+
+
+def check_charsets(
+    *, app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **_kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Report the columns that cannot hold every text (with `check --database`).
+
+    A warning: `migrate` runs these checks too, and polls go on without the texts.
+    """
+    from importmonitor.models.charsets import find_encoding, find_limited_columns
+
+    warnings: list[checks.CheckMessage] = []
+    for alias in databases or []:
+        for table, group in groupby(find_limited_columns(alias), attrgetter("table")):
+            columns = list(group)
+            names = ", ".join(f"{table}.{column.name} ({column.charset})" for column in columns)
+            # Not CONVERT TO, which changes the collation of the other columns, too.
+            changes = ", ".join(f"MODIFY `{column.name}` {column.definition}" for column in columns)
+            warnings.append(
+                checks.Warning(
+                    f"The database {alias!r} has columns in another character set than utf8mb4: "
+                    f"{names}. Texts with other characters, such as the names of files, are left "
+                    "out.",
+                    hint="Back up the database, stop what uses it, and run: ALTER TABLE "
+                    f"{table} DEFAULT CHARACTER SET utf8mb4, {changes};",
+                    id="importmonitor.W004",
+                )
+            )
+        if encoding := find_encoding(alias):
+            warnings.append(
+                checks.Warning(
+                    f"The database {alias!r} has the encoding {encoding}, not UTF8: texts with "
+                    "other characters, such as the names of files, are left out.",
+                    hint="Create a database with ENCODING 'UTF8', and move the data by pg_dump.",
+                    id="importmonitor.W004",
+                )
+            )
+    return warnings
+
+
+def check_clock(
+    *, app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **_kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Report a clock of the database's host that differs from ours (with `check --database`)."""
+    warnings: list[checks.CheckMessage] = []
+    for alias in databases or []:
+        difference = clock_difference(alias)
+        if difference is None or abs(difference) <= MAX_CLOCK_DIFFERENCE:
+            continue
+        direction = "ahead of" if difference > timedelta(0) else "behind"
+        warnings.append(
+            checks.Warning(
+                f"The clock of the server of the database {alias!r} is "
+                f"{abs(difference).total_seconds():.0f} s {direction} this host's.",
+                hint="Have both set their clocks by NTP. Hosts that share a database compare the "
+                "times that they write to it.",
+                id="importmonitor.W005",
+            )
+        )
+    return warnings
+
+
+#: What returns the time in UTC, whatever the time zone of the session.
+_CLOCKS = {
+    "postgresql": "SELECT clock_timestamp() AT TIME ZONE 'UTC'",
+    "mysql": "SELECT UTC_TIMESTAMP(6)",
+}
+
+
+def clock_difference(alias: str) -> timedelta | None:
+    """Return how far a database server's clock is ahead of ours; None without one of its own.
+
+    Ours is read before and after: a slow answer is no difference.
+    """
+    from django.db import connections
+
+    connection = connections[alias]
+    statement = _CLOCKS.get(connection.vendor)
+    if statement is None:
+        return None
+    with connection.cursor() as cursor:
+        before = datetime.now(UTC)
+        cursor.execute(statement)
+        theirs: datetime = cursor.fetchone()[0].replace(tzinfo=UTC)
+        after = datetime.now(UTC)
+    if theirs > after:
+        return theirs - after
+    return min(theirs - before, timedelta(0))
 
 
 def _is_migrated(alias: str) -> bool:

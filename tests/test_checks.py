@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
 
+from importmonitor import checks as our_checks
 from importmonitor import conf
+from importmonitor.models import charsets
+from importmonitor.models.charsets import Column
 
 # From Django 6.1 on, Django's check of JSON columns queries SQLite.
 pytestmark = pytest.mark.django_db
@@ -361,3 +367,70 @@ def test_missing_permission_before_migrations_is_no_error() -> None:
     Permission.objects.all().delete()
     MigrationRecorder.Migration.objects.filter(app="importmonitor").delete()
     assert not checks.run_checks(tags=[checks.Tags.database], databases=["default"])
+
+
+def run_database_checks() -> list[checks.CheckMessage]:
+    return checks.run_checks(tags=[checks.Tags.database], databases=["default"])
+
+
+def test_columns_that_are_not_unicode_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/process/test_charsets.py has real ones, on MariaDB."""
+    table = "importmonitor_importoperation"
+    columns = [
+        Column(table, "file", "latin1", "varchar(512) CHARACTER SET utf8mb4 NOT NULL"),
+        Column(table, "note", "utf8mb3", "longtext CHARACTER SET utf8mb4 NOT NULL"),
+        Column("importmonitor_workspace", "message", "latin1", "longtext NULL"),
+    ]
+    monkeypatch.setattr(charsets, "find_limited_columns", lambda _alias: columns)
+    first, second = run_database_checks()
+    assert (first.id, first.level) == ("importmonitor.W004", checks.WARNING)
+    for words in (f"{table}.file (latin1), {table}.note (utf8mb3)", "utf8mb4"):
+        assert words in first.msg
+    assert (first.hint or "").endswith(
+        f"ALTER TABLE {table} DEFAULT CHARACTER SET utf8mb4, MODIFY `file` varchar(512) "
+        "CHARACTER SET utf8mb4 NOT NULL, MODIFY `note` longtext CHARACTER SET utf8mb4 NOT NULL;"
+    )
+    assert "importmonitor_workspace.message" in second.msg
+
+
+def test_encoding_that_is_not_utf8_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charsets, "find_encoding", lambda _alias: "latin1")
+    (message,) = run_database_checks()
+    assert (message.id, message.level) == ("importmonitor.W004", checks.WARNING)
+    assert "latin1" in message.msg
+    assert "UTF8" in (message.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(6, "6 s ahead of"), (-7.2, "7 s behind"), (5, None), (-5, None), (None, None)],
+)
+def test_clock_of_the_database_that_differs_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, seconds: float | None, words: str | None
+) -> None:
+    difference = None if seconds is None else timedelta(seconds=seconds)
+    monkeypatch.setattr(our_checks, "clock_difference", lambda _alias: difference)
+    messages = run_database_checks()
+    assert [message.id for message in messages] == (["importmonitor.W005"] if words else [])
+    for message in messages:
+        assert (words or "") in message.msg
+        assert "NTP" in (message.hint or "")
+
+
+@pytest.mark.parametrize("minutes", [-10, 0, 10])
+def test_clock_of_the_database_is_measured(minutes: int) -> None:
+    """Whatever the time zone of its session."""
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET time_zone = '+05:00'")
+    with time_machine.travel(timezone.now() - timedelta(minutes=minutes)):
+        difference = our_checks.clock_difference("default")
+    if connection.vendor == "sqlite":
+        # It has no clock of its own.
+        assert difference is None
+        return
+    assert difference is not None
+    assert round(difference.total_seconds() / 60) == minutes
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET time_zone = '+00:00'")

@@ -26,7 +26,7 @@ LAYERS = (
 SYNC_LAYERS = (
     {"rate"},
     {"speeds"},
-    {"change", "forecast", "ends", "clock", "lease", "interval"},
+    {"change", "forecast", "ends", "clock", "lease", "interval", "storage"},
     {"stalls"},
     {"diff"},
     {"estimates", "fetch", "alerts"},

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
 from importmonitor import humanize
 from importmonitor.logs import printable
+from importmonitor.management.base import Output
 from importmonitor.management.output import ResultWriter, json_line
 from importmonitor.sync.poll import PollFailure, SyncResult
 
@@ -34,6 +35,7 @@ def result_display(writer: ResultWriter, aliases: Sequence[str]) -> Iterator[Wri
         yield writer.write
         return
     try:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
     except ImportError:
         yield writer.write
@@ -45,7 +47,9 @@ def result_display(writer: ResultWriter, aliases: Sequence[str]) -> Iterator[Wri
         TextColumn("{task.fields[counters]}", markup=False),
         TextColumn("{task.fields[rate]}", markup=False),
     )
-    with Progress(*columns, expand=True) as progress:
+    stream: Any = Output(sys.stdout, ending="")
+    console = Console(file=stream)
+    with Progress(*columns, console=console, expand=True) as progress:
         # Rich has replaced sys.stdout and sys.stderr: text written there appears above the bars.
         line_writer = ResultWriter(
             OutputWrapper(sys.stdout), OutputWrapper(sys.stderr), writer.describe, quiet=False

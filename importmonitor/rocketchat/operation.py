@@ -32,6 +32,16 @@ IMPORTERS = {
     "api": "API",
 }
 
+#: The text fields of an Operation but for its id, and their keys in Rocket.Chat's document.
+TEXT_KEYS = {
+    "type": "type",
+    "importer_key": "importerKey",
+    "status": "status",
+    "remote_user_id": "user",
+    "file": "file",
+    "content_type": "contentType",
+}
+
 _MAX_UNREADABLE = 50
 
 # Within these a datetime can be converted to any time zone.
@@ -107,16 +117,10 @@ def parse_operation(document: object) -> Operation:
     numbers: dict[str, Any] = {
         f"count_{name}": counts.read(name, _parse_integer) for name in COUNTS
     }
+    parsers = {"remote_user_id": _parse_identifier, "file": _parse_long_text}
     text: dict[str, Any] = {
-        name: reader.read(key, parse) or ""
-        for name, key, parse in (
-            ("type", "type", _parse_text),
-            ("importer_key", "importerKey", _parse_text),
-            ("status", "status", _parse_text),
-            ("remote_user_id", "user", _parse_identifier),
-            ("file", "file", _parse_long_text),
-            ("content_type", "contentType", _parse_text),
-        )
+        name: reader.read(key, parsers.get(name, _parse_text)) or ""
+        for name, key in TEXT_KEYS.items()
     }
     remote_id = reader.read("_id", _parse_identifier)
     valid = reader.read("valid", _parse_boolean)
@@ -127,7 +131,7 @@ def parse_operation(document: object) -> Operation:
     # Unique, in order, and limited: a document can have any number of unreadable keys.
     unreadable = list(dict.fromkeys([*missing, *reader.unreadable, *counts.unreadable, *left_out]))
     return Operation(
-        remote_id=remote_id or _substitute_id(document),
+        remote_id=remote_id or substitute_id(document),
         valid=valid,
         remote_started_at=started,
         remote_updated_at=updated,
@@ -235,7 +239,7 @@ def _parse_time(value: object) -> datetime:
     return moment
 
 
-def _substitute_id(document: dict[str, Any]) -> str:
+def substitute_id(document: dict[str, Any]) -> str:
     """Return an id for an operation without a usable `_id`, made of what does not change."""
     constant, _ = to_storable_json(
         {key: document.get(key) for key in ("_id", "ts", "importerKey", "user")}

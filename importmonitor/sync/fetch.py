@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from importmonitor import conf
 from importmonitor.logs import get_logger
 from importmonitor.models import ImportOperation, Workspace
+from importmonitor.models.charsets import storable_message
 from importmonitor.models.workspaces import PollState
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import PermissionMissing, RocketChatError
@@ -16,6 +17,7 @@ from importmonitor.rocketchat.operation import Operation
 from importmonitor.sync.change import Snapshot
 from importmonitor.sync.clock import measure_offset
 from importmonitor.sync.ends import may_run_on
+from importmonitor.sync.storage import storable_operations
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
@@ -70,7 +72,8 @@ def fetch_snapshot(
     workspace = state.workspace
     watched = workspace.watched
     with context as open_client:
-        current = open_client.current_operation()
+        received = open_client.current_operation()
+        current = None if received is None else storable_operations([received])[0]
         at = now()
         # A client that a caller brings need not have a network, and so no headers.
         measure_offset(workspace, getattr(open_client, "clock_offset", None), at)
@@ -154,9 +157,9 @@ def _latest_operations(
     was_refused = bool(workspace.list_refused)
     workspace.list_due_at = now() + _LIST_INTERVAL
     try:
-        latest = client.latest_operations()
+        latest = storable_operations(list(client.latest_operations()))
     except PermissionMissing as error:
-        workspace.list_refused = str(error)
+        workspace.list_refused = storable_message(str(error))
     except RocketChatError as error:
         logger.info("%s", error)
         workspace.list_due_at = now() + _LIST_RETRY_AFTER

@@ -21,6 +21,7 @@ from importmonitor.models import (
     SyncPeriod,
     Workspace,
 )
+from importmonitor.models.charsets import storable_message
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import InternalError, RateLimited, RocketChatError
 from importmonitor.secret import trim_traceback
@@ -301,6 +302,8 @@ def _follow(operations: list[ImportOperation], snapshot: Snapshot) -> set[str]:
 
 def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, at: datetime) -> int:
     """Store a failed poll; return the number of alerts. Raises LeaseLost."""
+    # In place: the alert has the message too.
+    error.args = (storable_message(str(error)),)
     message = str(error)
     with transaction.atomic():
         lease.renew()

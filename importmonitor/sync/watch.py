@@ -1,5 +1,6 @@
 """Polling workspaces continuously, each at its own interval."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -41,17 +42,19 @@ def watch(
     now: Callable[[], datetime] = timezone.now,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] | None = None,
+    ends_at: Callable[[], float] = lambda: math.inf,
 ) -> Generator[PollResult, None, None]:
-    """Poll workspaces for ever, each at its own interval; yield the results as they come.
+    """Poll workspaces, each at its own interval, until `ends_at`; yield the results as they come.
 
     `read` returns the workspaces, and is called again every minute; the intervals are in seconds,
     for a workspace with an active import and for one without. `now` returns the time of day and
-    `clock` seconds; `sleep`, if given, passes the time while nothing runs.
+    `clock` seconds; `sleep`, if given, passes the time while nothing runs. `ends_at` returns a time
+    of `clock`, which a result can change.
     """
     watched: dict[str, _Watched] = {}
     reread_at = clock()
     try:
-        while True:
+        while clock() < ends_at():
             if clock() >= reread_at:
                 _update(watched, read(), PollInterval(interval, idle_interval), clock(), now)
                 reread_at = clock() + _REREAD_INTERVAL
@@ -60,7 +63,7 @@ def watch(
                     entry.is_busy = True
                     pool.submit(entry.workspace, entry.client)
             due = [entry.due for entry in watched.values() if not entry.is_busy]
-            pause = max(0.0, min([*due, reread_at]) - clock())
+            pause = max(0.0, min([*due, reread_at, ends_at()]) - clock())
             if sleep is not None and not pool.busy:
                 sleep(pause)
                 continue

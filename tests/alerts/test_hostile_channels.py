@@ -140,7 +140,7 @@ def test_others_use_of_apprise_follows_redirects(clock: Clock, settings: Any) ->
             write_alerts(clock, "first")
             deliver(clock)
             assert target.requests == []
-            service = apprise.Apprise.instantiate(url)
+            service: Any = apprise.Apprise.instantiate(url)
             assert service.notify(title="title", body="body")
     assert len(target.requests) == 1
 

@@ -1,11 +1,14 @@
 """The Celery tasks, run eagerly."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+import time_machine
 from celery import current_app
 from celery.exceptions import SoftTimeLimitExceeded
+from celery.worker.request import Request
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -17,6 +20,9 @@ from importmonitor.sync import poll as sync
 from simulator.limiter import Limiter
 from simulator.workspace import Workspace
 from tests.api.helpers import workspace_at
+
+#: The request of a poll, and the status of its response.
+CURRENT = ("/api/v1/getCurrentImportOperation", 200)
 
 pytestmark = pytest.mark.django_db
 
@@ -110,7 +116,7 @@ def test_leased_workspace_is_skipped(rocketchat: Workspace) -> None:
 def test_every_workspace_gets_a_task_with_limits(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[tuple[tuple[str], dict[str, float]]] = []
+    sent: list[tuple[tuple[str, float], dict[str, float]]] = []
     monkeypatch.setattr(
         tasks.sync_workspace, "apply_async", lambda args, **options: sent.append((args, options))
     )
@@ -122,9 +128,72 @@ def test_every_workspace_gets_a_task_with_limits(
     }
     assert tasks.sync_workspaces.apply(kwargs={"every": 90.0}).get() == 2
     assert sent == [
-        (("a",), {"expires": 90.0, "soft_time_limit": 80, "time_limit": 90}),
-        (("b",), {"expires": 90.0, "soft_time_limit": 30, "time_limit": 40}),
+        (("a", 90.0), {"soft_time_limit": 80, "time_limit": 90}),
+        (("b", 90.0), {"soft_time_limit": 30, "time_limit": 40}),
     ]
+
+
+@pytest.mark.parametrize("ahead", [-3600, -90, 90, 3600])
+def test_no_round_is_lost_where_the_clocks_of_beat_and_worker_differ(
+    rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """The worker's clock is so many seconds ahead of that of beat, which sends the messages."""
+    entry = schedule.beat_schedule()["importmonitor-sync"]
+    now = timezone.now()
+    with current_app.connection("memory://") as broker:
+        # The stubs of Celery lack `connection`.
+        send_one: Any = tasks.sync_workspace.apply_async
+        send_all: Any = tasks.sync_workspaces.apply_async
+        send = partial(send_one, connection=broker)
+        monkeypatch.setattr(tasks.sync_workspace, "apply_async", send)
+        for number in range(3):
+            at = now + timedelta(minutes=number)
+            with time_machine.travel(at, tick=False):
+                options = entry.get("options", {})
+                send_all((), entry["kwargs"], connection=broker, **options)
+            # Half a minute later.
+            with time_machine.travel(at + timedelta(seconds=ahead + 30), tick=False):
+                run_messages(broker)
+    assert rocketchat.requests[CURRENT] == 3
+
+
+def run_messages(broker: Any) -> None:
+    """Run the tasks in the queue as a worker does: not those that have expired."""
+    while message := broker.default_channel.basic_get("celery", no_ack=True):
+        request = Request(message, app=current_app)
+        if not request.revoked():
+            assert request.task.apply(request.args, request.kwargs).successful()
+
+
+def test_backlog_of_rounds_is_one_poll(
+    rocketchat: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = timezone.now()
+    with caplog.at_level("INFO", logger=tasks.logger.name):
+        for seconds in (0, 1, 29):
+            with time_machine.travel(now + timedelta(seconds=seconds), tick=False):
+                assert tasks.sync_workspace.apply(args=("default", 60.0)).successful()
+    assert rocketchat.requests[CURRENT] == 1
+    assert caplog.text.count("default was just polled") == 2
+    with time_machine.travel(now + timedelta(seconds=31), tick=False):
+        tasks.sync_workspace.apply(args=("default", 60.0))
+    assert rocketchat.requests[CURRENT] == 2
+
+
+def test_poll_in_the_future_is_not_believed(rocketchat: Workspace) -> None:
+    """The clock of the worker that made it is ahead."""
+    future = timezone.now() + timedelta(minutes=10)
+    WorkspaceRow.objects.create(alias="default", last_polled_at=future)
+    tasks.sync_workspace.apply(args=("default", 60.0))
+    assert rocketchat.requests[CURRENT] == 1
+
+
+def test_retry_is_made_although_the_poll_was_just_made(
+    rocketchat: Workspace, polled_aliases: list[str]
+) -> None:
+    rocketchat.outage = 502
+    tasks.sync_workspace.apply(args=("default", 60.0))
+    assert len(polled_aliases) == 1 + tasks.MAX_RETRIES
 
 
 def test_prune_task_succeeds(settings: Any, rocketchat: Workspace) -> None:
@@ -138,7 +207,6 @@ def test_schedule_uses_registered_tasks() -> None:
     assert {entry["task"] for entry in entries.values()} <= set(known)
     assert entries["importmonitor-sync"]["schedule"] == timedelta(seconds=30)
     assert entries["importmonitor-sync"]["kwargs"] == {"every": 30.0}
-    assert entries["importmonitor-sync"]["options"] == {"expires": 30.0}
 
 
 def test_project_registers_tasks_and_schedule() -> None:

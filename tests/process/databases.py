@@ -46,14 +46,17 @@ class Database:
 
 
 @contextmanager
-def new_database(folder: Path) -> Iterator[Database]:
-    """Create an empty database, on the server of TEST_DATABASE_URL or in a file."""
+def new_database(folder: Path, charset: str = "utf8mb4") -> Iterator[Database]:
+    """Create an empty database, on the server of TEST_DATABASE_URL or in a file.
+
+    `charset` is its character set on MySQL or MariaDB.
+    """
     url = os.environ.get("TEST_DATABASE_URL", "")
     name = f"process_{uuid.uuid4().hex[:12]}"
     if url.startswith("postgres"):
         yield from _on_postgres(url, name)
     elif url.startswith("mysql"):
-        yield from _on_mysql(url, name)
+        yield from _on_mysql(url, name, charset)
     else:
         path = folder / f"{name}.sqlite3"
         yield Database("sqlite", f"sqlite:///{path}", lambda: sqlite3.connect(path))
@@ -75,7 +78,7 @@ def _on_postgres(url: str, name: str) -> Iterator[Database]:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _on_mysql(url: str, name: str) -> Iterator[Database]:
+def _on_mysql(url: str, name: str, charset: str) -> Iterator[Database]:
     driver = importlib.import_module("MySQLdb")
     parts = _parts(url)
 
@@ -83,7 +86,7 @@ def _on_mysql(url: str, name: str) -> Iterator[Database]:
         return driver.connect(database=database, charset="utf8mb4", **parts)
 
     with closing(connect("information_schema")) as admin:
-        admin.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        admin.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET {charset}")
         try:
             yield Database("mysql", _renamed(url, name), connect)
         finally:

@@ -82,7 +82,34 @@ def test_watch_until_finished_ends_at_once_without_import(project: Project) -> N
     assert (result.returncode, result.stdout) == (0, "default: nothing was ever imported\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_timeout_ends_a_watch_of_an_import_that_waits(
+    project: Project, workspace: Workspace
+) -> None:
+    workspace.start_import("csv", "waiting", 3600)
+    result = project.run(*WATCH, "--until-finished", "--timeout", "0.2")
+    error = "CommandError: The timeout of 0.2 s is over.\n"
+    assert (result.returncode, result.stderr) == (1, error)
+    assert set(leases(project)) <= {("", None)}
+
+
+def test_timeout_ends_a_watch_during_a_request(
+    project: Project, silent_server: SilentServer
+) -> None:
+    url = {"ROCKETCHAT_URL": silent_server.url, "ROCKETCHAT_DEADLINE": str(PATIENCE)}
+    result = project.run(*WATCH, "--timeout", "0.5", **url, ROCKETCHAT_TIMEOUT=str(PATIENCE))
+    assert (result.returncode, "0.5 s is over" in result.stderr) == (1, True)
+    assert set(leases(project)) <= {("", None)}
+
+
+def test_revoked_token_ends_watch_until_finished(project: Project, workspace: Workspace) -> None:
+    workspace.users.clear()
+    patience = {"IMPORTMONITOR_UNREACHABLE_AFTER": "1"}
+    result = project.run(*WATCH, *OFTEN, "--until-finished", **patience)
+    assert result.returncode == 1
+    assert "Rocket.Chat has refused the token of default" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 @pytest.mark.thorough(one_in=2)
 def test_signal_ends_watch_during_a_request(
     project: Project, silent_server: SilentServer, number: signal.Signals
@@ -103,6 +130,22 @@ def test_signal_ends_watch_during_a_request(
     assert time.monotonic() - started < PATIENCE / 2
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert leases(project) == [("", None)]
+
+
+def test_hangup_is_ignored_under_nohup(project: Project, workspace: Workspace) -> None:
+    workspace.start_import("csv", seconds=3600)
+    code = (
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    process = project.start("-c", code, *WATCH, *OFTEN, "--format", "json")
+    lines = lines_of(process)
+    next(lines)
+    process.send_signal(signal.SIGHUP)
+    polled = len(list(zip(range(3), lines, strict=False)))
+    assert (polled, process.poll()) == (3, None)
+    process.send_signal(signal.SIGTERM)
+    assert wait_for(process).returncode == 0
 
 
 @pytest.mark.long
@@ -199,8 +242,10 @@ def read_to_end(descriptor: int) -> str:
         (("--watch", "--fail-on-import-error"), "also needs --until-finished"),
         (("--interval", "5"), "--interval can only be used with --watch"),
         (("--until-finished",), "--until-finished can only be used with --watch"),
+        (("--timeout", "60"), "--timeout can only be used with --watch"),
         (("--watch", "--interval", "0"), "not a number of seconds"),
         (("--watch", "--idle-interval", "soon"), "not a number of seconds"),
+        (("--watch", "--timeout", "0"), "not a number of seconds"),
     ],
 )
 @pytest.mark.thorough(one_in=5)
@@ -239,7 +284,6 @@ def test_watch_polls_on_while_a_webhook_drips(project: Project, workspace: Works
             workspace.clock.advance(600)
             next(output)
         process.send_signal(signal.SIGINT)
-        output.close()
         assert wait_for(process).returncode == 0
         assert server.connections == 1
     [(delivered_at, attempts)] = project.database.execute(

@@ -10,6 +10,7 @@ from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.rocketchat.exceptions import RateLimited, RocketChatError, Unreachable
 from importmonitor.sync.lease import Lease
 from importmonitor.sync.poll import SyncResult, sync_workspace
+from simulator.clock import Clock
 from simulator.workspace import Workspace
 from tests.fake_client import FakeClient
 from tests.remote.helpers import workspace_config
@@ -148,9 +149,9 @@ def test_any_exception_is_a_failed_poll(
 
     for minute in range(1, 8):
         client: Any = Broken(workspace)
-        at = now + minute * MINUTE
+        clock = Clock(now + minute * MINUTE)
         with pytest.raises(OverflowError):
-            sync_workspace("default", client=client, now=lambda at=at: at)
+            sync_workspace("default", client=client, now=clock.now)
     row = WorkspaceRow.objects.get()
     assert row.sync_status == "InternalError"
     assert "OverflowError" in row.message

@@ -15,16 +15,13 @@ DEFAULT_INTERVAL = timedelta(minutes=1)
 def beat_schedule(every: timedelta = DEFAULT_INTERVAL) -> dict[str, Any]:
     """Return entries for Celery's `beat_schedule`.
 
-    All workspaces are polled at this interval, and the history is pruned each night. A round that
-    has not started when the next one is due expires.
+    All workspaces are polled at this interval, and the history is pruned each night.
     """
-    seconds = every.total_seconds()
     return {
         "importmonitor-sync": {
             "task": SYNC_ALL,
             "schedule": every,
-            "kwargs": {"every": seconds},
-            "options": {"expires": seconds},
+            "kwargs": {"every": every.total_seconds()},
         },
         "importmonitor-prune": {"task": PRUNE, "schedule": crontab(hour="4", minute="30")},
     }

@@ -3,6 +3,9 @@
 No task is acknowledged late or redelivered. If a worker dies during a poll, the next round polls
 the workspace again once its lease has expired. The lease also prevents concurrent polls if a
 broker delivers a task twice.
+
+No task expires: a worker whose clock is ahead would discard it without a word. Where rounds have
+piled up, a workspace is instead skipped until half an interval has passed since its last poll.
 """
 
 import random
@@ -12,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from celery import shared_task
 from celery.utils.log import get_task_logger
 from django.core.management import call_command
+from django.utils import timezone
 
 from importmonitor import conf
 from importmonitor.contrib.celery.schedule import DEFAULT_INTERVAL, PRUNE, SYNC_ALL, SYNC_ONE
 from importmonitor.logs import make_printable
+from importmonitor.models import Workspace
 from importmonitor.rocketchat.exceptions import RateLimited
 from importmonitor.sync import poll as sync
 
@@ -40,15 +45,14 @@ GRACE = 10
 def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
     """Send a poll task for every workspace and return their number.
 
-    `every` is the interval in seconds: a poll that has not started by then expires.
+    `every` is the interval in seconds.
     """
     workspaces = conf.get_config().workspaces.values()
     for workspace in workspaces:
         # A poll makes at most two requests: for the current operation and for the list.
         time_limit = ceil(2 * workspace.deadline) + MARGIN
         sync_workspace.apply_async(
-            (workspace.alias,),
-            expires=every,
+            (workspace.alias, every),
             soft_time_limit=time_limit,
             time_limit=time_limit + GRACE,
         )
@@ -56,13 +60,17 @@ def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
 
 
 @shared_task(bind=True, name=SYNC_ONE, ignore_result=True, max_retries=MAX_RETRIES)
-def sync_workspace(self: "_Task", alias: str) -> None:
+def sync_workspace(self: "_Task", alias: str, every: float = 0.0) -> None:
     """Poll a workspace, and retry soon after a transient error.
 
+    With `every`, the interval in seconds, the poll is skipped if the last one was just made.
     Missing credentials or permissions are not transient, and after a rate limit the next polls
     wait until it resets. The result of every poll is stored.
     """
     try:
+        if self.request.retries == 0 and _was_just_polled(alias, every / 2):
+            logger.info("%s was just polled: the tasks of earlier rounds have run late.", alias)
+            return
         result = sync.sync_workspace(alias)
     except conf.UnknownWorkspace as error:
         # Removed from the settings after the task was sent.
@@ -80,6 +88,15 @@ def sync_workspace(self: "_Task", alias: str) -> None:
 def prune_import_history() -> None:
     """Delete old history as configured (`KEEP_DAYS`, `KEEP_SAMPLES_DAYS`)."""
     call_command("prune_import_history", verbosity=0)
+
+
+def _was_just_polled(alias: str, seconds: float) -> bool:
+    row = Workspace.objects.get_state(alias) if seconds > 0 else None
+    if row is None or row.last_polled_at is None:
+        return False
+    age = (timezone.now() - row.last_polled_at).total_seconds()
+    # A time in the future is by a clock that is wrong, and would stay there for as long.
+    return 0 <= age < seconds
 
 
 def _delay(retries: int) -> float:

@@ -8,8 +8,6 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from django.core.management import BaseCommand
-
 from importmonitor import humanize
 from importmonitor.logs import printable
 from importmonitor.management.arguments import (
@@ -17,13 +15,14 @@ from importmonitor.management.arguments import (
     add_workspace_argument,
     select_workspaces,
 )
+from importmonitor.management.base import ProcessCommand
 from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.clock import SMALL_OFFSET
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import NotRocketChat, PermissionMissing, RocketChatError
 
 
-class Command(BaseCommand):
+class Command(ProcessCommand):
     help = (
         "Check the URL, TLS, credentials and permissions of each Rocket.Chat workspace, and "
         "explain how to fix what is wrong. Stores nothing. Exit status: 0 all workspaces can be "

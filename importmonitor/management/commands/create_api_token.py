@@ -6,16 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from importmonitor.management.arguments import EXIT_MISUSED, parse_days
+from importmonitor.management.base import Output, ProcessCommand
 from importmonitor.models import ApiToken
 from importmonitor.permissions import RUN_IMPORT, VIEW, VIEW_LATEST, can_view_imports, has_perm
 
 
-class Command(BaseCommand):
+class Command(ProcessCommand):
     help = (
         "Create an API token for a user and show it once: only its digest is stored. The user "
         "needs importmonitor.run-import for Rocket.Chat's endpoints and the REST API, or "
@@ -46,7 +47,7 @@ class Command(BaseCommand):
                 returncode=EXIT_MISUSED,
             )
         expires_at = timezone.now() + timedelta(days=options["days"]) if options["days"] else None
-        _token, text = ApiToken.objects.issue(user, name=options["name"], expires_at=expires_at)
+        token, text = ApiToken.objects.issue(user, name=options["name"], expires_at=expires_at)
         if options["format"] == "json":
             values = {
                 "user_id": str(user.pk),
@@ -57,6 +58,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(values, cls=DjangoJSONEncoder))
         else:
             self.stdout.write(f"X-User-Id: {user.pk}\nX-Auth-Token: {text}")
+        if isinstance(self.stdout, Output) and self.stdout.has_failed:
+            token.delete()
+            raise CommandError("stdout could not be written to, so no token was created.")
         notes = []
         if options["format"] == "text":
             validity = f"is valid until {expires_at:%Y-%m-%d}" if expires_at else "does not expire"

@@ -5,15 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.utils import timezone
 
 from importmonitor import conf
 from importmonitor.management.arguments import EXIT_MISUSED, parse_days
+from importmonitor.management.base import ProcessCommand
 from importmonitor.sync.prune import prune_operations, prune_samples
 
 
-class Command(BaseCommand):
+class Command(ProcessCommand):
     help = (
         "Delete imports that ended more than KEEP_DAYS ago, with their timelines, and samples of "
         "counters older than KEEP_SAMPLES_DAYS. Imports that have not ended, and the newest of "

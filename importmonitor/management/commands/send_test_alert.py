@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.utils import timezone
 
 from importmonitor import conf
@@ -15,13 +15,14 @@ from importmonitor.alerts import outbox
 from importmonitor.alerts.messages import draft_test_alert
 from importmonitor.logs import printable
 from importmonitor.management.arguments import EXIT_FAILED, EXIT_MISUSED
+from importmonitor.management.base import ProcessCommand
 from importmonitor.models import Alert
 
 #: For all channels together, in seconds.
 TIMEOUT = 120.0
 
 
-class Command(BaseCommand):
+class Command(ProcessCommand):
     help = (
         "Send a test message through each channel as alerts are sent, and show whether it was "
         "accepted. Exit status: 0 all were, 1 one or more were not, 2 wrong usage or "

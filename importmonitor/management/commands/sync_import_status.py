@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.db import close_old_connections
 
+from importmonitor import conf
 from importmonitor.logs import get_logger
 from importmonitor.management.arguments import (
     EXIT_FAILED,
@@ -18,6 +19,7 @@ from importmonitor.management.arguments import (
     add_workspace_argument,
     select_workspaces,
 )
+from importmonitor.management.base import ProcessCommand
 from importmonitor.management.output import ResultWriter, json_line, text_line
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.ends import is_settled
@@ -46,23 +48,29 @@ INTERVAL = 30.0
 IDLE_INTERVAL = 300.0
 
 
-def parse_seconds(text: str) -> float:
-    """Return a number of seconds, from a tenth to a day; raises ArgumentTypeError."""
+def parse_seconds(text: str, longest: int = 86_400) -> float:
+    """Return a number of seconds from a tenth up, at most a day; raises ArgumentTypeError."""
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0.1 <= number <= 86_400:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 86400")
+    if not 0.1 <= number <= longest:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to {longest}")
     return number
 
 
-class Command(BaseCommand):
+def parse_timeout(text: str) -> float:
+    """Return a number of seconds, at most a year; raises ArgumentTypeError."""
+    return parse_seconds(text, longest=365 * 86_400)
+
+
+class Command(ProcessCommand):
     help = (
         "Poll the current import operation of each Rocket.Chat workspace and store what changed; "
         "with --watch, continuously. Exit status: 0 all workspaces were polled, 1 one or more "
-        "could not be polled, 2 wrong usage or configuration, 3 with --fail-on-import-error: an "
-        "import failed, was interrupted or is stalled, 130 interrupted before the end."
+        "could not be polled or --timeout is over, 2 wrong usage or configuration, 3 with "
+        "--fail-on-import-error: an import failed, was interrupted or is stalled, 130 interrupted "
+        "before the end."
     )
     # A project's system checks load its URLs, admin and DRF, and take as long as the whole poll
     # (benchmarks/). The settings that matter here are validated when they are read.
@@ -73,11 +81,11 @@ class Command(BaseCommand):
         # What is loaded now is needed until the end: searching it for garbage, again when the
         # interpreter exits, takes longer than the poll (benchmarks/startup.py).
         gc.freeze()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        handle_signals()
         try:
             super().run_from_argv(argv)
         except KeyboardInterrupt:
-            # Ctrl-C or SIGTERM. The lease has been released on the way here.
+            # Ctrl-C or another signal. The lease has been released on the way here.
             sys.exit(EXIT_INTERRUPTED)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -99,7 +107,14 @@ class Command(BaseCommand):
         add(
             "--until-finished",
             action="store_true",
-            help="with --watch: exit when no import is active in any of the workspaces",
+            help="with --watch: exit when no import is active in any of the workspaces; with 1, if "
+            "Rocket.Chat has refused a workspace's token for UNREACHABLE_AFTER",
+        )
+        add(
+            "--timeout",
+            type=parse_timeout,
+            metavar="S",
+            help="with --watch: exit with 1 after so many seconds (default: no limit)",
         )
         add("--dry-run", action="store_true", help="show what would change, but write nothing")
         add(
@@ -139,6 +154,24 @@ class Command(BaseCommand):
             sys.exit(EXIT_IMPORT_FAILED)
 
 
+def handle_signals() -> None:
+    """Have the signals that end a process do what Ctrl-C does, so that leases are released."""
+    # Windows has neither SIGHUP nor SIGQUIT.
+    names = ("SIGTERM", "SIGHUP", "SIGQUIT")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # `nohup` ignores SIGHUP, and a shell SIGQUIT for what it runs in the background.
+    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+    def interrupt(_number: int, _frame: object) -> None:
+        # A terminal that is closed sends SIGHUP twice; the second must not interrupt the release.
+        for number in handled:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in handled:
+        signal.signal(number, interrupt)
+
+
 def validate_options(options: dict[str, Any]) -> None:
     """Raise CommandError for options that need another option, or exclude one."""
     if options["watch"]:
@@ -150,7 +183,7 @@ def validate_options(options: dict[str, Any]) -> None:
                 returncode=EXIT_MISUSED,
             )
         return
-    for name in ("interval", "idle_interval", "until_finished"):
+    for name in ("interval", "idle_interval", "until_finished", "timeout"):
         if options[name]:
             option = f"--{name.replace('_', '-')}"
             raise CommandError(f"{option} can only be used with --watch.", returncode=EXIT_MISUSED)
@@ -198,7 +231,12 @@ def needs_delivery(result: "SyncResult | PollFailure") -> bool:
 def watch_workspaces(
     options: dict[str, Any], workspaces: Sequence[WorkspaceConfig], writer: ResultWriter
 ) -> Results:
-    """Poll until Ctrl-C or SIGTERM, or with --until-finished until no import is active."""
+    """Poll until Ctrl-C or SIGTERM, or with --until-finished until no import is active.
+
+    Raises CommandError, with exit status 1, when the timeout is over, and with --until-finished
+    when Rocket.Chat has refused a workspace's token for too long: waiting would not help.
+    """
+    from importmonitor.management.limits import WatchLimits
     from importmonitor.management.progress import result_display
     from importmonitor.sync.courier import Courier
     from importmonitor.sync.pool import Pool
@@ -221,11 +259,18 @@ def watch_workspaces(
 
     courier = Courier()
     last: Results = {}
+    reason = ""
+    limits = WatchLimits(
+        selected,
+        options["timeout"],
+        conf.get_options().unreachable_after if options["until_finished"] else None,
+    )
     results = watch(
         read,
         Pool(poll),
         interval=options["interval"] or INTERVAL,
         idle_interval=options["idle_interval"] or IDLE_INTERVAL,
+        ends_at=limits.ends_at,
     )
     try:
         aliases = [workspace.alias for workspace in selected]
@@ -234,10 +279,13 @@ def watch_workspaces(
                 last[result.workspace] = write(result)
                 if needs_delivery(result):
                     courier.wake()
+                limits.note(result.workspace, last[result.workspace])
                 if options["until_finished"] and all(
                     is_finished(last.get(workspace.alias)) for workspace in selected
                 ):
                     break
+            else:
+                reason = limits.reason()
         courier.finish()
     except KeyboardInterrupt:
         if options["until_finished"]:
@@ -246,6 +294,8 @@ def watch_workspaces(
         return {}
     finally:
         courier.stop()
+    if reason:
+        raise CommandError(reason, returncode=EXIT_FAILED)
     return last
 
 
