@@ -8,6 +8,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 
 from importmonitor import conf
 
@@ -21,6 +22,7 @@ def register_all() -> None:
     """Register the app's checks with Django."""
     checks.register(check_settings)
     checks.register(check_channels)
+    checks.register(check_proxies)
     checks.register(check_permissions, checks.Tags.database)
     checks.register(check_charsets, checks.Tags.database)
     checks.register(check_clock, checks.Tags.database)
@@ -58,6 +60,39 @@ def check_channels(
                 )
             )
     return errors
+
+
+def check_proxies(
+    *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Warn of every token that passes a proxy in the clear."""
+    try:
+        workspaces = conf.get_config().workspaces.values()
+    except ImproperlyConfigured:
+        return []
+    plain = [workspace for workspace in workspaces if workspace.url.lower().startswith("http:")]
+    if not plain:
+        return []
+    from importmonitor.rocketchat.client import proxy_address, proxy_for
+
+    warnings: list[checks.CheckMessage] = []
+    for workspace in plain:
+        try:
+            proxy = proxy_for(workspace.url)
+        except ValueError:
+            # No request is sent, and each poll says so.
+            continue
+        if proxy is not None:
+            warnings.append(
+                checks.Warning(
+                    f"The token of the workspace {workspace.alias!r} passes the proxy "
+                    f"{proxy_address(proxy)} in the clear.",
+                    hint="Use https:// for its URL, or add its host to the environment variable "
+                    "NO_PROXY.",
+                    id="importmonitor.W004",
+                )
+            )
+    return warnings
 
 
 def check_permissions(

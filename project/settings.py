@@ -6,6 +6,7 @@ container platforms and systemd provide secrets.
 """
 
 import hashlib
+import json
 import logging
 import os
 import re
@@ -267,6 +268,11 @@ def rocketchat_workspace(prefix: str) -> dict[str, Any]:
     for key in ("TIMEOUT", "DEADLINE"):
         if read_text(f"{prefix}_{key}"):
             options[key] = read_number(f"{prefix}_{key}")
+    if text := read_secret(f"{prefix}_HEADERS"):
+        options["HEADERS"] = text
+        # What is not JSON stays text, for the system checks to report.
+        with suppress(ValueError, RecursionError):
+            options["HEADERS"] = hide(json.loads(text))
     if read_text(f"{prefix}_ALLOW_HTTP"):
         options["ALLOW_HTTP"] = read_boolean(f"{prefix}_ALLOW_HTTP", default=False)
     return options

@@ -260,7 +260,7 @@ def request() -> object:
         ("importmonitor.conf.read_options", conf.find_problems),
         ("importmonitor.checks.checks.Error", ENTRIES["check"]),
         ("importmonitor.rocketchat.client._Session", request),
-        ("importmonitor.rocketchat.client._proxies", request),
+        ("importmonitor.rocketchat.client.proxy_for", request),
         ("importmonitor.rocketchat.client.ApiResponse", request),
         ("importmonitor.rocketchat.client.parse_rate_limit", request),
         ("importmonitor.rocketchat.responses.error_for", request),

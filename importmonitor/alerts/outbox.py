@@ -1,6 +1,5 @@
 """The outbox: alerts are written in the transaction of the change that they report, then sent."""
 
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -202,6 +201,7 @@ def _store_failure(batch: Batch, attempt: _Attempt, now: datetime) -> None:
             "claimed_until": None,
             "delivered_to": attempt.delivered_to or alert.delivered_to,
         }
+        names = (alert.event, alert.channel, attempt.error)
         # A test alert is of no use tomorrow.
         can_retry = now - alert.created_at < RETRY_FOR and alert.event != TEST
         if can_retry and not attempt.is_final:
@@ -209,16 +209,10 @@ def _store_failure(batch: Batch, attempt: _Attempt, now: datetime) -> None:
             retry_at = max(retry_at, now + backoff * random.uniform(0.9, 1.1))
             row.update(**failure, next_attempt_at=retry_at)
             _postpone(alert, retry_at)
+            logger.warning("%s was not delivered by %s: %s", *names)
         else:
             row.update(**failure, next_attempt_at=None, given_up_at=now)
-        logger.log(
-            logging.WARNING if can_retry and not attempt.is_final else logging.ERROR,
-            "%s was %s by %s: %s",
-            alert.event,
-            "not delivered" if can_retry and not attempt.is_final else "given up",
-            alert.channel,
-            attempt.error,
-        )
+            logger.error("%s was given up for %s: %s", *names)
 
 
 def _postpone(alert: Alert, until: datetime) -> None:

@@ -1,6 +1,5 @@
 """The settings of one workspace, and every mistake in them."""
 
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -8,16 +7,35 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from importmonitor.conf.problems import Problems, describe, describe_name
+from importmonitor.rocketchat import urls
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.redaction import MIN_LENGTH
 
-KEYS = frozenset({"URL", "USER_ID", "AUTH_TOKEN", "CA_BUNDLE", "TIMEOUT", "DEADLINE", "ALLOW_HTTP"})
+KEYS = frozenset(
+    {
+        *("URL", "USER_ID", "AUTH_TOKEN", "HEADERS", "CA_BUNDLE"),
+        *("TIMEOUT", "DEADLINE", "ALLOW_HTTP"),
+    }
+)
 
 ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ALIAS_MAX_LENGTH = 63
 
 # What an HTTP header carries without quoting, folding or a surprise (RFC 9110, 5.5: VCHAR).
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
+# Of HEADERS: also with spaces within, and in Latin-1 (RFC 9110, 5.1 and 5.5).
+_HEADERS_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADERS_VALUE = re.compile(r"[\x21-\x7e\xa1-\xff](?:[\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?")
+#: The client's own; what is about one connection; and what changes which response is sent.
+RESERVED_HEADERS = frozenset(
+    {
+        *("x-user-id", "x-auth-token", "accept", "accept-encoding", "cookie", "cookie2"),
+        *("host", "content-length", "content-type", "content-encoding", "transfer-encoding"),
+        *("connection", "keep-alive", "te", "trailer", "upgrade", "expect", "range", "if-range"),
+        *("proxy-authorization", "proxy-authenticate", "proxy-connection", "if-none-match"),
+        *("if-match", "if-modified-since", "if-unmodified-since", "set-cookie", "max-forwards"),
+    }
+)
 
 
 def read_workspace(alias: object, options: object, problems: Problems) -> WorkspaceConfig | None:
@@ -52,6 +70,8 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
     _check_url(alias, url, problems, allow_http=allow_http is True)
     _check_credential(alias, "USER_ID", options.get("USER_ID"), "E010", problems)
     _check_credential(alias, "AUTH_TOKEN", options.get("AUTH_TOKEN"), "E011", problems)
+    headers = options.get("HEADERS")
+    _check_headers(alias, headers, problems)
     ca_bundle = options.get("CA_BUNDLE")
     _check_ca_bundle(alias, ca_bundle, problems)
     seconds = {"TIMEOUT": options.get("TIMEOUT", 10), "DEADLINE": options.get("DEADLINE", 30)}
@@ -74,6 +94,7 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
         timeout=float(seconds["TIMEOUT"]),
         deadline=float(seconds["DEADLINE"]),
         allow_http=allow_http,
+        headers=tuple((headers or {}).items()),
     )
 
 
@@ -82,28 +103,21 @@ def _check_url(alias: str, url: object, problems: Problems, *, allow_http: bool)
     if not url:
         problems.error("E007", f"The workspace {alias!r} has no URL.", example)
         return
-    if not isinstance(url, str) or not re.fullmatch(r"[\x21-\x7e\u00a1-\U0010ffff]+", url):
+    if not isinstance(url, str):
         problems.error("E008", f"The URL of the workspace {alias!r} cannot be read.", example)
         return
     try:
-        parts = urlsplit(str(url))
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        # Its text can quote the URL.
-        problems.error("E008", f"The URL of the workspace {alias!r} cannot be read.", example)
-        return
-    if parts.username is not None or parts.password is not None:
-        # The value is not repeated: it holds a password.
+        host, parts = urls.read_host(url), urlsplit(url)
+    except ValueError as error:
+        # The value is not repeated: it may hold a password.
         problems.error(
             "E008",
-            f"The URL of the workspace {alias!r} holds a user name or password.",
-            "Take it out: USER_ID and AUTH_TOKEN authenticate with Rocket.Chat.",
+            f"The URL of the workspace {alias!r} cannot be used: {error}.",
+            f"{example} USER_ID and AUTH_TOKEN authenticate with Rocket.Chat; for a login of a "
+            "server in front of it, there is HEADERS.",
         )
-    elif parts.scheme not in {"http", "https"} or not host:
-        problems.error(
-            "E008", f"The URL of the workspace {alias!r} is no http:// or https:// URL.", example
-        )
-    elif parts.query or parts.fragment:
+        return
+    if "?" in url or "#" in url:
         problems.error(
             "E008", f"The URL of the workspace {alias!r} contains a '?' or '#'.", example
         )
@@ -113,7 +127,7 @@ def _check_url(alias: str, url: object, problems: Problems, *, allow_http: bool)
             f"The URL of the workspace {alias!r} ends with the path of the API.",
             "Leave /api/v1 out: it is added to the URL.",
         )
-    elif parts.scheme == "http" and not (allow_http or _is_loopback(host)):
+    elif parts.scheme == "http" and not (allow_http or urls.is_loopback(host)):
         problems.error(
             "E009",
             f"The URL of the workspace {alias!r} is http://{host}. The token would cross the "
@@ -180,13 +194,34 @@ def _ca_bundle_problem(value: object) -> str | None:
     return None if os.access(path, os.R_OK) else f"{name} may not be read by this user"
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _check_headers(alias: str, headers: object, problems: Problems) -> None:
+    # No message repeats a value: it is a password. Nor what may be one in the place of a name.
+    if headers is None:
+        return
+    problem = None
+    if not isinstance(headers, Mapping):
+        problem = f"is {describe(headers)}"
+    else:
+        names = [name for name in headers if isinstance(name, str)]
+        lower = [name.lower() for name in names]
+        reserved = sorted(RESERVED_HEADERS.intersection(lower))
+        if not all(map(_HEADERS_NAME.fullmatch, names)) or len(names) < len(headers):
+            problem = "has a name that is none of a header"
+        elif reserved:
+            problem = f"has {', '.join(reserved)}, which cannot be set there"
+        elif len(set(lower)) < len(lower):
+            problem = "has a header twice, in different case"
+        elif not all(
+            isinstance(value, str) and _HEADERS_VALUE.fullmatch(value) for value in headers.values()
+        ):
+            problem = "has a value that is not one line of printable Latin-1 text"
+    if problem is not None:
+        problems.error(
+            "E024",
+            f"The HEADERS of the workspace {alias!r} {problem}.",
+            'Make it a dict of values by name, like {"Authorization": "Basic bWU6c2VjcmV0"}; in '
+            "the environment, a JSON object.",
+        )
 
 
 def _is(alias: str, key: str, value: object) -> str:

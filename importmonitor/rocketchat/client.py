@@ -7,20 +7,26 @@ operation back to `importer_user_selection`).
 import json
 import os
 import random
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, NoReturn, Self
+from urllib.parse import unquote
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, LocationValueError
+from urllib3.util import parse_url
 
 from importmonitor import __version__
-from importmonitor.rocketchat import deadline, exceptions, responses
+from importmonitor.rocketchat import deadline, exceptions, responses, tls, urls
 from importmonitor.rocketchat.clock import clock_offset
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import BadAnswer, RocketChatError, Unreachable
@@ -33,6 +39,8 @@ from importmonitor.rocketchat.responses import ApiResponse
 MAX_BODY = 8 * 1024 * 1024
 #: A body of empty objects alone needs sixty times its length in memory when decoded.
 MAX_VALUES = 500_000
+#: As many operations as Rocket.Chat lists.
+MAX_OPERATIONS = 20
 MAX_ATTEMPTS = 3
 #: The pause before the second attempt, in seconds; it doubles with each attempt.
 BACKOFF = 0.3
@@ -41,8 +49,13 @@ BACKOFF = 0.3
 _CHUNK_SIZE = 16 * 1024
 _RETRIED_STATUSES = frozenset({502, 503, 504})
 # requests does not wrap every error from below: a chunk of negative length and an impossible host
-# name are ValueErrors, a missing CA bundle is an OSError.
-_REQUEST_ERRORS = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
+# name are ValueErrors, a missing CA bundle is an OSError. Not `Exception`: that of Celery's soft
+# time limit has to pass.
+_REQUEST_ERRORS = (
+    *(requests.RequestException, HTTPError, HTTPException, OSError, ValueError),
+    *(TypeError, AttributeError, LookupError, ArithmeticError, RecursionError),
+)
+_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 #: Their texts quote any part of a URL, and a proxy's contains a password.
 _URL_ERRORS = (LocationValueError, requests.exceptions.InvalidURL)
 
@@ -70,14 +83,24 @@ class Client:
         # requests would read the environment at every call, which takes longer than the rest of
         # it, and would take a password from ~/.netrc.
         self._session.trust_env = False
-        self._session.proxies = _proxies(workspace.url)
-        bundles = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-        self._verify = workspace.ca_bundle or next(filter(None, map(os.environ.get, bundles)), True)
+        # None: a server's cookies are of no use to this client, and can grow past what it accepts.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers.update(
             {"Accept": "application/json", "User-Agent": f"importmonitor/{__version__}"}
         )
+        self._session.headers.update(workspace.headers)
+        #: Why no request can be sent.
+        self._problem: str | None = None
+        proxy: str | None = None
+        try:
+            proxy = proxy_for(workspace.url)
+        except ValueError as error:
+            self._problem = str(error)
+        if proxy is not None:
+            self._session.proxies = {"all": proxy}
+        adapter = _DeadlineAdapter(workspace, proxy or "")
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _DeadlineAdapter())
+            self._session.mount(scheme, adapter)
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +152,7 @@ class Client:
         body = self._json(response)
         if not isinstance(body, list):
             raise self._bad_answer(response, f"an array was expected, not {json_type(body)}")
-        return [self._operation(response, document) for document in body]
+        return [self._operation(response, document) for document in body[:MAX_OPERATIONS]]
 
     def version(self) -> str | None:
         """Return Rocket.Chat's version, if it discloses one; the request has no credentials."""
@@ -182,6 +205,8 @@ class Client:
         Tries again after a pause when the connection failed or a proxy reports that the server is
         down. urllib3's Retry can do that too, but has no deadline.
         """
+        if self._problem is not None:
+            raise Unreachable(f"{self._describe(path)} cannot be sent: {self._problem}")
         ends_at = time.monotonic() + self.workspace.deadline
         pause = BACKOFF
         for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -196,7 +221,10 @@ class Client:
                 failure, can_retry = self._failure(path, error, ends_at)
             if response is not None:
                 failure = responses.error_for(self.workspace, response, permission)
-                can_retry = response.status in _RETRIED_STATUSES
+                # A server that says when to come back is not asked again before that.
+                can_retry = (
+                    response.status in _RETRIED_STATUSES and "Retry-After" not in response.headers
+                )
                 if failure is None:
                     return response
             jittered = pause * random.uniform(0.5, 1.5)
@@ -218,7 +246,6 @@ class Client:
             url,
             auth=self._sign if with_credentials else None,
             timeout=min(workspace.timeout, max(ends_at - time.monotonic(), 0.001)),
-            verify=self._verify,
             stream=True,
             allow_redirects=False,
         ) as http_response:
@@ -249,18 +276,25 @@ class Client:
         request.headers["X-Auth-Token"] = self.workspace.auth_token
         return request
 
+    def _describe(self, path: str) -> str:
+        return f"{self.workspace.alias}: GET {self.workspace.url}/{path}"
+
     def _failure(self, path: str, error: Exception, ends_at: float) -> tuple[RocketChatError, bool]:
         """Return the error for an exception of requests, and whether another attempt can help."""
         workspace = self.workspace
-        request = f"{workspace.alias}: GET {workspace.url}/{path}"
-        if any(isinstance(cause, _URL_ERRORS) for cause in exceptions.cause_chain(error)):
+        request = self._describe(path)
+        causes = exceptions.cause_chain(error)
+        if any(isinstance(cause, _URL_ERRORS) for cause in causes):
             return Unreachable(
                 f"{request} failed: the URL of the workspace or of a proxy cannot be read. Check "
                 "it, and HTTPS_PROXY and the like: in the password of a proxy, write %2F for '/', "
                 "%3F for '?', %23 for '#' and %40 for '@'."
             ), False
         reason = responses.sanitize(workspace, exceptions.root_cause_message(error))
-        if isinstance(error, requests.exceptions.SSLError):
+        # A proxy's certificate is refused in an error about the proxy.
+        if any(isinstance(cause, ssl.SSLError) for cause in (error, *causes)) or isinstance(
+            error, requests.exceptions.SSLError
+        ):
             advice = "If your own CA signed the certificate, set CA_BUNDLE to the CA's file."
             if "WRONG_VERSION_NUMBER" in reason:
                 advice = "The server does not speak TLS there: is it an http:// address?"
@@ -269,6 +303,12 @@ class Client:
             return BadAnswer(
                 f"{request} returned a body that cannot be decompressed. "
                 "Check the proxy in front of Rocket.Chat."
+            ), False
+        if any(isinstance(cause, deadline.ResolverTimeout) for cause in causes):
+            return Unreachable(
+                f"{request} failed: the name of the server, or of the proxy, was not resolved "
+                f"within the deadline of {workspace.deadline:g} s. "
+                "Is the DNS server reachable from here?"
             ), False
         if time.monotonic() >= ends_at:
             return Unreachable(
@@ -305,7 +345,39 @@ class _Session(requests.Session):
 
 
 class _DeadlineAdapter(HTTPAdapter):
-    """Makes connections, direct or through an HTTP proxy, that keep the deadline."""
+    """Makes connections, direct or through an HTTP proxy, that keep the deadline.
+
+    Certificates are verified by one context, which is made when it is first needed. requests would
+    trust the authorities of certifi, those of the system would be ignored.
+    """
+
+    def __init__(self, workspace: WorkspaceConfig, proxy: str) -> None:
+        self._ca_bundle = workspace.ca_bundle
+        self._uses_tls = any(url.lower().startswith("https:") for url in (workspace.url, proxy))
+        super().__init__()
+
+    @cached_property
+    def _context(self) -> SSLContext:
+        names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        bundle = self._ca_bundle or next(filter(None, map(os.environ.get, names)), None)
+        return tls.make_context(bundle, fallback=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
+        host_params, pool_kwargs = super().build_connection_pool_key_attributes(*args, **kwargs)
+        if self._uses_tls:
+            pool_kwargs["ssl_context"] = self._context
+        return host_params, pool_kwargs
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        if proxy.lower().startswith("https:"):
+            proxy_kwargs["proxy_ssl_context"] = self._context
+        return super().proxy_manager_for(proxy, **proxy_kwargs)
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Leave the connection as it is: requests would add certifi's authorities to the context.
+
+        It would also turn verification off for an http workspace, and so for an https proxy.
+        """
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
@@ -313,14 +385,47 @@ class _DeadlineAdapter(HTTPAdapter):
         return pool
 
 
-def _proxies(url: str) -> dict[str, str]:
-    """Return the proxies that the environment names for a URL."""
+def proxy_for(url: str) -> str | None:
+    """Return the URL of the proxy that the environment names for a URL, None without one.
+
+    Never one for this machine. Raises ValueError, whose text has no credentials, if the URL or the
+    proxy's cannot be used.
+    """
+    try:
+        host = urls.read_host(url)
+    except ValueError as error:
+        raise ValueError(f"the URL cannot be used: {error}.") from None
+    if urls.is_loopback(host):
+        return None
     # Check the names first: requests goes through all variables twice, which takes several times
     # as long as a call where the environment configures a thousand workspaces.
     names = ("http_proxy", "https_proxy", "all_proxy")
     if not any(os.environ.get(name) or os.environ.get(name.upper()) for name in names):
-        return {}
-    return requests.utils.get_environ_proxies(url)
+        return None
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    if not proxy:
+        return None
+    try:
+        # As for curl. Without a scheme, "user:password@host" would have the scheme "user".
+        parts = parse_url(proxy if "://" in proxy else f"http://{proxy}")
+        # requests sends the password so.
+        unquote(parts.auth or "").encode("latin-1")
+        # An "@" behind the host is the one before it: the password contains a "/", "?" or "#".
+        rest = f"{parts.path}{parts.query}{parts.fragment}"
+        if parts.scheme in _PROXY_SCHEMES and parts.host and "@" not in rest:
+            return parts.url
+    except ValueError:
+        pass
+    raise ValueError(
+        "the environment's proxy (http_proxy, https_proxy or all_proxy) is not a URL like "
+        "http://user:password@proxy.example.org:3128. In the password, write %2F for /, %3F for ?, "
+        "%23 for # and %40 for @."
+    )
+
+
+def proxy_address(proxy: str) -> str:
+    """Return a proxy's address without its credentials."""
+    return parse_url(proxy)._replace(auth=None).url
 
 
 def _reject_constant(name: str) -> NoReturn:

@@ -26,9 +26,13 @@ from importmonitor.rocketchat.exceptions import (
 )
 from importmonitor.rocketchat.redaction import proxy_secrets, redact
 
-#: Rocket.Chat's window for counting requests, and so its longest waiting time.
+#: Rocket.Chat's window for counting requests, unless its administrator has changed that.
 _RATE_LIMIT_WINDOW = timedelta(seconds=60)
+#: The longest wait that Rocket.Chat itself can ask for; and a firewall in front of it.
 _MAX_WAIT = timedelta(minutes=10)
+MAX_RETRY_AFTER = timedelta(days=1)
+# Rocket.Chat's text has whole seconds.
+_TEXT_PRECISION = timedelta(seconds=2)
 #: Enough of a page to contain 200 characters of text. The expressions that remove tags take
 #: quadratic time on a page made for that.
 _MAX_PAGE_BYTES = 4_096
@@ -165,23 +169,38 @@ def _json_object(response: ApiResponse) -> dict[str, Any]:
 def _rate_limited_until(response: ApiResponse, words: str) -> datetime:
     """Return when the next request is allowed.
 
-    The header is on the server's clock, as the Date header is; the text is relative. Where the
-    header's time is past or too far away, the text counts. A CDN or firewall in front of
+    X-RateLimit-Reset is on Rocket.Chat's clock, and so is Date, unless a proxy writes its own; the
+    text is relative. So where the two disagree, the text counts. A CDN or firewall in front of
     Rocket.Chat has neither, but sends Retry-After.
     """
     now = response.received_at
+    by_text = None
+    if match := re.search(r"wait ([0-9]{1,6}) seconds", words):
+        by_text = min(timedelta(seconds=int(match[1])), _MAX_WAIT)
     reset = response.headers.get("X-RateLimit-Reset", "")
     if re.fullmatch(r"[0-9]{12,14}", reset):
         server_now = server_time(response.headers) or now
         wait = datetime.fromtimestamp(int(reset) / 1000, UTC) - server_now
-        if timedelta(0) < wait <= _MAX_WAIT:
+        is_plausible = timedelta(0) < wait <= _MAX_WAIT
+        if is_plausible and (by_text is None or abs(wait - by_text) <= _TEXT_PRECISION):
             return now + wait
-    if match := re.search(r"wait ([0-9]{1,6}) seconds", words):
-        return now + min(timedelta(seconds=int(match[1])), _MAX_WAIT)
-    retry_after = response.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,6}", retry_after) and int(retry_after) > 0:
-        return now + min(timedelta(seconds=int(retry_after)), _MAX_WAIT)
-    return now + _RATE_LIMIT_WINDOW
+    if by_text is not None:
+        return now + by_text
+    return now + (_retry_after(response) or _RATE_LIMIT_WINDOW)
+
+
+def _retry_after(response: ApiResponse) -> timedelta | None:
+    """Return how long Retry-After says to wait, at most a day: in seconds or until a date."""
+    value = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]+", value):
+        # Cut to nine digits, which are longer than a day: Python refuses to read thousands.
+        seconds = int(value.lstrip("0")[:9] or "0")
+        wait = timedelta(seconds=seconds)
+    elif until := server_time({"Date": value}):
+        wait = until - (server_time(response.headers) or response.received_at)
+    else:
+        return None
+    return min(wait, MAX_RETRY_AFTER) if wait > timedelta(0) else None
 
 
 def _redirect_advice(workspace: WorkspaceConfig, response: ApiResponse) -> str:
@@ -210,4 +229,7 @@ def _page_advice(workspace: WorkspaceConfig, response: ApiResponse) -> str:
         return f"{advice}: did you mean {urlunsplit(parts._replace(path=''))}?"
     if response.status in {404, 405}:
         return f"{advice}; Rocket.Chat before 3.0 has no API for import operations."
-    return f"{advice}, and check whether a proxy in front of it requires a login."
+    return (
+        f"{advice}, and check whether a proxy in front of it requires a login, which can be set in "
+        "HEADERS."
+    )

@@ -14,6 +14,9 @@ from tests.remote.servers import http
 USER_ID = "d26x6zSkaPSe5gCyy"
 TOKEN = "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"
 OPERATION = {"_id": "7PbvsnKJD9ZAqw38C", "type": "CSV", "status": "importer_done", "valid": True}
+#: The login of a proxy in front of the workspace: user and password in base64.
+HEADERS = (("Authorization", "Basic c3RhZ2luZzpjb3JyZWN0IGhvcnNl"),)
+PASSWORD = "correct horse"
 #: How much longer than its deadline a call may take on a busy machine, in seconds.
 MARGIN = 8.0
 GOOD = http(json.dumps({"operation": OPERATION, "success": True}))
@@ -21,7 +24,12 @@ NO_OPERATION = http('{"success": true}')
 
 
 def workspace_config(
-    url: str, *, ca_bundle: Path | None = None, timeout: float = 30, deadline: float = 60
+    url: str,
+    *,
+    ca_bundle: Path | None = None,
+    timeout: float = 30,
+    deadline: float = 60,
+    headers: tuple[tuple[str, str], ...] = (),
 ) -> WorkspaceConfig:
     return WorkspaceConfig(
         "default",
@@ -31,6 +39,7 @@ def workspace_config(
         ca_bundle=str(ca_bundle) if ca_bundle else None,
         timeout=timeout,
         deadline=deadline,
+        headers=headers,
     )
 
 

@@ -12,17 +12,21 @@ from importmonitor.rocketchat.exceptions import (
     NotRocketChat,
     PermissionMissing,
     RocketChatError,
+    Unreachable,
 )
 from tests.remote.helpers import (
     GOOD,
+    HEADERS,
     NO_OPERATION,
     OPERATION,
+    PASSWORD,
     TOKEN,
     USER_ID,
+    assert_deadline_holds,
     parse_head,
     workspace_config,
 )
-from tests.remote.servers import Server, answering, http
+from tests.remote.servers import Server, answering, dripping, http
 
 # Requests.
 
@@ -99,6 +103,51 @@ def test_session_does_not_keep_credentials() -> None:
     assert TOKEN not in server.heads[1]
 
 
+def test_headers_are_sent_with_every_request() -> None:
+    responses = (GOOD, http("[]"), http('{"version": "8.0", "success": true}'))
+    headers = (*HEADERS, ("X-Tenant", "A côté"))
+    with (
+        Server(answering(*responses)) as server,
+        Client(workspace_config(server.url, headers=headers)) as client,
+    ):
+        client.current_operation()
+        client.latest_operations()
+        client.version()
+    for head in server.heads:
+        sent = parse_head(head)[1]
+        assert sent["authorization"] == HEADERS[0][1]
+        assert sent["x-tenant"] == "A côté"
+        assert sent["accept"] == "application/json"
+    assert len(server.heads) == 3
+
+
+@pytest.mark.parametrize("text", [HEADERS[0][1], HEADERS[0][1].split()[1], PASSWORD])
+@pytest.mark.parametrize("status", [200, 401, 403, 502])
+def test_headers_are_redacted_from_responses(text: str, status: int) -> None:
+    with Server(answering(http(f"<p>You sent {text}", status, "text/html"))) as server:
+        config = workspace_config(server.url, headers=HEADERS)
+        with Client(config) as client, pytest.raises(RocketChatError) as caught:
+            client.current_operation()
+    assert "[hidden]" in str(caught.value)
+    for secret in (PASSWORD, HEADERS[0][1].split()[1]):
+        assert secret not in str(caught.value)
+        assert secret not in repr(config)
+
+
+def test_cookies_are_neither_kept_nor_sent() -> None:
+    cookies = http(
+        json.dumps({"operation": OPERATION}), headers={"Set-Cookie": f"a={'x' * 8_000}; Path=/"}
+    )
+    with (
+        Server(answering(cookies, cookies, cookies)) as server,
+        Client(workspace_config(server.url)) as client,
+    ):
+        for _ in range(3):
+            assert client.current_operation() is not None
+    assert len(server.heads) == 3
+    assert all("cookie" not in parse_head(head)[1] for head in server.heads)
+
+
 def test_netrc_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
@@ -112,6 +161,57 @@ def test_netrc_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 # Responses.
+
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "informational", [EARLY, PROCESSING, CONTINUE, EARLY + CONTINUE + PROCESSING * 5]
+)
+def test_informational_responses_are_skipped(informational: bytes) -> None:
+    with (
+        Server(answering(informational + GOOD, informational + NO_OPERATION)) as server,
+        Client(workspace_config(server.url)) as client,
+    ):
+        assert client.current_operation() is not None
+        assert client.current_operation() is None
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("informational", [EARLY, CONTINUE])
+def test_informational_responses_have_an_end(informational: bytes) -> None:
+    with (
+        Server(answering(informational * 1_000)) as server,
+        Client(workspace_config(server.url)) as client,
+        pytest.raises(Unreachable, match="too many informational responses"),
+    ):
+        client.current_operation()
+
+
+def test_deadline_holds_among_informational_responses() -> None:
+    with Server(dripping(b"", EARLY)) as server:
+        assert_deadline_holds(workspace_config(server.url, timeout=0.3, deadline=0.3))
+
+
+def test_switch_of_protocols_is_a_final_response() -> None:
+    switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+    with (
+        Server(answering(switch + GOOD)) as server,
+        Client(workspace_config(server.url)) as client,
+        pytest.raises(BadAnswer, match="returned 101"),
+    ):
+        client.current_operation()
+
+
+def test_at_most_20_operations_of_a_list_are_read() -> None:
+    documents = [OPERATION | {"_id": str(number)} for number in range(20)]
+    # What is behind them is not even looked at: these are no operations.
+    body = json.dumps([*documents, *range(5_000)])
+    with Server(answering(http(body))) as server, Client(workspace_config(server.url)) as client:
+        operations = client.latest_operations()
+    assert [operation.remote_id for operation in operations] == list(map(str, range(20)))
 
 
 @pytest.mark.parametrize(

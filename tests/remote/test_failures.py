@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,10 @@ def test_body_of_redirect_is_limited() -> None:
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
+def http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
+
+
 def reset_header(moment: datetime) -> dict[str, str]:
     return {"X-RateLimit-Reset": str(round(moment.timestamp() * 1000))}
 
@@ -165,7 +170,24 @@ def reset_header(moment: datetime) -> dict[str, str]:
         pytest.param("", reset_header(NOW + timedelta(seconds=17.5)), 17.5, id="header"),
         pytest.param(TOO_MANY.format(42), {}, 42, id="text"),
         pytest.param(
-            TOO_MANY.format(42), reset_header(NOW + timedelta(seconds=17)), 17, id="header first"
+            TOO_MANY.format(18),
+            reset_header(NOW + timedelta(seconds=17.2)),
+            17.2,
+            id="header with its fractions",
+        ),
+        *(
+            pytest.param(
+                TOO_MANY.format(12),
+                {
+                    **reset_header(NOW + timedelta(seconds=ahead + 11.5)),
+                    "Date": http_date(NOW + timedelta(seconds=date_ahead)),
+                },
+                seconds,
+                id=f"a clock {ahead} s ahead, Date {date_ahead} s",
+            )
+            for ahead in (120, 300, 540, -120)
+            # A proxy passes Rocket.Chat's Date or replaces it with its own.
+            for date_ahead, seconds in ((ahead, 11.5), (0, 12))
         ),
         pytest.param("Slow down", {}, 60, id="neither"),
         pytest.param("", reset_header(NOW - timedelta(hours=1)), 60, id="a clock behind"),
@@ -177,8 +199,37 @@ def reset_header(moment: datetime) -> dict[str, str]:
         pytest.param("", {"X-RateLimit-Reset": "9" * 400}, 60, id="a long number"),
         pytest.param(TOO_MANY.format(999_999), {}, 600, id="too long to wait"),
         pytest.param("Slow down", {"Retry-After": " 90 "}, 90, id="a firewall"),
-        pytest.param("Slow down", {"Retry-After": "86400"}, 600, id="too long a firewall"),
+        pytest.param("Slow down", {"Retry-After": "3600"}, 3600, id="an hour of a firewall"),
         pytest.param(TOO_MANY.format(12), {"Retry-After": "90"}, 12, id="text before a firewall"),
+        pytest.param("", {"Retry-After": "86401"}, 86_400, id="more than a day"),
+        pytest.param("", {"Retry-After": "9" * 5_000}, 86_400, id="more than Python reads"),
+        pytest.param("", {"Retry-After": "0" * 20 + "90"}, 90, id="leading zeros"),
+        pytest.param(
+            "",
+            {"Retry-After": http_date(NOW + timedelta(hours=1))},
+            3600,
+            id="a date of a firewall",
+        ),
+        pytest.param(
+            "",
+            {
+                "Retry-After": http_date(NOW + timedelta(hours=3)),
+                "Date": http_date(NOW + timedelta(hours=2)),
+            },
+            3600,
+            id="a date on its own clock",
+        ),
+        pytest.param(
+            "", {"Retry-After": http_date(NOW - timedelta(hours=1))}, 60, id="a date in the past"
+        ),
+        pytest.param("", {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400, id="a far date"),
+        pytest.param(
+            "", {"Retry-After": f"Fri, 31 Dec 9999 23:59:59 +{'9' * 21}"}, 60, id="no date"
+        ),
+        *(
+            pytest.param("", {"Retry-After": value}, 60, id=f"{value or 'nothing'} as a time")
+            for value in ("", "NaN", "inf", "1e9", "0x10", "1.5", "soon")
+        ),
         pytest.param("", {"Retry-After": "0"}, 60, id="no time"),
         pytest.param("", {"Retry-After": "-5"}, 60, id="a negative time"),
         pytest.param("", {"Retry-After": "\u0661\u0662"}, 60, id="no ASCII digits"),
@@ -198,7 +249,71 @@ def test_rate_limited_until(body: str, headers: dict[str, str], seconds: float) 
     assert f"allowed after {until:%H:%M:%S} UTC" in str(caught.value)
 
 
+RATE_LIMIT = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "9"}
+
+
+@pytest.mark.parametrize("reset", ["1767225600000", "9" * 15, "9" * 5_000, "-1", "NaN"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 2026 00:00:00 +999999999999999999999",
+        "Mon, 01 Jan 2026 00:00:00 +9999",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Mon, 01 Jan 0100 00:00:00 +2359",
+        "9" * 5_000,
+    ],
+)
+def test_no_date_makes_a_good_response_fail(date: str, reset: str) -> None:
+    headers = {"Date": date, "X-RateLimit-Reset": reset, **RATE_LIMIT}
+    with (
+        faked(GOOD, headers=headers)() as url,
+        Client(WorkspaceConfig("default", url, USER_ID, TOKEN)) as client,
+    ):
+        assert client.current_operation() is not None
+        assert client.clock_offset is None
+    with (
+        faked({"success": False, "error": "no"}, 429, headers=headers)() as url,
+        Client(WorkspaceConfig("default", url, USER_ID, TOKEN)) as client,
+        pytest.raises(RateLimited),
+    ):
+        client.current_operation()
+
+
 # Exceptions that requests does not wrap in a RequestException.
+
+
+@pytest.mark.parametrize("error", [TypeError, OverflowError, AttributeError, KeyError])
+def test_errors_of_other_types_are_of_a_kind_too(error: type[Exception]) -> None:
+    with (
+        mock.patch("requests.adapters.HTTPAdapter.send", side_effect=error("odd")),
+        Client(WorkspaceConfig("default", CHAT, USER_ID, TOKEN)) as client,
+        pytest.raises(Unreachable, match="odd") as caught,
+    ):
+        client.current_operation()
+    assert caught.value.__context__ is None
+
+
+def test_time_limit_of_celery_passes() -> None:
+    class SoftTimeLimitExceeded(Exception):
+        """As Celery raises it, in whatever code runs at that moment."""
+
+    with (
+        mock.patch("requests.adapters.HTTPAdapter.send", side_effect=SoftTimeLimitExceeded),
+        Client(WorkspaceConfig("default", CHAT, USER_ID, TOKEN)) as client,
+        pytest.raises(SoftTimeLimitExceeded),
+    ):
+        client.current_operation()
+
+
+@pytest.mark.parametrize(
+    "url", [r"http://evil.example\.localhost", "http://chat.example.org:99999", "chat", ""]
+)
+def test_impossible_url_is_an_error(url: str) -> None:
+    with (
+        Client(WorkspaceConfig("default", url, USER_ID, TOKEN)) as client,
+        pytest.raises(Unreachable, match="the URL cannot be used"),
+    ):
+        client.current_operation()
 
 
 @pytest.mark.parametrize("host", ["chat..example.org", "a" * 64 + ".example.org"])

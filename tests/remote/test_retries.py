@@ -110,6 +110,19 @@ def test_other_errors_are_not_retried(response: bytes, kind: type[RocketChatErro
     assert len(server.heads) == 1
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("value", ["1", "3600", "Fri, 31 Dec 2100 00:00:00 GMT", "soon", "-1", ""])
+def test_server_that_says_when_to_retry_is_not_asked_before(status: int, value: str) -> None:
+    response = http("maintenance", status, "text/plain", headers={"Retry-After": value})
+    with (
+        Server(answering(response)) as server,
+        Client(workspace_config(server.url)) as client,
+        pytest.raises(Unreachable, match=str(status)),
+    ):
+        client.current_operation()
+    assert len(server.heads) == 1
+
+
 def test_timeout_is_not_retried() -> None:
     """More requests do not help a server that is too slow."""
     with (

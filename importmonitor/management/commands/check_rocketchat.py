@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from importmonitor.management.arguments import (
     select_workspaces,
 )
 from importmonitor.management.base import ProcessCommand
-from importmonitor.rocketchat.client import Client
+from importmonitor.rocketchat.client import Client, proxy_address, proxy_for
 from importmonitor.rocketchat.clock import SMALL_OFFSET
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import NotRocketChat, PermissionMissing, RocketChatError
@@ -43,6 +44,10 @@ class Command(ProcessCommand):
     def check_workspace(self, workspace: WorkspaceConfig) -> bool:
         """Check a workspace; return whether its imports can be monitored."""
         self.stdout.write(f"{workspace.alias}: {workspace.url}")
+        # An unusable one is an error of the request.
+        with suppress(ValueError):
+            if proxy := proxy_for(workspace.url):
+                self.stdout.write(f"  note     by the environment's proxy {proxy_address(proxy)}")
         with Client(workspace) as client:
             try:
                 operation = client.current_operation()
