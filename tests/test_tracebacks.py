@@ -203,6 +203,7 @@ ENTRIES: dict[str, Callable[[], object]] = {
 }
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("name", INVALID)
 def test_invalid_settings_show_no_secret(settings: Any, name: str) -> None:
     for entry_name, entry in ENTRIES.items():

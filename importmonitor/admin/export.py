@@ -22,6 +22,7 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
 from importmonitor import exports
+from importmonitor.admin.mixins import is_storable
 from importmonitor.models import ImportOperation
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ FORMATS = {
 # Rows per query, and lines per chunk of the response.
 _ROWS_CHUNK_SIZE = 2_000
 _LINES_CHUNK_SIZE = 200
+
+
+def get_queryset(
+    request: HttpRequest, model_admin: "ModelAdmin[ImportOperation]"
+) -> QuerySet[ImportOperation]:
+    """Return what the list of this URL has; raises IncorrectLookupParameters."""
+    if not is_storable(request.GET):
+        raise IncorrectLookupParameters
+    queryset: QuerySet[ImportOperation] = model_admin.get_changelist_instance(request).queryset
+    return queryset
 
 
 def export(
@@ -57,7 +68,7 @@ def export(
     if request.method not in {"GET", "HEAD"}:
         return HttpResponseNotAllowed(["GET", "HEAD"])
     try:
-        queryset = model_admin.get_changelist_instance(request).queryset
+        queryset = get_queryset(request, model_admin)
     except IncorrectLookupParameters:
         message = _("Invalid filters. Choose them in the list.")
         return HttpResponseBadRequest(message, content_type="text/plain; charset=utf-8")

@@ -3,11 +3,13 @@
 Django's own filters read their values with DISTINCT over the whole table, on every page.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from django.contrib.admin import ModelAdmin, SimpleListFilter
+from django.contrib.admin import DateFieldListFilter, ModelAdmin, SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +27,9 @@ ERROR_KINDS = tuple(kind.__name__ for kind in exceptions.KINDS)
 #: The importers and users to choose from are those of the newest operations.
 RECENT_OPERATIONS = 500
 MAX_CHOICES = 20
+
+# Near the limits of datetime, a time has no equivalent in UTC.
+_YEAR = re.compile(r"(19|2[0-9])[0-9]{2}-")
 
 #: The value, title and condition of a choice.
 Option = tuple[str, Any, Q]
@@ -141,6 +146,17 @@ def with_selected(values: Sequence[str], selected: str | None) -> list[str]:
     if not selected or selected in values or "\0" in selected:
         return list(values)
     return [*values, selected]
+
+
+class StartedFilter(DateFieldListFilter):
+    """When it was started. A time that no database can compare with is an error."""
+
+    def queryset(self, request: HttpRequest, queryset: "QuerySet[Any]") -> "QuerySet[Any] | None":
+        for name, values in self.used_parameters.items():
+            for value in values if isinstance(values, list) else [values]:
+                if name.endswith(("__gte", "__lt")) and not _YEAR.match(str(value)):
+                    raise IncorrectLookupParameters
+        return super().queryset(request, queryset)
 
 
 class SyncStatusFilter(KnownValuesFilter):

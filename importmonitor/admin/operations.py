@@ -33,6 +33,8 @@ VIEW_WORKSPACE = "importmonitor.view_workspace"
 REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
 #: Files and types are searched in the newest operations only.
 MAX_SEARCHED = 10_000
+#: Characters of a note: a page has to hold it.
+MAX_NOTE_LENGTH = 10_000
 #: The log of changes translates the labels of the form's fields, with their capitals.
 CHANGED_FIELDS = (_("Note"),)
 #: The class of the stock page's fieldsets that refresh.js updates.
@@ -86,7 +88,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         filters.ImporterFilter,
         filters.StartedByFilter,
         # Not `date_hierarchy`: it truncates the date of every row to get its values.
-        ("started_at", admin.DateFieldListFilter),
+        ("started_at", filters.StartedFilter),
     )
     # Only columns that an index serves in both directions.
     sortable_by = ("started",)
@@ -152,6 +154,11 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         self, request: HttpRequest, obj: ImportOperation | None = None
     ) -> bool:
         return admin.ModelAdmin.has_change_permission(self, request, obj)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "note":
+            kwargs["max_length"] = MAX_NOTE_LENGTH
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def save_model(
         self, request: HttpRequest, obj: ImportOperation, form: Any, change: bool

@@ -63,7 +63,7 @@ def start(project: Project, open_output: Callable[[], Any], *arguments: str) -> 
 
 
 @pytest.mark.parametrize("open_output", OUTPUTS)
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.long
 def test_watch_continues_without_output(
     project: Project, workspace: Workspace, open_output: Callable[[], Any]
 ) -> None:
@@ -82,7 +82,7 @@ def test_watch_continues_without_output(
 
 @pytest.mark.parametrize("open_output", OUTPUTS)
 @pytest.mark.parametrize("command", ["sync_import_status", "check_rocketchat"])
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.thorough(one_in=10)
 def test_exit_status_is_that_of_the_work(
     project: Project, workspace: Workspace, open_output: Callable[[], Any], command: str
 ) -> None:
@@ -94,6 +94,7 @@ def test_exit_status_is_that_of_the_work(
         assert project.database.execute(polls) == [("empty",), ("Unauthenticated",)]
 
 
+@pytest.mark.long
 def test_name_that_the_locale_lacks_is_escaped(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv", seconds=3600, file_name="Отчёт 😀.zip")
     process = project.start(*WATCH, **ASCII)
@@ -105,6 +106,7 @@ def test_name_that_the_locale_lacks_is_escaped(project: Project, workspace: Work
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.long
 def test_no_token_is_created_that_cannot_be_shown(project: Project) -> None:
     code = (
         "import django; django.setup(); from django.contrib.auth.models import User; "

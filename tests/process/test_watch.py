@@ -82,6 +82,7 @@ def test_watch_until_finished_ends_at_once_without_import(project: Project) -> N
     assert (result.returncode, result.stdout) == (0, "default: nothing was ever imported\n")
 
 
+@pytest.mark.long
 def test_timeout_ends_a_watch_of_an_import_that_waits(
     project: Project, workspace: Workspace
 ) -> None:
@@ -101,6 +102,7 @@ def test_timeout_ends_a_watch_during_a_request(
     assert set(leases(project)) <= {("", None)}
 
 
+@pytest.mark.long
 def test_revoked_token_ends_watch_until_finished(project: Project, workspace: Workspace) -> None:
     workspace.users.clear()
     patience = {"IMPORTMONITOR_UNREACHABLE_AFTER": "1"}
@@ -132,6 +134,7 @@ def test_signal_ends_watch_during_a_request(
     assert leases(project) == [("", None)]
 
 
+@pytest.mark.long
 def test_hangup_is_ignored_under_nohup(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv", seconds=3600)
     code = (

@@ -32,7 +32,9 @@ class FileChannel:
     def send(self, message: Any) -> None:
         # A single write: neither another process nor the end of this one can divide it.
         with self.path.open("ab", buffering=0) as file:
-            file.write(f"{message.body['idempotency_key']}\n".encode())
+            bodies = message.body.get("alerts", [message.body])
+            keys = [f"{body['idempotency_key']}\n" for body in bodies]
+            file.write("".join(keys).encode())
 
 
 def set_up(path: str) -> None:

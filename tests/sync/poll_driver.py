@@ -10,7 +10,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import pytest
 from django.db import connections
 
-from importmonitor.alerts import outbox
 from importmonitor.alerts.channels import Undelivered
 from importmonitor.alerts.messages import Message
 from importmonitor.rocketchat.exceptions import RocketChatError
@@ -27,10 +26,10 @@ CHANNELS = {"all": "*", "failures": ["import.failed", "workspace.unreachable"]}
 
 #: The time until the next poll: a killed process's lease and its claim of an alert have expired,
 #: and so has the back-off after a third attempt to deliver.
-LATER = outbox.CLAIM_DURATION + timedelta(minutes=0.5)
-#: Longer than a scenario, so that it does not depend on the step.
+CLAIM_DURATION = timedelta(minutes=5)
+LATER = CLAIM_DURATION + timedelta(minutes=0.5)
+#: UNREACHABLE_AFTER: longer than a scenario, so that it does not depend on the step.
 UNREACHABLE_AFTER = timedelta(minutes=30)
-STALLED_AFTER = timedelta(hours=1)
 
 
 class Killed(BaseException):

@@ -22,15 +22,16 @@ from importmonitor.models import (
     StatusTransition,
     SyncPeriod,
     Workspace,
+    alerts,
 )
 from simulator.workspace import Workspace as RocketChat
 from tests.conftest import configure
 from tests.sync.crash_scenarios import SCENARIOS
 from tests.sync.poll_driver import (
     CHANNELS,
+    CLAIM_DURATION,
     FEW_SAMPLES,
     LATER,
-    STALLED_AFTER,
     UNREACHABLE_AFTER,
     AlertRecord,
     PollDriver,
@@ -103,7 +104,6 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(settings, "http://127.0.0.1:9")
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
         "UNREACHABLE_AFTER": UNREACHABLE_AFTER,
-        "STALLED_AFTER": STALLED_AFTER,
         "CHANNELS": {
             name: {
                 "BACKEND": "tests.sync.poll_driver.KillableChannel",
@@ -114,6 +114,8 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         },
     }
     monkeypatch.setattr(ProgressSample, "MAX", FEW_SAMPLES)
+    # Three polls fit into the time after which an import is stalled.
+    monkeypatch.setattr(alerts, "CLAIM_DURATION", CLAIM_DURATION)
 
 
 @pytest.mark.thorough(one_in=14)

@@ -468,31 +468,36 @@ class Judge(Evidence):
     def _judge_workspace(self) -> None:
         from importmonitor.models import Alert
 
+        rows = Alert.objects.filter(workspace=self.poller.name, operation=None)
+        alerts = Counter(rows.values_list("event", flat=True))
+        name = self.poller.name
+        least, most = self._expected_outages(paused=True), self._expected_outages(paused=False)
+        self.faults[UNFOUNDED] += [f"{name} {event}" for event in (alerts - most).elements()]
+        self.faults[MISSED_ALERTS] += [f"{name} {event}" for event in (least - alerts).elements()]
+
+    def _expected_outages(self, *, paused: bool) -> Counter[str]:
+        """Return the expected alerts about outages.
+
+        While nobody polls, nobody knows; `paused` is whether every long pause is such a time, or
+        none. Some are usual.
+        """
         expected: Counter[str] = Counter()
         since: datetime | None = None
         is_reported = False
-        last, usual = self.polls[0].ended, timedelta.max
+        last = self.polls[0].ended
         for poll in self.polls:
             pause, last = poll.ended - last, poll.ended
             if poll.good:
                 expected[Event.RECOVERED] += is_reported
-                since, is_reported, usual = None, False, pause
+                since, is_reported = None, False
                 continue
-            if pause > 2 * UNREACHABLE_AFTER and pause / 4 > usual and not is_reported:
-                # While nobody polls, nobody knows.
+            if paused and pause > 2 * UNREACHABLE_AFTER and not is_reported:
                 since = None
-            usual = pause
             since = since or poll.ended
             if not is_reported and poll.ended - since >= UNREACHABLE_AFTER:
                 is_reported = True
                 expected[Event.UNREACHABLE] += 1
-        rows = Alert.objects.filter(workspace=self.poller.name, operation=None)
-        alerts = Counter(rows.values_list("event", flat=True))
-        name = self.poller.name
-        self.faults[UNFOUNDED] += [f"{name} {event}" for event in (alerts - expected).elements()]
-        self.faults[MISSED_ALERTS] += [
-            f"{name} {event}" for event in (expected - alerts).elements()
-        ]
+        return expected
 
 
 _END_EVENTS = (Event.FINISHED, Event.FAILED, Event.INTERRUPTED)

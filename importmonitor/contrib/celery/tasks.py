@@ -36,7 +36,7 @@ logger.addFilter(make_printable)
 MAX_RETRIES = 2
 FIRST_DELAY = 5.0
 #: Seconds for a poll's writes and alerts, in addition to its requests.
-MARGIN = 20
+MARGIN = 45
 #: Seconds between the soft time limit of a poll and the hard one.
 GRACE = 10
 
