@@ -2,7 +2,8 @@
 
 Rocket.Chat counts in fixed windows, and sends in headers how much of a window is left. The counts
 are in Django's default cache: with one for each process (`LocMemCache`), the limits apply to each
-process.
+process. It may hold as little as 300 entries, so no client can choose how many there are: else it
+would evict its own count, and those of others.
 
 A host sets the rates in DRF's own way, by scope; None is no limit:
 
@@ -28,6 +29,8 @@ CALLS = "importmonitor"
 WRONG_TOKENS = "importmonitor_wrong_tokens"
 #: 20 calls per second for each endpoint and user, where Rocket.Chat allows ten per minute.
 DEFAULT_RATES = {CALLS: "1200/min", WRONG_TOKENS: "100/min"}
+#: Addresses are counted in this many groups: whoever has an IPv6 network has 2^64 addresses.
+ADDRESS_GROUPS = 64
 
 
 class Window(NamedTuple):
@@ -68,9 +71,8 @@ class WindowThrottle(SimpleRateThrottle):
         if not self.duration or self.num_requests is None:
             return None
         number, limit = int(time.time() // self.duration), self.num_requests
-        # Hashed: text from a URL can contain spaces and be longer than a cache key.
-        digest = hashlib.blake2s(ident.encode(), digest_size=16).hexdigest()
-        key = f"importmonitor:{self.scope}:{number}:{digest}"
+        # Hashed: an alias or a user's key need not be valid in a cache key.
+        key = f"importmonitor:{self.scope}:{number}:{_digest(ident).hex()}"
         try:
             used = cache.incr(key)
         except ValueError:
@@ -85,11 +87,16 @@ class WindowThrottle(SimpleRateThrottle):
 def caller_key(request: Request, view: APIView) -> str:
     """Return the key that a user's calls to an endpoint are counted under.
 
-    All unknown workspaces share one: made-up ones would push the counts of others out of the cache.
+    All aliases that are not configured have the same one.
     """
     alias = view.kwargs.get("alias", "")
-    known = alias if not alias or alias in conf.get_aliases() else "?"
-    return f"{request.user.pk}:{known}:{type(view).__name__}"
+    if alias and alias not in conf.get_aliases():
+        alias = ""
+    return f"{request.user.pk}:{alias}:{type(view).__name__}"
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2s(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class CallThrottle(WindowThrottle):
@@ -111,7 +118,7 @@ class CallThrottle(WindowThrottle):
 
 
 class WrongTokenThrottle(WindowThrottle):
-    """Limits the wrong tokens from one address.
+    """Limits the wrong tokens from one address, or rather from the addresses of one group.
 
     Valid tokens are accepted regardless: 256 bits cannot be guessed, and a single client with an
     old token would otherwise lock out all others behind the same proxy.
@@ -121,7 +128,8 @@ class WrongTokenThrottle(WindowThrottle):
 
     def refuse(self, request: Request) -> None:
         """Raise AuthenticationFailed, or Throttled after too many wrong tokens."""
-        window = self.count(self._address(request))
+        group = int.from_bytes(_digest(self._address(request))) % ADDRESS_GROUPS
+        window = self.count(str(group))
         if window is not None and window.is_over_limit:
             raise Throttled(wait=math.ceil(window.wait))
         raise AuthenticationFailed

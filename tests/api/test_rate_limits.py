@@ -14,6 +14,7 @@ from rest_framework.exceptions import Throttled
 
 from importmonitor.api.rocketchat import cache as response_cache
 from importmonitor.api.rocketchat import responses
+from importmonitor.api.throttling import ADDRESS_GROUPS
 from simulator.limiter import Limiter
 from simulator.responses import respond
 from simulator.workspace import Workspace
@@ -254,6 +255,34 @@ def test_alias_is_not_used_as_cache_key(client: Client, fetch: Any) -> None:
         assert fetch(f"/workspaces/{alias}{PATH}").status_code == 404
     assert fetch("/workspaces/1:default" + PATH).status_code == 404
     assert remaining(fetch()) == "1199"
+
+
+def test_unknown_aliases_share_one_count(fetch: Any, settings: Any) -> None:
+    """Counts of their own would evict all others from a small cache."""
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "LOCATION": "small",
+            "OPTIONS": {"MAX_ENTRIES": 30},
+        }
+    }
+    set_rates(settings, "40/min")
+    assert remaining(fetch()) == "39"
+    statuses = [fetch(f"/workspaces/unknown{n}{PATH}").status_code for n in range(42)]
+    assert statuses == [404] * 40 + [429] * 2
+    assert remaining(fetch()) == "38"
+    assert fetch("/workspaces/another" + PATH).status_code == 429
+
+
+def test_addresses_are_counted_in_a_bounded_number_of_groups(
+    client: Client, settings: Any, headers: dict[str, str]
+) -> None:
+    """Whoever has an IPv6 network has an address for each request."""
+    set_rates(settings, None, "1000/min")
+    wrong = headers | {"X-Auth-Token": "wrong"}
+    for number in range(200):
+        client.get(PATH, headers=wrong, REMOTE_ADDR=f"2001:db8::{number:x}")
+    assert len(cache._connections["default"]._cache) <= ADDRESS_GROUPS  # type: ignore[attr-defined] # a proxy
 
 
 class TestCachedResponses:
