@@ -128,8 +128,8 @@ def test_every_workspace_gets_a_task_with_limits(
     }
     assert tasks.sync_workspaces.apply(kwargs={"every": 90.0}).get() == 2
     assert sent == [
-        (("a", 90.0), {"soft_time_limit": 80, "time_limit": 90}),
-        (("b", 90.0), {"soft_time_limit": 30, "time_limit": 40}),
+        (("a", 90.0), {"soft_time_limit": 105, "time_limit": 115}),
+        (("b", 90.0), {"soft_time_limit": 55, "time_limit": 65}),
     ]
 
 
