@@ -108,7 +108,6 @@ def test_valid_settings_give_no_message(settings: Any) -> None:
         (with_options(USER_ID=""), "E010"),
         (with_options(AUTH_TOKEN=None), "E011"),
         (with_options(AUTH_TOKEN="t\n"), "E012"),
-        (with_options(AUTH_TOKEN="abc"), "E012"),
         (with_options(AUTH_TOKEN="tökén"), "E012"),
         (with_options(AUTH_TOKEN=5), "E012"),
         (with_options(USER_ID="a b"), "E012"),

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from importmonitor.conf.problems import Problems, describe, describe_name
 from importmonitor.rocketchat import urls
 from importmonitor.rocketchat.config import WorkspaceConfig
-from importmonitor.rocketchat.redaction import MIN_LENGTH
 
 KEYS = frozenset(
     {
@@ -152,13 +151,6 @@ def _check_credential(
             "E012",
             f"The {key} of the workspace {alias!r} holds what an HTTP header cannot.",
             "Copy it again, without quotes, spaces or line breaks.",
-        )
-    elif key == "AUTH_TOKEN" and len(value) < MIN_LENGTH:
-        # It could not be kept out of messages: it is part of ordinary words.
-        problems.error(
-            "E012",
-            f"The AUTH_TOKEN of the workspace {alias!r} is too short to be one.",
-            "Copy it again: Rocket.Chat's tokens have 43 characters.",
         )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from importmonitor.secret import HIDDEN, Secret
 
-#: Shorter, it would be part of ordinary words. Rocket.Chat's tokens have 43 characters.
+#: Shorter, it is a placeholder and part of ordinary words. Rocket.Chat's tokens have 43 characters.
 MIN_LENGTH = 4
 #: A part of this length counts as the secret: what is quoted can have been cut.
 _PART_LENGTH = 8
@@ -40,7 +40,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     text remains.
     """
     for secret in secrets:
-        if _reveals(text, secret):
+        if len(secret) >= MIN_LENGTH and _reveals(text, secret):
             separator = f"(?:{_SEPARATOR}){{0,100}}?"
             text = re.sub(f"(?i){separator.join(map(re.escape, _compact(secret)))}", HIDDEN, text)
             if _reveals(text, secret):
