@@ -39,6 +39,7 @@ def _recorded_workspace(settings: Any) -> None:
     settings.IMPORTMONITOR = CONFIGURATION
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("recording_id", recording_ids())
 def test_poll_at_every_state_tells_what_happened(recording_id: str) -> None:
     check(recording_id, "every-state")
