@@ -89,7 +89,7 @@ def check_proxies(
                     f"{proxy_address(proxy)} in the clear.",
                     hint="Use https:// for its URL, or add its host to the environment variable "
                     "NO_PROXY.",
-                    id="importmonitor.W004",
+                    id="importmonitor.W006",
                 )
             )
     return warnings

@@ -433,3 +433,25 @@ def test_clock_of_the_database_is_measured(minutes: int) -> None:
     if connection.vendor == "mysql":
         with connection.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00'")
+
+
+@pytest.mark.parametrize(
+    ("url", "variable", "is_warned"),
+    [
+        ("http://chat.example.org", "http_proxy", True),
+        ("http://chat.example.org", "all_proxy", True),
+        ("https://chat.example.org", "https_proxy", False),
+        ("http://localhost:3000", "http_proxy", False),
+        ("http://127.0.0.1:3000", "all_proxy", False),
+    ],
+)
+def test_token_that_passes_a_proxy_in_the_clear_is_a_warning(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, url: str, variable: str, is_warned: bool
+) -> None:
+    monkeypatch.setenv(variable, "http://me:hush@proxy.example.org:3128")
+    settings.IMPORTMONITOR = with_options(URL=url, ALLOW_HTTP=True)
+    messages = our_checks.check_proxies(app_configs=None)
+    assert [message.id for message in messages] == ["importmonitor.W006"] * is_warned
+    assert "hush" not in "".join(f"{message.msg} {message.hint}" for message in messages)
+    if is_warned:
+        assert "proxy.example.org:3128" in messages[0].msg

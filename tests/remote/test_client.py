@@ -207,7 +207,7 @@ def test_switch_of_protocols_is_a_final_response() -> None:
 
 def test_at_most_20_operations_of_a_list_are_read() -> None:
     documents = [OPERATION | {"_id": str(number)} for number in range(20)]
-    # What is behind them is not even looked at: these are no operations.
+    # What is behind them is not parsed: these are no operations.
     body = json.dumps([*documents, *range(5_000)])
     with Server(answering(http(body))) as server, Client(workspace_config(server.url)) as client:
         operations = client.latest_operations()
