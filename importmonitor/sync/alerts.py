@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.db.models import F
+
 from importmonitor import conf
 from importmonitor.alerts import outbox
 from importmonitor.alerts.messages import (
@@ -85,13 +87,14 @@ def alerts_for_failure(
     since, options = workspace.failing_since, conf.get_options()
     if since is None or not options.channels or at - since < options.unreachable_after:
         return []
-    if workspace.flapping_since is not None:
+    was_flapping = workspace.flapping_since is not None
+    if was_flapping:
         if at - since < STABLE_AFTER:
             return []
         workspace.flapping_since = None
     if _was_alerted(workspace.alias, since):
         return []
-    if _count_outages(workspace.alias, at) >= _MAX_OUTAGES:
+    if not was_flapping and _count_outages(workspace.alias, at) >= _MAX_OUTAGES:
         workspace.flapping_since = at
     draft = draft_workspace_alert(
         Event.UNREACHABLE,
@@ -136,14 +139,13 @@ def _with_others(
     others = Workspace.objects.filter(
         failing_since__range=(since - SAME_OUTAGE, since + SAME_OUTAGE), flapping_since=None
     ).exclude(alias=workspace.alias)
-    outages = {
-        workspace_key(Event.UNREACHABLE, alias, began)
-        for alias, began in others.values_list("alias", "failing_since")
-        if began is not None
-    }
-    alerted = Alert.objects.filter(key__in=outages).values("key").distinct().count()
-    # They follow if they have not been alerted, or have not recovered.
-    if alerted < len(outages) if draft.event == Event.UNREACHABLE else alerted:
+    # An outage is alerted at the first poll after the threshold.
+    alerted_from = F("failing_since") + conf.get_options().unreachable_after
+    if draft.event == Event.UNREACHABLE:
+        following = others.filter(last_polled_at__lt=alerted_from)
+    else:
+        following = others.filter(last_polled_at__gte=alerted_from)
+    if following.exists():
         return replace(draft, not_before=at + SAME_OUTAGE)
     held = Alert.objects.filter(event=draft.event, not_before__gt=at, attempts=0)
     held.filter(next_attempt_at__isnull=False).update(not_before=None, next_attempt_at=at)
@@ -162,7 +164,7 @@ def _was_alerted(alias: str, since: datetime) -> bool:
 
 
 def _count_outages(alias: str, at: datetime) -> int:
-    """Return of how many outages there were alerts of late."""
+    """Return how many outages of a workspace were alerted recently."""
     alerts = Alert.objects.filter(workspace=alias, event=Event.UNREACHABLE)
     recent = alerts.filter(created_at__range=(at - _FLAP_WINDOW, at))
     return recent.values("key").distinct().count()
