@@ -86,7 +86,7 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
                 messages.info(request, _("The selected alerts are being delivered."))
             else:
                 messages.info(request, _("All selected alerts were already delivered."))
-        elif delivered >= count:
+        elif delivered == count:
             text = ngettext("%(count)d alert delivered.", "%(count)d alerts delivered.", count)
             messages.success(request, text % {"count": count})
         else:

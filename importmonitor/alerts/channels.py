@@ -24,8 +24,8 @@ from importmonitor.conf.problems import DOTTED_PATH, describe_name
 class Undelivered(Exception):
     """A message could not be delivered. The text is shown to people and contains no secret.
 
-    `delivered_to` are the recipients that got it nevertheless; `is_final` is whether nobody else
-    will: all others were refused for good.
+    `delivered_to` are the recipients that got it nevertheless; `is_final` is whether no other
+    recipient will: all others were refused for good.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ def _refusal(to: list[str], refused: dict[str, int], before: Collection[str]) ->
     codes = {addresses.get(address, address): code for address, code in refused.items()}
     delivered_to = [*before, *(address for address in to if address not in codes)]
     replies = ", ".join(f"{address} ({code})" for address, code in codes.items())
-    # RFC 5321, 4.2.1: 5yz is permanent. If nobody got it, more may be wrong than the addresses.
+    # RFC 5321, 4.2.1: 5yz is permanent. If no recipient got it, more than addresses may be wrong.
     is_final = bool(delivered_to) and all(code >= 500 for code in codes.values())
     return Undelivered(
         f"The mail server refused {replies}.", delivered_to=delivered_to, is_final=is_final

@@ -55,9 +55,8 @@ def _limit_apprise() -> None:
 
 def _request(requests: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
     """Do what a function of requests does."""
-    if args:
-        # By position, these have another one at most: the body, or the parameters of a GET.
-        kwargs |= {"params" if method == "get" else "data": args[0]}
+    # By position, after the URL, these have the parameters of a GET, or a body.
+    kwargs |= dict(zip(("params",) if method == "get" else ("data", "json"), args, strict=False))
     exchange = _exchange.get()
     if exchange is None:
         if method == "head":
@@ -74,8 +73,7 @@ def _request(requests: Any, method: str, url: str, *args: Any, **kwargs: Any) ->
             if len(body) > MAX_BODY:
                 exchange.problem = "the response has no end"
                 break
-        # Whoever reads `content` gets what requests would have read.
-        response._content = bytes(body)  # noqa: SLF001
+        response._content = bytes(body)  # noqa: SLF001 - where requests keeps the body it has read
     if 300 <= response.status_code < 400:
         exchange.problem = f"redirected by HTTP status {response.status_code}{_target(response)}"
     return response

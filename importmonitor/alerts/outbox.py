@@ -21,7 +21,7 @@ from importmonitor.conf.channels import ChannelConfig
 from importmonitor.humanize import format_duration
 from importmonitor.logs import get_logger
 from importmonitor.models import Alert
-from importmonitor.models.alerts import CLAIM_DURATION, MAX_BACKOFF, AlertQuerySet
+from importmonitor.models.alerts import MAX_BACKOFF, AlertQuerySet
 
 logger = get_logger(__name__)
 
@@ -34,9 +34,7 @@ DELIVERY_DEADLINE = 20.0
 #: After this many seconds, one call begins no further delivery.
 MAX_SECONDS = 20.0
 
-__all__ = ["CLAIM_DURATION", "MAX_BACKOFF", "deliver", "retry", "write"]
-
-# The same where somebody waits for a page.
+# The same where a page waits for it.
 _RETRY_SECONDS = 5.0
 # A message that is delivered so long after its event says so.
 _LATE = timedelta(minutes=15)
@@ -113,10 +111,15 @@ def retry(alerts: AlertQuerySet, *, now: Callable[[], datetime] = timezone.now) 
     """Make these alerts due now, even those given up, and deliver for a few seconds.
 
     Those that are being delivered at this moment are left alone. Return how many were made due,
-    and how many alerts were delivered; the rest follows with the next polls.
+    and how many of them were delivered; the rest follows with the next polls.
     """
-    count = alerts.retry_now(now())
-    return count, deliver(now=now, seconds=_RETRY_SECONDS) if count else 0
+    started = now()
+    keys = set(alerts.filter(delivered_at=None).unclaimed(started).values_list("pk", flat=True))
+    if not alerts.retry_now(started):
+        return 0, 0
+    deliver(now=now, seconds=_RETRY_SECONDS)
+    delivered = Alert.objects.filter(delivered_at__gte=started).values_list("pk", flat=True)
+    return len(keys), len(keys.intersection(delivered))
 
 
 @dataclass

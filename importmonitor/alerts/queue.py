@@ -116,7 +116,8 @@ class Queue:
 
 def _batch(head: Alert, at: datetime) -> Batch:
     """Return an alert with those that go into the same message."""
-    if head.event == TEST:
+    # One that some recipients have got already goes to the others alone.
+    if head.event == TEST or head.delivered_to:
         return Batch([head])
     waiting = Alert.objects.waiting(head.channel).unclaimed(at).exclude(event=TEST)
     if head.event in (Event.UNREACHABLE, Event.RECOVERED):

@@ -64,6 +64,14 @@ def test_alert_that_waits_for_its_next_attempt_is_delivered_now(root: Client) ->
     assert press(root, alert, make_alert("two"))[0][1] == "2 alerts delivered."
 
 
+def test_only_selected_alerts_are_counted(root: Client) -> None:
+    make_alert("due", given_up_at=None, next_attempt_at=NOON)
+    gone = make_alert("gone", channel="gone")
+    assert press(root, gone) == [("warning", "0 of 1 delivered; see the error column.")]
+    # What was due anyway was delivered meanwhile.
+    assert len(mail.outbox) == 1
+
+
 def test_delivered_alert_is_not_sent_twice(root: Client) -> None:
     alert = make_alert("one", delivered_at=NOON, given_up_at=None)
     assert press(root, alert) == [("info", "All selected alerts were already delivered.")]

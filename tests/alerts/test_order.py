@@ -85,8 +85,8 @@ def test_restored_channel_gets_the_oldest_first(clock: Clock, recorder: Recorder
     recorder.restore()
     write(clock, workspace="new")
     assert deliver(clock) == 5
-    told = [message.body["workspace"] for message in recorder.messages]
-    assert told == ["w0", "w1", "w2", "w3", "new"]
+    workspaces = [message.body["workspace"] for message in recorder.messages]
+    assert workspaces == ["w0", "w1", "w2", "w3", "new"]
 
 
 def test_message_that_is_always_refused_delays_no_other_subject(
@@ -112,9 +112,9 @@ def test_workspaces_take_turns(clock: Clock, recorder: Recorder) -> None:
     clock.advance(5 * MINUTE)
     write_alerts(clock, "quiet", workspace="quiet")
     deliver(clock)
-    told = [message.body["workspace"] for message in recorder.messages]
-    assert told[:2] == ["busy", "quiet"]
-    assert len(told) == 6
+    workspaces = [message.body["workspace"] for message in recorder.messages]
+    assert workspaces[:2] == ["busy", "quiet"]
+    assert len(workspaces) == 6
 
 
 @pytest.mark.parametrize(("count", "messages"), [(10, 10), (11, 1)])
