@@ -118,6 +118,16 @@ def _empty_caches() -> None:
     environ.FileAwareEnv.ENVIRON.files_cache.clear()
 
 
+@pytest.fixture
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no variable that the project's settings read, but for a SECRET_KEY."""
+    for name in list(os.environ):
+        if name not in {"PATH", "HOME"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ENV_FILE", os.devnull)
+    monkeypatch.setenv("SECRET_KEY", "for tests")
+
+
 @pytest.fixture(autouse=True)
 def _default_language_and_time_zone() -> None:
     """Undo what a request of another test left active: Django resets it at the next request."""

@@ -80,13 +80,7 @@ CREDENTIALS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name not in {"PATH", "HOME"}:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("ENV_FILE", os.devnull)
-    monkeypatch.setenv("SECRET_KEY", "for tests")
+pytestmark = pytest.mark.usefixtures("empty_environment")
 
 
 def run(script: str, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":

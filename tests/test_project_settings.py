@@ -1,6 +1,5 @@
 """The project's settings: from the environment, from files, and their errors."""
 
-import os
 import runpy
 from datetime import timedelta
 from pathlib import Path
@@ -15,13 +14,7 @@ from importmonitor.sync.pool import CONCURRENCY
 SETTINGS = Path(__file__).parent.parent / "project" / "settings.py"
 
 
-@pytest.fixture(autouse=True)
-def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name not in {"PATH", "HOME"}:
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("ENV_FILE", os.devnull)
-    monkeypatch.setenv("SECRET_KEY", "for tests")
+pytestmark = pytest.mark.usefixtures("empty_environment")
 
 
 def read(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from importmonitor.rocketchat.exceptions import (
 )
 from importmonitor.sync.poll import SyncResult
 
-# These stay until somebody changes the token or its permissions.
+# These stay until the token or its permissions are changed.
 _REFUSALS = (Unauthenticated, PermissionMissing, TwoFactorRequired)
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from importmonitor.alerts import outbox
 from importmonitor.logs import get_logger
-from importmonitor.sync.poll import database_errors
+from importmonitor.sync.poll import database_errors, deliver_alerts
 
 logger = get_logger(__name__)
 
@@ -61,9 +61,7 @@ class Courier:
                     return
                 self._due.clear()
             try:
-                outbox.deliver(now=self._now, is_stopped=lambda: self._is_stopped)
-            except database_errors() as error:
-                logger.warning("Alerts could not be delivered: %s", type(error).__name__)
+                deliver_alerts(self._now, lambda: self._is_stopped)
             except Exception:
                 logger.exception("Alerts could not be delivered.")
             for connection in connections.all(initialized_only=True):

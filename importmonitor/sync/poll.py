@@ -131,10 +131,15 @@ def poll_workspace(
     return replace(result, duration=timedelta(seconds=time.monotonic() - started))
 
 
-def deliver_alerts(now: Callable[[], datetime] = timezone.now) -> None:
-    """Send the alerts that are due; nothing is raised if the database cannot be used."""
+def deliver_alerts(
+    now: Callable[[], datetime] = timezone.now, is_stopped: Callable[[], bool] = lambda: False
+) -> None:
+    """Send the alerts that are due; nothing is raised if the database cannot be used.
+
+    Begins no delivery once `is_stopped`.
+    """
     try:
-        outbox.deliver(now=now)
+        outbox.deliver(now=now, is_stopped=is_stopped)
     except database_errors() as error:
         # The poll is complete, and what was not delivered stays due.
         logger.warning("Alerts could not be delivered: %s", type(error).__name__)
@@ -309,7 +314,7 @@ def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, a
         lease.renew()
         changed = {"failing_since", "flapping_since"}
         if workspace.was_paused(at) and not was_alerted(workspace):
-            # Time in which nobody polled is neither good nor bad: the threshold starts again.
+            # A pause in polling is neither good nor bad time: the threshold starts again.
             workspace.failing_since = None
         if workspace.continues(error.kind, at):
             workspace.failing_since = workspace.failing_since or at

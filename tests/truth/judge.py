@@ -478,8 +478,8 @@ class Judge(Evidence):
     def _expected_outages(self, *, paused: bool) -> Counter[str]:
         """Return the expected alerts about outages.
 
-        While nobody polls, nobody knows; `paused` is whether every long pause is such a time, or
-        none. Some are usual.
+        A long pause in polling is neither good nor bad time, unless it is usual: `paused` is
+        whether all are such pauses, or none.
         """
         expected: Counter[str] = Counter()
         since: datetime | None = None
