@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,10 @@ class BrowserPage:
         # axe-core would measure the colours of a transition midway.
         self.context.add_init_script(NO_ANIMATIONS)
         if clock:
-            self.context.clock.install()
+            # `install` alone lets the clock run on: the page would also refresh by itself.
+            now = datetime.now(UTC)
+            self.context.clock.install(time=now)
+            self.context.clock.pause_at(now + timedelta(seconds=1))
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
         self.request_types: list[str] = []
