@@ -185,7 +185,17 @@ def test_usable_but_suspicious_setting_is_a_warning(settings: Any, setting: Any,
         EMAIL | {"TO": "ops@example.org"},
         EMAIL | {"TO": []},
         EMAIL | {"TO": ["ops@example.org\nBcc: secret@example.org"]},
+        EMAIL | {"TO": ["a@example.org", 5]},
+        EMAIL | {"TO": ["secret@example.org;b@example.org"]},
+        EMAIL | {"TO": ["secret@example.org, b@example.org"]},
+        EMAIL | {"TO": ["secret@example.org b@example.org"]},
+        EMAIL | {"TO": ["Ann, secret@example.org <b@example.org>"]},
+        EMAIL | {"TO": ["<secret@example.org> <b@example.org>"]},
+        EMAIL | {"TO": ["mailto:secret@example.org"]},
+        EMAIL | {"TO": ["secret@"]},
+        EMAIL | {"TO": ["secret@-example.org"]},
         EMAIL | {"FROM": "no address"},
+        EMAIL | {"FROM": "a@example.org;secret@example.org"},
         EMAIL | {"URL": "secret"},
         {"BACKEND": APPRISE},
         {"BACKEND": APPRISE, "URL": "secret"},
@@ -199,6 +209,35 @@ def test_unusable_channel_backend_is_an_error(settings: Any, options: Any) -> No
     assert message.hint
     assert "'ops'" in message.msg
     assert "secret" not in f"{message.msg} {message.hint}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ops@example.org",
+        "Operations <ops@example.org>",
+        '"Ops, night" <ops@example.org>',
+        "<ops@example.org>",
+        "root@localhost",
+        "root@mailhost",
+        "o'brien+pager@xn--bcher-kva.example",
+        "ops@bücher.example",
+        "ops@[192.0.2.1]",
+    ],
+)
+def test_address_can_be_written_in_any_usual_form(settings: Any, address: str) -> None:
+    settings.IMPORTMONITOR = with_channel(EMAIL | {"TO": [address], "FROM": address}) | {
+        "BASE_URL": ""
+    }
+    assert run_checks() == []
+
+
+def test_unusable_address_is_named_by_its_position(settings: Any) -> None:
+    settings.IMPORTMONITOR = with_channel(EMAIL | {"TO": ["a@example.org", "a@x;b@y"]}) | {
+        "BASE_URL": ""
+    }
+    (message,) = run_checks()
+    assert "Entry 2 of TO is not one address. Write each address on its own" in message.msg
 
 
 def test_use_tz_off_is_an_error(settings: Any) -> None:

@@ -11,6 +11,8 @@ from email.utils import parseaddr
 from typing import Any, Protocol
 
 from django.core import mail
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
 from django.utils.module_loading import import_string
 
 from importmonitor.alerts import smtp
@@ -80,10 +82,13 @@ class EmailChannel:
     def __init__(self, options: Mapping[str, Any]) -> None:
         _refuse_unknown(options, {"TO", "FROM"})
         to = options.get("TO")
-        if not isinstance(to, list | tuple) or not to or not all(map(_is_address, to)):
-            raise Misconfigured("TO must be a list of at least one e-mail address.")
-        if not _is_address(options.get("FROM", "a@b")):
-            raise Misconfigured("FROM must be an e-mail address.")
+        if not isinstance(to, list | tuple) or not to:
+            raise Misconfigured(f"TO must be a list of e-mail addresses. {_ADDRESS_HINT}")
+        for number, address in enumerate(to, start=1):
+            if not _is_address(address):
+                raise Misconfigured(f"Entry {number} of TO is not one address. {_ADDRESS_HINT}")
+        if not _is_address(options.get("FROM", "root@localhost")):
+            raise Misconfigured(f"FROM is not one e-mail address. {_ADDRESS_HINT}")
         self.to = list(to)
         self.sender = options.get("FROM")
 
@@ -213,8 +218,28 @@ def _mail_connection() -> Any:
     return connection
 
 
+# One address, bare or after a name; a comma or the like in the name has to be quoted (RFC 5322,
+# section 3.4).
+_ADDRESS = re.compile(r'(?:"[^"]*" *|[^"@,;:<>()]*)<([^<>]+)>|([^<>]+)')
+_ADDRESS_HINT = (
+    "Write each address on its own, as ops@example.org or Operations <ops@example.org>, "
+    "without “mailto:”; IMPORTMONITOR_ALERT_EMAILS separates them by commas."
+)
+
+
 def _is_address(value: object) -> bool:
-    return isinstance(value, str) and "@" in value and one_line(value) == value
+    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if match is None or one_line(match.string) != match.string:
+        return False
+    address = match[1] or match[2]
+    domain = address.rpartition("@")[2]
+    # Unlike on a web page, a host of the local network is a domain: root@mailhost.
+    is_host = re.fullmatch("[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", domain)
+    try:
+        EmailValidator(allowlist=[domain] if is_host else [])(address)
+    except ValidationError:
+        return False
+    return True
 
 
 def _refuse_unknown(options: Mapping[str, Any], names: set[str]) -> None:
