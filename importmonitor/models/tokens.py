@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, models, transaction
+from django.db import DatabaseError, connections, models, router, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_variables
@@ -107,14 +108,38 @@ class ApiToken(models.Model):
     def record_use(self) -> None:
         """Set `last_used_at`, at most once a minute.
 
-        A request is not refused because this could not be written.
+        No request waits or fails because this cannot be written now.
         """
-        now = timezone.now()
-        if self.last_used_at is not None and now - self.last_used_at < LAST_USED_RESOLUTION:
+        now, last = timezone.now(), self.last_used_at
+        # A last use in the future is that of a host whose clock is ahead.
+        if last is not None and timedelta(0) <= now - last < LAST_USED_RESOLUTION:
             return
-        unchanged = ApiToken.objects.filter(pk=self.pk, last_used_at=self.last_used_at)
-        with suppress(DatabaseError), transaction.atomic():
+        using = router.db_for_write(ApiToken)
+        unchanged = ApiToken.objects.using(using).filter(pk=self.pk, last_used_at=last)
+        with suppress(DatabaseError), _without_waiting(using), transaction.atomic(using=using):
+            if connections[using].features.has_select_for_update_skip_locked:
+                unlocked = unchanged.select_for_update(skip_locked=True)
+                unchanged = unchanged.filter(pk__in=list(unlocked.values_list("pk", flat=True)))
             unchanged.update(last_used_at=now)
+
+
+@contextmanager
+def _without_waiting(using: str) -> Iterator[None]:
+    """Raise OperationalError at once while another connection writes to SQLite.
+
+    SQLite has one lock for all rows; a sync of many workspaces can hold it for long.
+    """
+    connection = connections[using]
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        (milliseconds,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        cursor.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {milliseconds:d}")
 
 
 _token_and_user = CompiledQuery(

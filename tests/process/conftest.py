@@ -15,12 +15,14 @@ from tests.process.processes import Project, SilentServer, clean_environment, te
 
 #: Each before the ones that it refers to.
 TABLES = (
-    "workspace",
-    "alert",
-    "progresssample",
-    "statustransition",
-    "importoperation",
-    "syncperiod",
+    "importmonitor_workspace",
+    "importmonitor_alert",
+    "importmonitor_progresssample",
+    "importmonitor_statustransition",
+    "importmonitor_importoperation",
+    "importmonitor_syncperiod",
+    "importmonitor_apitoken",
+    "auth_user",
 )
 
 
@@ -56,7 +58,7 @@ def project(migrated: Database, server: Server) -> Iterator[Project]:
     with terminating(project.started):
         yield project
     for table in TABLES:
-        migrated.execute(f"DELETE FROM importmonitor_{table}")
+        migrated.execute(f"DELETE FROM {table}")
 
 
 @pytest.fixture
