@@ -226,6 +226,9 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"]
 }
 
+# The page of the API, /api/docs/, redirects there.
+LOGIN_URL = "admin:login"
+
 LANGUAGE_CODE = read_text("LANGUAGE_CODE", "en-us")
 TIME_ZONE = read_text("TIME_ZONE", "UTC")
 USE_I18N = True
@@ -291,6 +294,8 @@ IMPORTMONITOR: dict[str, Any] = {
 }
 if "IMPORTMONITOR_BASE_URL" in os.environ or "IMPORTMONITOR_BASE_URL_FILE" in os.environ:
     IMPORTMONITOR["BASE_URL"] = read_text("IMPORTMONITOR_BASE_URL")
+if read_text("IMPORTMONITOR_PUBLIC_SCHEMA"):
+    IMPORTMONITOR["PUBLIC_SCHEMA"] = read_boolean("IMPORTMONITOR_PUBLIC_SCHEMA", default=False)
 for key in ("STALLED_AFTER", "WAITING_AFTER", "UNREACHABLE_AFTER", "REMEMBER_FOR"):
     if read_text(f"IMPORTMONITOR_{key}"):
         seconds = read_number(f"IMPORTMONITOR_{key}")

@@ -128,8 +128,12 @@ TABLE: dict[str, Row] = {
     "api/import-operations/<path:rest>/": Row((ALL, "404")),
     "api/workspaces/": api(VIEWERS),
     "api/workspaces/<path:rest>/": Row((ALL, "404")),
-    "api/schema/": Row((ALL, "200 200 405 405 405 405 200 405")),
-    "api/docs/": Row((ALL, "200 200 405 405 405 405 405 405")),
+    "api/schema/": api(VIEWERS),
+    # A page for browsers: without any credentials, to the login.
+    "api/docs/": Row(
+        (frozenset({"anonymous", "inactive"}), "login"),
+        *api(VIEWERS, "200 200 405 405 405 405 405 405").groups,
+    ),
     # Rocket.Chat's endpoints, for `default` and for every workspace.
     "api/v1": Row((ALL, "404")),
     "workspaces/<str:alias>/api/v1": Row((ALL, "404")),

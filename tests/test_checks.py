@@ -148,6 +148,9 @@ def test_valid_settings_give_no_message(settings: Any) -> None:
         (with_setting("REMEMBER_FOR", timedelta(microseconds=-1)), "E023"),
         (with_setting("REMEMBER_FOR", 1), "E023"),
         (with_setting("REMEMBER_FOR", None), "E023"),
+        (with_setting("PUBLIC_SCHEMA", "on"), "E025"),
+        (with_setting("PUBLIC_SCHEMA", None), "E025"),
+        (with_setting("PUBLIC_SCHEMA", 1), "E025"),
     ],
 )
 def test_mistake_is_an_error_with_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:

@@ -106,6 +106,15 @@ def test_infinite_duration_is_left_to_the_checks(
     assert isinstance(values["IMPORTMONITOR"]["STALLED_AFTER"], float)
 
 
+def test_public_schema_is_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "PUBLIC_SCHEMA" not in read(monkeypatch)["IMPORTMONITOR"]
+    for text, value in (("on", True), ("off", False)):
+        values = read(monkeypatch, IMPORTMONITOR_PUBLIC_SCHEMA=text)
+        assert values["IMPORTMONITOR"]["PUBLIC_SCHEMA"] is value
+    with pytest.raises(ImproperlyConfigured, match="IMPORTMONITOR_PUBLIC_SCHEMA"):
+        read(monkeypatch, IMPORTMONITOR_PUBLIC_SCHEMA="maybe")
+
+
 def test_days_are_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     values = read(monkeypatch, IMPORTMONITOR_KEEP_DAYS="365", IMPORTMONITOR_KEEP_SAMPLES_DAYS="1.5")
     assert values["IMPORTMONITOR"]["KEEP_DAYS"] == 365

@@ -29,7 +29,7 @@ DAYS: dict[str, int | None] = {"KEEP_DAYS": None, "KEEP_SAMPLES_DAYS": 90}
 MAX_DAYS = 36_525
 #: How old a cached API response may be, on top of the age of the stored data.
 MAX_REMEMBER_FOR = timedelta(seconds=1)
-KEYS = frozenset({"CHANNELS", "BASE_URL", "REMEMBER_FOR", *DURATIONS, *DAYS})
+KEYS = frozenset({"CHANNELS", "BASE_URL", "PUBLIC_SCHEMA", "REMEMBER_FOR", *DURATIONS, *DAYS})
 
 
 #: Of STALLED_AFTER, by the number of records after which Rocket.Chat writes the counters. Slow
@@ -83,7 +83,8 @@ class Options:
     """The settings that are not about one workspace.
 
     `keep_days` is None to keep everything; `base_url` is this site's address without a trailing
-    slash, or ""; `remember_for` is how long a process caches a response of Rocket.Chat's endpoints.
+    slash, or ""; `remember_for` is how long a process caches a response of Rocket.Chat's endpoints;
+    `public_schema` opens the API's description to everyone.
     """
 
     channels: Mapping[str, ChannelConfig]
@@ -94,6 +95,7 @@ class Options:
     keep_samples_days: int | None
     base_url: str
     remember_for: timedelta
+    public_schema: bool
 
     @property
     def late_after(self) -> timedelta:
@@ -115,6 +117,7 @@ def read_options(raw: Mapping[Any, Any], problems: Problems) -> Options:
         keep_samples_days=_read_days(raw, "KEEP_SAMPLES_DAYS", problems),
         base_url=_read_base_url(raw.get("BASE_URL", ""), problems),
         remember_for=_read_remember_for(raw.get("REMEMBER_FOR", MAX_REMEMBER_FOR), problems),
+        public_schema=_read_public_schema(raw.get("PUBLIC_SCHEMA", False), problems),
     )
     if options.channels and not options.base_url and "BASE_URL" not in raw:
         problems.warning(
@@ -180,6 +183,18 @@ def _read_remember_for(value: object, problems: Problems) -> timedelta:
         "IMPORTMONITOR_REMEMBER_FOR is a number of seconds.",
     )
     return timedelta(0)
+
+
+def _read_public_schema(value: object, problems: Problems) -> bool:
+    if isinstance(value, bool):
+        return value
+    problems.error(
+        "E025",
+        f"IMPORTMONITOR['PUBLIC_SCHEMA'] is {describe(value)}.",
+        "Make it True, to show the API's schema and its page to everyone, or False; in the "
+        "environment, IMPORTMONITOR_PUBLIC_SCHEMA is on or off.",
+    )
+    return False
 
 
 def _read_days(raw: Mapping[Any, Any], key: str, problems: Problems) -> int | None:

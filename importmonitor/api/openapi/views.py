@@ -1,21 +1,38 @@
-"""The OpenAPI document, and the page that shows it. Both are public: they have no data."""
+"""The OpenAPI document, and the page that shows it."""
 
+import hashlib
 from threading import Lock
-from typing import Any, cast
+from typing import Any, NamedTuple
 
-from django.http import HttpRequest, HttpResponseBase
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpResponse, HttpResponseBase
 from django.templatetags.static import static
 from django.utils import translation
+from django.utils.cache import get_conditional_response
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
 from drf_spectacular.settings import patched_settings
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
-from rest_framework.permissions import AllowAny
+from drf_spectacular.views import SpectacularSwaggerSplitView
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 import importmonitor
+from importmonitor import conf
+from importmonitor.api.authentication import TokenAPIView
 
 # They register the descriptions of the credentials and the views.
 from importmonitor.api.openapi import credentials, rest, rocketchat  # noqa: F401
+from importmonitor.api.permissions import CanViewImports
+from importmonitor.api.rest.exceptions import exception_handler
+from importmonitor.api.rest.views import RestView
 
 #: drf-spectacular's settings for this document, in place of the host's.
 SETTINGS: dict[str, Any] = {
@@ -41,44 +58,104 @@ SETTINGS: dict[str, Any] = {
     ],
 }
 
-_settings_lock = Lock()
+
+class Document(NamedTuple):
+    """The OpenAPI document in one format."""
+
+    body: bytes
+    etag: str
 
 
-class SchemaView(SpectacularAPIView):
-    """The OpenAPI document, as YAML or JSON."""
+_documents: dict[tuple[str, str], Document] = {}
+_lock = Lock()
 
-    authentication_classes: list[Any] = []
-    permission_classes = [AllowAny]
+
+def get_document(urlconf: str, renderer: Any) -> Document:
+    """Return the document in a renderer's format, which each process generates once.
+
+    It depends on nothing else: not on the request, its user, host, mount point or language.
+    """
+    key = (urlconf, renderer.format)
+    # Only the requests that need a document which does not exist yet wait for each other.
+    if key not in _documents:
+        with _lock:
+            if key not in _documents:
+                _documents[key] = _generate(urlconf, renderer)
+    return _documents[key]
+
+
+def _generate(urlconf: str, renderer: Any) -> Document:
+    # drf-spectacular replaces its settings for the whole process meanwhile. Texts are translated
+    # when they are rendered.
+    with patched_settings(SETTINGS), translation.override("en"):
+        generator = SchemaGenerator(urlconf=urlconf)  # type: ignore[no-untyped-call] # it has no types
+        document = generator.get_schema(public=True)  # type: ignore[no-untyped-call] # as above
+        body: bytes = renderer.render(document, renderer.media_type, {})
+    return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+class DocumentationView(TokenAPIView):
+    """The base of both views: the permission of the API, unless `PUBLIC_SCHEMA` is on."""
+
+    permission_classes = [CanViewImports]
     throttle_classes: list[Any] = []
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        # In English, whatever the language of the site or the request is.
-        with translation.override("en"):
-            response = super().dispatch(request, *args, **kwargs)
-            assert isinstance(response, Response)
-            response["Content-Language"] = "en"
-            return cast("Response", response.render())
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        return [] if conf.get_options().public_schema else super().get_authenticators()
 
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        # drf-spectacular replaces its settings for the whole process meanwhile.
-        with _settings_lock, patched_settings(SETTINGS):
-            response: Response = self._get_schema_response(request)  # type: ignore[no-untyped-call] # it has no types
-        return response
+    def get_permissions(self) -> Any:
+        return [] if conf.get_options().public_schema else super().get_permissions()
 
-    def _get_version_parameter(self, request: Request) -> None:
-        """Ignore `?version=`: it would be copied into a header."""
+    def get_exception_handler(self) -> Any:
+        return exception_handler
+
+    def handle_exception(self, exc: Exception) -> Any:
+        # Errors are JSON, whatever the format of the document.
+        self.request.accepted_renderer = JSONRenderer()
+        return super().handle_exception(exc)
+
+    default_response_headers = RestView.default_response_headers
 
 
-class DocsView(SpectacularSwaggerSplitView):
+class SchemaView(DocumentationView):
+    """The OpenAPI document, as YAML or JSON."""
+
+    renderer_classes = [
+        OpenApiYamlRenderer,
+        OpenApiYamlRenderer2,
+        OpenApiJsonRenderer,
+        OpenApiJsonRenderer2,
+    ]
+
+    def get(self, request: Request) -> HttpResponseBase:
+        renderer = request.accepted_renderer
+        document = get_document(settings.ROOT_URLCONF, renderer)
+        charset = f"; charset={renderer.charset}" if renderer.charset else ""
+        response = HttpResponse(
+            document.body,
+            content_type=f"{renderer.media_type}{charset}",
+            headers={
+                "Content-Disposition": f'inline; filename="importmonitor.{renderer.format}"',
+                "Content-Language": "en",
+                "ETag": document.etag,
+            },
+        )
+        return get_conditional_response(request, etag=document.etag, response=response) or response
+
+
+class DocsView(DocumentationView, SpectacularSwaggerSplitView):
     """Swagger UI, with its scripts from this site only."""
 
     # DRF's response to OPTIONS has a body without a template.
     http_method_names = ["get", "head"]
-    authentication_classes: list[Any] = []
-    permission_classes = [AllowAny]
-    throttle_classes: list[Any] = []
     title = "importmonitor"
     template_name = "importmonitor/api_docs.html"
+
+    def handle_exception(self, exc: Exception) -> Any:
+        # A page for browsers, which show no form of their own for a 401 of these schemes.
+        if isinstance(exc, NotAuthenticated):
+            return redirect_to_login(self.request.get_full_path())
+        return super().handle_exception(exc)
 
     @staticmethod
     def _swagger_ui_resource(filename: str) -> str:

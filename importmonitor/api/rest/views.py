@@ -1,6 +1,6 @@
 """The REST API: operations, their transitions and samples, and the workspaces.
 
-The docstrings of the views are in the public description of the API.
+The docstrings of the views are in the description of the API.
 """
 
 import hashlib

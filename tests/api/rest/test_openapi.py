@@ -14,6 +14,7 @@ from django.utils import translation
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it has no types
 
+from importmonitor.api.openapi import views
 from tests.api.rest.api_client import OPERATIONS, PROBLEM, WORKSPACES, ApiClient, all_urls, problem
 from tests.api.rest.openapi_document import fetch_document, operations
 
@@ -25,6 +26,11 @@ ROCKETCHAT = {
     *("getImportProgress", "import.status"),
 }
 REST = {url.replace("7", "{id}") for url in all_urls(7)}
+
+
+@pytest.fixture(autouse=True)
+def _public(settings: Any) -> None:
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"PUBLIC_SCHEMA": True}
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +221,8 @@ class TestOneLanguage:
             return text if (translation.get_language() or "en").startswith("en") else text.upper()
 
         monkeypatch.setattr("django.utils.translation._trans.gettext", shout)
+        # Generate it anew.
+        monkeypatch.setattr(views, "_documents", {})
 
     def test_the_fixture_translates(self) -> None:
         with translation.override("de"):
