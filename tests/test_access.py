@@ -107,6 +107,8 @@ def token_admin() -> dict[str, Row]:
     not_theirs = (owners, "302")
     return admin_of(model, owners) | {
         f"admin/{model}/add/": admin((owners, "200")),
+        # They have none, and are sent to the list.
+        f"admin/{model}/revoke/": admin((owners, "302")),
         f"admin/{model}/<path:object_id>/history/": admin((SUPERUSER, "200"), not_theirs),
         f"admin/{model}/<path:object_id>/delete/": admin((SUPERUSER, "200"), not_theirs),
         f"admin/{model}/<path:object_id>/change/": admin(

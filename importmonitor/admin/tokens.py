@@ -3,15 +3,21 @@
 A token has all the permissions of its user. So superusers manage the tokens of all users, and
 other users with the permissions to add, change or delete API tokens manage their own only:
 otherwise they could create one that acts for a superuser.
+
+A token outlives a change of its user's password: programs use it, and people change passwords for
+reasons that do not concern them. So the list says so, and can revoke all tokens of the user.
 """
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -37,6 +43,7 @@ VALID = display.Badge(pgettext_lazy("API token", "valid"), "✓", "good")
 EXPIRES_SOON = display.Badge(gettext_lazy("expires soon"), "!", "warn")
 EXPIRED = display.Badge(gettext_lazy("expired"), "✕", "quiet")
 USER_INACTIVE = display.Badge(gettext_lazy("user inactive"), "⊘", "quiet")
+NAME = "importmonitor_apitoken"
 #: How long before its end a token expires soon.
 SOON = timedelta(days=14)
 #: Suggested for a new token.
@@ -153,11 +160,40 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         template = "admin/importmonitor/apitoken/created.html"
         return TemplateResponse(request, template, context).render()
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.revoke_all)
+        return [path("revoke/", view, name=f"{NAME}_revoke"), *super().get_urls()]
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        title = _("API tokens") if _is_superuser(request) else _("Your API tokens")
-        return super().changelist_view(request, {"title": title} | (extra_context or {}))
+        context = {
+            "title": _("API tokens") if _is_superuser(request) else _("Your API tokens"),
+            "can_revoke": self.has_delete_permission(request),
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def revoke_all(self, request: HttpRequest) -> HttpResponse:
+        """Delete all tokens of the user themself, after a confirmation.
+
+        Of superusers too: a click must not stop the programs of everyone.
+        """
+        if not self.has_delete_permission(request):
+            raise PermissionDenied
+        tokens = self.get_queryset(request).filter(user=_user(request))
+        if tokens.exists():
+            confirmation: TemplateResponse | None = delete_selected(self, request, tokens)
+            if confirmation is not None:
+                assert confirmation.context_data is not None
+                confirmation.context_data["title"] = _("Revoke all your API tokens")
+                return confirmation
+        else:
+            messages.info(request, _("You have no API tokens."))
+        # Like Django after a deletion: the permission to delete does not include the list.
+        can_list = self.has_view_or_change_permission(request)
+        return HttpResponseRedirect(
+            reverse(f"admin:{NAME}_changelist" if can_list else "admin:index")
+        )
 
     @admin.display(description=gettext_lazy("name"), ordering="name")
     def label(self, token: ApiToken) -> SafeString:

@@ -19,6 +19,7 @@ from tests.admin.tokens import (
     ALL,
     GRAFANA,
     LIST,
+    REVOKE,
     change_url,
     create,
     delete_url,
@@ -240,6 +241,96 @@ class TestDelete:
         token, _ = ApiToken.objects.issue(User.objects.get(username="someone"))
         response = client.post(delete_url(token), {"post": "yes"})
         assert response["Location"] == "/admin/"
+
+
+class TestRevokeAll:
+    """Tokens outlive a change of the password; one page revokes all of the user's own."""
+
+    def test_tokens_outlive_a_change_of_the_password(self, hers: Client, ada: User) -> None:
+        sync(RUNNING)
+        created = create(hers)
+        ada.set_password("another one")
+        ada.save()
+        assert request_status(created) == 200
+
+    def test_list_says_so_and_links_to_the_page(self, hers: Client, ada: User) -> None:
+        sentence = "stays valid when the password of its user changes"
+        assert sentence not in page(hers.get(LIST)).words
+        ApiToken.objects.issue(ada)
+        shown = page(hers.get(LIST))
+        assert sentence in shown.words
+        assert REVOKE in shown.links
+        ada.user_permissions.remove(Permission.objects.get(codename="delete_apitoken"))
+        shown = page(hers.get(LIST))
+        assert sentence in shown.words
+        assert REVOKE not in shown.links
+
+    def test_all_tokens_of_the_user_are_refused_afterwards(
+        self, hers: Client, ada: User, foreign: ApiToken
+    ) -> None:
+        sync(RUNNING)
+        created = [create(hers, name=f"tool {number}") for number in range(3)]
+        tokens = list(ApiToken.objects.filter(user=ada))
+        confirmation = hers.get(REVOKE)
+        assert confirmation.context["title"] == "Revoke all your API tokens"
+        words = page(confirmation).words
+        assert all(str(token) in words for token in tokens)
+        assert str(foreign) not in words
+        assert "requests with it are refused (401)" in words
+        assert [request_status(response) for response in created] == [200] * 3
+        response = hers.post(REVOKE, {"post": "yes"}, follow=True)
+        assert response.redirect_chain == [(LIST, 302)]
+        assert messages(response) == [("success", "Successfully deleted 3 API tokens.")]
+        assert [request_status(response) for response in created] == [401] * 3
+        assert ApiToken.objects.get() == foreign
+        log = LogEntry.objects.filter(action_flag=3).values_list("object_repr", flat=True)
+        assert set(log) == {str(token) for token in tokens}
+
+    def test_superuser_revokes_their_own(self, root: Client, ada: User, foreign: ApiToken) -> None:
+        ApiToken.objects.issue(User.objects.get(username="root"), name="mine")
+        kept, _ = ApiToken.objects.issue(ada)
+        words = page(root.get(REVOKE)).words
+        assert "mine" in words
+        assert str(kept) not in words
+        # Whatever was selected.
+        root.post(REVOKE, {"post": "yes", "_selected_action": [kept.pk], "select_across": "1"})
+        assert set(ApiToken.objects.all()) == {kept, foreign}
+
+    @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete", "options"])
+    def test_only_the_confirmed_form_revokes(self, hers: Client, ada: User, method: str) -> None:
+        ApiToken.objects.issue(ada)
+        getattr(hers, method)(f"{REVOKE}?post=yes", {"post": "yes"})
+        hers.post(REVOKE)
+        assert ApiToken.objects.count() == 1
+
+    def test_form_of_another_site_revokes_nothing(self, ada: User) -> None:
+        ApiToken.objects.issue(ada)
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(ada)
+        assert client.post(REVOKE, {"post": "yes"}).status_code == 403
+        assert ApiToken.objects.count() == 1
+
+    def test_permission_to_delete_is_required(self, log_in: LogIn) -> None:
+        client = log_in("add_apitoken", "change_apitoken", "view_apitoken")
+        ApiToken.objects.issue(User.objects.get(username="someone"))
+        for response in (client.get(REVOKE), client.post(REVOKE, {"post": "yes"})):
+            assert response.status_code == 403
+        assert ApiToken.objects.count() == 1
+
+    def test_permission_to_delete_suffices(self, log_in: LogIn) -> None:
+        client = log_in("delete_apitoken")
+        ApiToken.objects.issue(User.objects.get(username="someone"))
+        response = client.post(REVOKE, {"post": "yes"})
+        assert response["Location"] == "/admin/"
+        assert not ApiToken.objects.exists()
+
+    def test_user_without_tokens_is_told_so(self, hers: Client, foreign: ApiToken) -> None:
+        for response in (
+            hers.get(REVOKE, follow=True),
+            hers.post(REVOKE, {"post": "yes"}, follow=True),
+        ):
+            assert response.redirect_chain == [(LIST, 302)]
+            assert messages(response) == [("info", "You have no API tokens.")]
 
 
 class TestList:

@@ -48,6 +48,7 @@ expected = {
     folder + f"alert/{alert.pk}/change/": "import.failed",
     folder + "apitoken/": "dashboard",
     folder + "apitoken/add/": "name",
+    folder + "apitoken/revoke/": "dashboard",
     folder + f"apitoken/{token.pk}/change/": "dashboard",
     folder + f"apitoken/{token.pk}/delete/": "dashboard",
 }

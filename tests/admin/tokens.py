@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LIST = "/admin/importmonitor/apitoken/"
 ADD = f"{LIST}add/"
+REVOKE = f"{LIST}revoke/"
 ALL = ("add_apitoken", "change_apitoken", "delete_apitoken", "view_apitoken")
 GRAFANA = {"name": "Grafana", "expires_at_0": "", "expires_at_1": ""}
 
