@@ -37,6 +37,7 @@ def project_environment(
             "SECRET_KEY": "only for the benchmark",
             "ALLOWED_HOSTS": "127.0.0.1,testserver",
             "SECURE_SSL_REDIRECT": "off",
+            "SECURE_COOKIES": "off",
             "DATABASE_URL": database_url,
             "ROCKETCHAT_WORKSPACES": ",".join(urls),
         }

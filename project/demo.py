@@ -85,6 +85,7 @@ def prepare_environment(url: str, user_id: str, token: str) -> None:
         SECRET_KEY=secrets.token_urlsafe(50),
         DEBUG="off",
         SECURE_SSL_REDIRECT="off",
+        SECURE_COOKIES="off",
         ALLOWED_HOSTS="127.0.0.1,localhost",
         DATABASE_URL=f"sqlite:///{FOLDER / 'db.sqlite3'}",
         ROCKETCHAT_URL=url,

@@ -25,7 +25,9 @@ def main() -> int:
     LOCAL.mkdir(exist_ok=True)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     os.environ.setdefault("SECRET_KEY", secret_key(LOCAL / "secret_key"))
+    # On loopback, without TLS.
     os.environ.setdefault("SECURE_SSL_REDIRECT", "off")
+    os.environ.setdefault("SECURE_COOKIES", "off")
     try:
         django.setup()
         from importmonitor import conf

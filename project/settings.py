@@ -97,6 +97,26 @@ def read_list(name: str) -> list[str]:
     return [word.strip() for word in read_text(name).split(",") if word.strip()]
 
 
+def read_seconds(name: str, *, default: int) -> int:
+    """Return a whole number of seconds."""
+    value = read_text(name, str(default))
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise ImproperlyConfigured(f"{name} has to be a whole number of seconds.")
+    return int(value)
+
+
+def read_proxy_header(name: str) -> tuple[str, str] | None:
+    """Return a header and its value as Django's SECURE_PROXY_SSL_HEADER has them."""
+    if not (value := read_text(name)):
+        return None
+    if match := re.fullmatch("([A-Za-z0-9-]+): *([^ ,:]+)", value):
+        return f"HTTP_{match[1].upper().replace('-', '_')}", match[2]
+    raise ImproperlyConfigured(
+        f"{name} cannot be read. Its form is X-Forwarded-Proto: https - the header that the proxy "
+        "sets, and its value for requests that came over https."
+    )
+
+
 percent_encode = "in the password, write %2F for '/', %3F for '?', %23 for '#' and %40 for '@'."
 
 
@@ -122,10 +142,18 @@ if not SECRET_KEY:
 ALLOWED_HOSTS = read_list("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS")
 
+# None depends on another: a proxy can redirect to https, or set HSTS, in place of this project.
 SECURE_SSL_REDIRECT = read_boolean("SECURE_SSL_REDIRECT", default=not DEBUG)
 # Health checks come over plain HTTP from behind the TLS proxy.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
+SECURE_PROXY_SSL_HEADER = read_proxy_header("SECURE_PROXY_SSL_HEADER")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = read_boolean("SECURE_COOKIES", default=not DEBUG)
+# An hour: browsers soon forget it if https has to be switched off again.
+SECURE_HSTS_SECONDS = read_seconds("SECURE_HSTS_SECONDS", default=0 if DEBUG else 3600)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read_boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = read_boolean("SECURE_HSTS_PRELOAD", default=False)
+# They ask for HSTS on subdomains and in browsers' preload lists, which concerns other hosts too.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 
 INSTALLED_APPS = [
     "importmonitor",

@@ -7,6 +7,7 @@ os.environ.update(
     SECRET_KEY="only for tests",
     DEBUG="off",
     SECURE_SSL_REDIRECT="off",
+    SECURE_COOKIES="off",
     ALLOWED_HOSTS="localhost,127.0.0.1,testserver",
     ROCKETCHAT_URL="http://127.0.0.1:9",
     ROCKETCHAT_USER_ID="d26x6zSkaPSe5gCyy",

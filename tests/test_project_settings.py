@@ -183,6 +183,8 @@ def test_debug_relaxes_the_requirements(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("SECRET_KEY")
     values = read(monkeypatch, DEBUG="on")
     assert (values["DEBUG"], values["SECURE_SSL_REDIRECT"]) == (True, False)
+    assert values["SESSION_COOKIE_SECURE"] is values["CSRF_COOKIE_SECURE"] is False
+    assert values["SECURE_HSTS_SECONDS"] == 0
     with pytest.raises(ImproperlyConfigured, match="DEBUG is 'perhaps': set it to on or off"):
         read(monkeypatch, DEBUG="perhaps")
     with pytest.raises(ImproperlyConfigured, match="SECRET_KEY is not set"):

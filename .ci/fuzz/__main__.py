@@ -74,6 +74,7 @@ def prepare_environment(folder: Path, url: str) -> None:
         SECRET_KEY="only for fuzzing",
         DEBUG="off",
         SECURE_SSL_REDIRECT="off",
+        SECURE_COOKIES="off",
         ALLOWED_HOSTS="127.0.0.1",
         DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}",
         ROCKETCHAT_WORKSPACES="acme",

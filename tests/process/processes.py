@@ -15,7 +15,7 @@ from tests.process.databases import Database
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
-_PREFIXES = ("ROCKETCHAT_", "IMPORTMONITOR_")
+_PREFIXES = ("ROCKETCHAT_", "IMPORTMONITOR_", "SECURE_")
 _SETTINGS = {
     "ALLOWED_HOSTS",
     "DATABASE_URL",
@@ -23,7 +23,6 @@ _SETTINGS = {
     "DJANGO_SETTINGS_MODULE",
     "LOG_LEVEL",
     "SECRET_KEY",
-    "SECURE_SSL_REDIRECT",
 }
 
 #: Longer than anything here takes on a busy machine, in seconds; what takes longer hangs.

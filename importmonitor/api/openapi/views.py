@@ -97,6 +97,9 @@ def _generate(urlconf: str, renderer: Any) -> Document:
 class DocumentationView(TokenAPIView):
     """The base of both views: the permission of the API, unless `PUBLIC_SCHEMA` is on."""
 
+    # In no schema: otherwise drf-spectacular's check of the host's (`check --deploy`) fails here,
+    # unless DEFAULT_SCHEMA_CLASS is drf-spectacular's.
+    schema = None
     permission_classes = [CanViewImports]
     throttle_classes: list[Any] = []
 
