@@ -38,11 +38,18 @@ TOKENS = f"{ADMIN}importmonitor/apitoken/"
 PHONE = {"viewport": {"width": 360, "height": 740}}
 
 
-NO_ANIMATIONS = """addEventListener("DOMContentLoaded", () => {
-    const style = document.createElement("style");
-    style.textContent = "* { transition: none !important; animation: none !important; }";
-    document.head.append(style);
-});"""
+#: By a script, which the Content-Security-Policy allows, unlike an element.
+NO_ANIMATIONS = """
+const sheet = new CSSStyleSheet();
+sheet.replaceSync("* { transition: none !important; animation: none !important; }");
+document.adoptedStyleSheets.push(sheet);
+"""
+#: The violations of a page; they are also errors in its console.
+COLLECT_CSP_VIOLATIONS = """
+window.cspViolations = [];
+document.addEventListener("securitypolicyviolation", (event) => cspViolations.push(
+    `${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile} ${event.sample}`));
+"""
 
 
 def expect(locator: "Locator") -> Any:
@@ -65,6 +72,7 @@ class BrowserPage:
         self.context.set_default_timeout(10_000)
         # axe-core would measure the colours of a transition midway.
         self.context.add_init_script(NO_ANIMATIONS)
+        self.context.add_init_script(COLLECT_CSP_VIOLATIONS)
         if clock:
             # `install` alone lets the clock run on: the page would also refresh by itself.
             now = datetime.now(UTC)
@@ -137,4 +145,4 @@ class BrowserPage:
 
     def close(self) -> None:
         self.context.close()
-        assert self.errors == []
+        assert self.errors == [], self.errors

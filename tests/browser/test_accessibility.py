@@ -1,6 +1,7 @@
 """axe-core has no serious findings on any page, light or dark, wide or on a phone."""
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +48,12 @@ ENDINGS: dict[str, "Ending"] = {
     "waiting": "waiting",
     "short": "done-short",
 }
+
+
+@pytest.fixture
+def open_browser(open_browser: OpenBrowser) -> OpenBrowser:
+    """The same without the Content-Security-Policy: axe-core adds inline scripts and styles."""
+    return partial(open_browser, bypass_csp=True)
 
 
 @pytest.fixture

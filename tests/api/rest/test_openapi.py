@@ -267,7 +267,7 @@ def test_docs_page_loads_local_assets_only(client: Client) -> None:
     response = client.get(DOCS)
     assert response.status_code == 200
     assets = Assets(response.content.decode()).urls
-    assert len(assets) == 5
+    assert len(assets) == 6
     for url in assets:
         if not url.startswith(DOCS):
             assert finders.find(url.removeprefix("/static/")), url
