@@ -3,15 +3,18 @@
 import gc
 import os
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import environ
 import hypothesis
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.utils import timezone, translation
 
 from importmonitor.rocketchat import client as client_module
@@ -150,6 +153,43 @@ def rocketchat(workspace: Workspace, settings: Any) -> Iterator[Workspace]:
     with Server(workspace) as server:
         configure(settings, server.url)
         yield workspace
+
+
+@pytest.fixture
+def shared_database(
+    transactional_db: None, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """A database that threads can share: instead of SQLite's in memory, a copy of it in a file.
+
+    At the end, the threads that poll and deliver have ended.
+    """
+    wrapper: Any = connection
+    settings_dict, in_memory = wrapper.settings_dict, None
+    if wrapper.vendor == "sqlite" and wrapper.is_in_memory_db():
+        wrapper.ensure_connection()
+        in_memory = wrapper.connection, settings_dict["NAME"]
+        wrapper.connection.execute("VACUUM INTO ?", [str(tmp_path / "shared.sqlite3")])
+        wrapper.connection, settings_dict["NAME"] = None, str(tmp_path / "shared.sqlite3")
+        # As in memory: the live server's threads use this connection side by side.
+        wrapper.close = lambda: None
+    yield
+    join_threads()
+    if in_memory:
+        del wrapper.close
+        if wrapper.connection is not None:
+            # Not now: a thread of the live server can still be in a query, and would crash.
+            request.config.add_cleanup(wrapper.connection.close)
+        wrapper.connection, settings_dict["NAME"] = in_memory
+
+
+def join_threads() -> None:
+    """Wait for the end of the threads that poll and deliver."""
+    while threads := [
+        thread for thread in threading.enumerate() if thread.name.startswith("importmonitor-")
+    ]:
+        for thread in threads:
+            thread.join(timeout=30)
+            assert not thread.is_alive(), thread.name
 
 
 def configure(settings: Any, url: str, alias: str = "default", **options: Any) -> None:

@@ -32,7 +32,7 @@ SYNC_LAYERS = (
     {"estimates", "fetch", "alerts"},
     {"poll"},
     {"pool", "courier", "prune"},
-    {"watch"},
+    {"watch", "background"},
     {"__init__"},
 )
 #: These packages write operations and their history; the interfaces only read.

@@ -203,6 +203,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
             context |= {
                 "weeks": weeks.panel(workspace),
                 "can_sync": has_perm(request.user, RUN_IMPORT),
+                "sync": sync_now.get_progress(request),
                 "can_view_workspaces": any(
                     has_perm(request.user, permission)
                     for permission in (RUN_IMPORT, VIEW_WORKSPACE)
@@ -226,7 +227,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def sync_now(self, request: HttpRequest) -> HttpResponse:
-        """Poll every workspace and return to the list with the results as messages."""
+        """Have every workspace polled and return to the list, which shows the progress."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not has_perm(request.user, RUN_IMPORT):

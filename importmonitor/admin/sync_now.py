@@ -1,64 +1,116 @@
-"""“Sync now”: poll every workspace, concurrently, and report the results."""
+"""“Sync now”: poll the workspaces in the background, and show the progress and the results."""
 
-from collections.abc import Iterator, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib import messages
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from importmonitor import conf, humanize
 from importmonitor.choices import sync_status_label
-from importmonitor.rocketchat.config import WorkspaceConfig
-from importmonitor.sync.lease import LEASED, NOT_BEFORE
-from importmonitor.sync.poll import PollFailure, SyncResult, database_errors, sync_workspace
+from importmonitor.models import Workspace
+from importmonitor.sync.lease import LEASED, NOT_BEFORE, RECENT
+from importmonitor.sync.poll import PollFailure, SyncResult
 
-#: With more workspaces than this, the successes are one message.
+#: With more workspaces than this, the results are counted, and no request waits for them.
 MAX_MESSAGES = 8
+#: How long a request waits for the results of so few workspaces, in seconds.
+MAX_WAIT = 1.0
+#: How long the page shows the counted results.
+_SHOWN_FOR = timedelta(minutes=2)
+_SESSION_KEY = "importmonitor_sync"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the sync is that this session started. The database has it, for all processes."""
+
+    total: int
+    done: int
+    failed: int
+    is_running: bool
+
+    @property
+    def text(self) -> str:
+        values = {
+            "all": humanize.format_number(self.total),
+            "done": humanize.format_number(self.done),
+        }
+        if self.is_running:
+            text = ngettext(
+                "Syncing %(all)s workspace: %(done)s done.",
+                "Syncing %(all)s workspaces: %(done)s done.",
+                self.total,
+            )
+            return text % values
+        text = _("Synced %(good)d of %(all)d workspaces.")
+        parts = [text % {"good": self.done - self.failed, "all": self.total}]
+        for text, count in (
+            (_("%(count)s failed."), self.failed),
+            (_("%(count)s not polled."), self.total - self.done),
+        ):
+            if count:
+                parts.append(text % {"count": humanize.format_number(count)})
+        return " ".join(parts)
+
+
+def get_progress(request: HttpRequest) -> Progress | None:
+    """Return the progress of the sync that this session started last, None if that is long ago."""
+    state = request.session.get(_SESSION_KEY)
+    if state is None:
+        return None
+    since, ends_at = (datetime.fromisoformat(state[name]) for name in ("since", "ends_at"))
+    now = timezone.now()
+    if not since <= now <= ends_at + _SHOWN_FOR:
+        return None
+    total, counts = state["total"], Workspace.objects.count_polls(since, now)
+    # Others than the configured ones can have a row, but they are not polled.
+    done = min(total, counts.polled)
+    is_over = done + counts.limited >= total or now >= ends_at
+    return Progress(total, done, min(done, counts.failed), is_running=not is_over)
 
 
 def sync_now(request: HttpRequest) -> None:
-    """Poll every workspace and add messages with the results."""
+    """Have every workspace polled, and add messages with the results that come at once."""
     try:
-        workspaces = list(conf.get_config().workspaces.values())
+        workspaces = conf.get_config().workspaces
     except ImproperlyConfigured as error:
         messages.error(request, str(error))
         return
     if not workspaces:
         messages.warning(request, _("No Rocket.Chat workspace is configured."))
         return
-    results = list(_poll(workspaces))
-    if len(results) > MAX_MESSAGES:
-        failures = [
-            result for result in results if not (isinstance(result, SyncResult) and result.ok)
-        ]
-        messages.success(
-            request,
-            _("Synced %(good)d of %(all)d workspaces.")
-            % {"good": len(results) - len(failures), "all": len(results)},
-        )
-        results = failures[:MAX_MESSAGES]
-    for result in results:
-        add_message(request, result)
-
-
-def _poll(workspaces: Sequence[WorkspaceConfig]) -> Iterator[SyncResult | PollFailure]:
-    # In a transaction of the host's (ATOMIC_REQUESTS), other threads would wait for its end.
-    if len(workspaces) > 1 and not connection.in_atomic_block:
-        # Imported here: every command loads the admin, and this imports requests.
-        from importmonitor.sync.pool import Pool, poll_once
-
-        yield from poll_once(
-            workspaces, Pool(lambda workspace, client: sync_workspace(workspace, client=client))
-        )
+    progress = get_progress(request)
+    if progress is not None and progress.is_running:
+        messages.info(request, _("A sync is already running."))
         return
-    for workspace in workspaces:
-        try:
-            yield sync_workspace(workspace)
-        except database_errors() as error:
-            yield PollFailure(workspace.alias, error)
+    # Imported here: every command loads the admin, and this imports requests.
+    from importmonitor.sync.background import MIN_INTERVAL, TIME_LIMIT, due_workspaces, poller
+
+    now = timezone.now()
+    due = due_workspaces(workspaces.values(), now)
+    futures = []
+    # In a transaction of the host's (ATOMIC_REQUESTS), other threads would wait for its end.
+    transaction.on_commit(lambda: futures.extend(poller.start(due)))
+    can_wait = len(workspaces) <= MAX_MESSAGES and len(futures) == len(due)
+    if not can_wait or wait(futures, MAX_WAIT).not_done:
+        request.session[_SESSION_KEY] = {
+            "since": (now - MIN_INTERVAL).isoformat(),
+            "ends_at": (now + TIME_LIMIT).isoformat(),
+            "total": len(workspaces),
+        }
+        return
+    request.session.pop(_SESSION_KEY, None)
+    results = {future.result().workspace: future.result() for future in futures}
+    for alias in workspaces:
+        recent = SyncResult(alias, polled_at=now, skipped=RECENT)
+        add_message(request, results.get(alias, recent))
 
 
 def add_message(request: HttpRequest, result: SyncResult | PollFailure) -> None:
@@ -72,6 +124,9 @@ def add_message(request: HttpRequest, result: SyncResult | PollFailure) -> None:
         messages.error(request, f"{sync_status_label(result.error.kind)}: {result.error}")
     elif result.skipped == LEASED:
         message = _("Another process is syncing %(workspace)s.")
+        messages.info(request, message % values)
+    elif result.skipped == RECENT:
+        message = _("Not polled again: %(workspace)s was polled less than 15 seconds ago.")
         messages.info(request, message % values)
     elif result.skipped is not None:
         message = _("Rate limited: %(workspace)s can be synced again in %(time)s.")

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.db import models
-from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +27,8 @@ _MAX_USUAL_PAUSES = 4
 STABLE_AFTER = timedelta(hours=1)
 #: What was written for later than this was written by a clock that was ahead.
 _CLOCK_MARGIN = timedelta(minutes=1)
+#: The clocks of two hosts rightly differ by up to this.
+_CLOCK_SKEW = timedelta(seconds=1)
 #: The longest that Rocket.Chat, or a firewall, can rightly ask a poll to wait.
 _MAX_WAIT = timedelta(days=1, minutes=1)
 
@@ -86,6 +88,16 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
         first = SyncPeriod.objects.filter(pk__in=keys.values("before")).order_by("pk")
         rows = [*first, *list(within[: SyncPeriod.MAX])[::-1]]
         return _with_open_ends(rows, workspaces)
+
+    def count_polls(self, since: datetime, now: datetime) -> "PollCounts":
+        """Return how many workspaces were polled since a time, and with which result."""
+        polled = Q(last_polled_at__gte=since, last_polled_at__lte=now + _CLOCK_SKEW)
+        counts = self.aggregate(
+            polled=Count("pk", filter=polled),
+            failed=Count("pk", filter=polled & ~Q(sync_status__in=GOOD_STATUSES)),
+            limited=Count("pk", filter=~polled & Q(not_before__gt=now)),
+        )
+        return PollCounts(**counts)
 
     def poll_state(self, alias: str, now: datetime) -> "PollState":
         """Return what a poll starts from, in one query.
@@ -364,6 +376,14 @@ class Workspace(models.Model):
         return _with_open_ends(list(rows), [self])
 
 
+class PollCounts(NamedTuple):
+    """How many workspaces were polled, how many of them failed, and how many are rate limited."""
+
+    polled: int
+    failed: int
+    limited: int
+
+
 class PollState(NamedTuple):
     """What a poll starts from.
 
@@ -374,6 +394,11 @@ class PollState(NamedTuple):
     workspace: Workspace
     alerts_due: bool
     has_others: bool
+
+
+def is_since(time: datetime | None, since: datetime, now: datetime) -> bool:
+    """Return whether a time is since another one, and not one of a clock that was ahead."""
+    return time is not None and since <= time <= now + _CLOCK_SKEW
 
 
 def _with_open_ends(periods: list[SyncPeriod], workspaces: Iterable[Workspace]) -> list[SyncPeriod]:

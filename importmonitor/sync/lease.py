@@ -14,6 +14,7 @@ from importmonitor.rocketchat.config import WorkspaceConfig
 #: Why a workspace is not polled; a time follows the second.
 LEASED = "leased"
 NOT_BEFORE = "not before "
+RECENT = "polled recently"
 
 #: How much longer than the workspace's deadline a lease lasts: the time to write the result.
 _MARGIN = timedelta(seconds=5)

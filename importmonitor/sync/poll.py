@@ -22,6 +22,7 @@ from importmonitor.models import (
     Workspace,
 )
 from importmonitor.models.charsets import storable_message
+from importmonitor.models.workspaces import is_since
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import InternalError, RateLimited, RocketChatError
 from importmonitor.secret import trim_traceback
@@ -38,7 +39,7 @@ from importmonitor.sync.change import Change, Snapshot
 from importmonitor.sync.diff import diff
 from importmonitor.sync.estimates import store_speeds, update_estimates
 from importmonitor.sync.fetch import Fetched, affected_rows, fetch_snapshot, list_due_at
-from importmonitor.sync.lease import LEASED, Lease, LeaseLost, skip_reason
+from importmonitor.sync.lease import LEASED, RECENT, Lease, LeaseLost, skip_reason
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
@@ -121,13 +122,20 @@ def poll_workspace(
     client: "Client | None" = None,
     now: Callable[[], datetime] = timezone.now,
     dry_run: bool = False,
+    unless_polled_since: datetime | None = None,
 ) -> SyncResult:
-    """Do what `sync_workspace` does, but send no alerts: the result says whether any are due."""
+    """Do what `sync_workspace` does, but send no alerts: the result says whether any are due.
+
+    A workspace that any process has polled since `unless_polled_since` is skipped: `skipped` is
+    then "polled recently".
+    """
     if isinstance(workspace, str):
         workspace = conf.get_workspace(workspace)
     started = time.monotonic()
-    poll = _preview if dry_run else _poll
-    result = poll(workspace, client, now)
+    if dry_run:
+        result = _preview(workspace, client, now)
+    else:
+        result = _poll(workspace, client, now, unless_polled_since)
     return replace(result, duration=timedelta(seconds=time.monotonic() - started))
 
 
@@ -166,7 +174,10 @@ def _preview(
 
 
 def _poll(
-    config: WorkspaceConfig, client: "Client | None", now: Callable[[], datetime]
+    config: WorkspaceConfig,
+    client: "Client | None",
+    now: Callable[[], datetime],
+    unless_polled_since: datetime | None,
 ) -> SyncResult:
     """Poll and store what changed, under the workspace's lease."""
     alias = config.alias
@@ -178,6 +189,10 @@ def _poll(
                 # Rocket.Chat's rate limit is no reason to delay an alert.
                 return replace(result, skipped=skipped, alerts_due=skipped != LEASED)
             state = Workspace.objects.poll_state(alias, now())
+            last_polled_at = state.workspace.last_polled_at
+            if unless_polled_since and is_since(last_polled_at, unless_polled_since, now()):
+                # Behind the lease: of several processes, only the first gets here before a poll.
+                return replace(result, skipped=RECENT, alerts_due=state.alerts_due)
             try:
                 fetched = fetch_snapshot(state, config, client, now, lease.renew)
                 operation, changes, alert_count = _store(lease, fetched)

@@ -82,6 +82,8 @@ class Pool:
                 result = PollFailure(workspace.alias, error)
             self._close_connections(unusable=isinstance(result, PollFailure))
             self.finished.put(result)
+        # Another thread may have taken the job for which this one kept its connection.
+        self._close_connections(unusable=True)
 
     def _close_connections(self, *, unusable: bool) -> None:
         """Close this thread's database connections, unless they are good and needed at once."""

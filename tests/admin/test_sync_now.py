@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import responses
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
+from importmonitor.admin import sync_now
 from importmonitor.choices import EMPTY
 from importmonitor.models import ImportOperation, SyncPeriod, Workspace
 from tests.admin.conftest import LogIn
@@ -16,6 +18,16 @@ from tests.admin.helpers import HISTORY, SYNC, messages, page
 from tests.api.helpers import PATH, RUNNING, make_user, workspace_at
 
 URL = "http://127.0.0.1:9" + PATH
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("shared_database"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the results, however slow the machine is."""
+    monkeypatch.setattr(sync_now, "MAX_WAIT", 30.0)
 
 
 @pytest.fixture
@@ -29,8 +41,9 @@ def client(log_in: LogIn) -> Client:
     return log_in("run-import")
 
 
-def press(client: Client) -> list[tuple[str, str]]:
-    """Press the button and return the messages of the page that follows."""
+def press(client: Client, after: timedelta = timedelta(minutes=1)) -> list[tuple[str, str]]:
+    """Press the button some time after the last poll; return the messages of the next page."""
+    Workspace.objects.update(last_polled_at=F("last_polled_at") - after)
     response = client.post(SYNC, follow=True)
     assert response.redirect_chain == [(HISTORY, 302)]
     assert response.status_code == 200
@@ -112,6 +125,31 @@ def test_rate_limited_workspace_is_skipped_until_it_may_be_polled(
     assert len(remote.calls) == 1
 
 
+def test_workspace_is_polled_at_most_once_in_15_seconds(
+    client: Client, remote: responses.RequestsMock
+) -> None:
+    remote.get(URL, json={"success": True})
+    press(client)
+    for seconds in (0, 5):
+        [(level, text)] = press(client, timedelta(seconds=seconds))
+        assert level == "info"
+        assert "default was polled less than 15 seconds ago" in text
+    assert len(remote.calls) == 1
+    assert press(client, timedelta(seconds=10))[0][0] == "success"
+    assert len(remote.calls) == 2
+
+
+@pytest.mark.parametrize("seconds", [60, 3600, 400 * 86400])
+def test_poll_of_the_future_blocks_nothing(
+    client: Client, remote: responses.RequestsMock, seconds: int
+) -> None:
+    remote.get(URL, json={"success": True})
+    ahead = timezone.now() + timedelta(seconds=seconds)
+    Workspace.objects.create(alias="default", last_polled_at=ahead)
+    assert press(client, timedelta(0))[0][0] == "success"
+    assert Workspace.objects.filter(last_polled_at__lt=ahead).exists()
+
+
 def test_error_says_what_to_do(client: Client, remote: responses.RequestsMock) -> None:
     remote.get(URL, status=401, json={"status": "error", "message": "You must be logged in."})
     [(level, text)] = press(client)
@@ -188,7 +226,7 @@ def test_only_post_is_allowed(client: Client, remote: responses.RequestsMock) ->
     assert not SyncPeriod.objects.exists()
 
 
-def test_csrf_token_is_required(db: None, remote: responses.RequestsMock) -> None:
+def test_csrf_token_is_required(remote: responses.RequestsMock) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(make_user("someone", "run-import", is_staff=True))
     assert client.post(SYNC).status_code == 403

@@ -10,6 +10,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from importmonitor.admin import sync_now
+from importmonitor.sync import background
 from importmonitor.sync.poll import SyncResult, sync_workspace
 from simulator.clock import Clock
 from simulator.server import Server
@@ -71,6 +73,13 @@ def chat(settings: Any) -> Iterator[Workspace]:
     with Server(workspace) as server:
         configure(settings, server.url)
         yield workspace
+
+
+@pytest.fixture
+def waiting_sync(shared_database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """“Sync now” polls again at once, and waits for the result however slow the machine is."""
+    monkeypatch.setattr(background, "MIN_INTERVAL", timedelta(0))
+    monkeypatch.setattr(sync_now, "MAX_WAIT", 30.0)
 
 
 def poll_after(chat: Workspace, seconds: float = 0) -> SyncResult:

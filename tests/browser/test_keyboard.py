@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import pytest
 from django.contrib.auth.models import User
 
 from importmonitor.models import ImportOperation
@@ -39,6 +40,7 @@ def tab_to(page: "Page", text: str) -> None:
     raise AssertionError(f"{text} cannot be reached by Tab")
 
 
+@pytest.mark.usefixtures("waiting_sync")
 def test_filter_search_note_and_sync_work_by_keyboard(
     open_browser: OpenBrowser, history: Workspace, admin_user: User
 ) -> None:

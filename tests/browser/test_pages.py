@@ -81,6 +81,7 @@ def test_pages_are_printed_in_light_colours(open_browser: OpenBrowser, history: 
     assert page.evaluate(script) == on_paper
 
 
+@pytest.mark.usefixtures("waiting_sync")
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_filter_search_export_sync_and_note_work_by_mouse(
     open_browser: OpenBrowser, history: Workspace, scripts: bool

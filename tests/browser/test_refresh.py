@@ -1,15 +1,21 @@
 """An open page follows the import without disturbing the user."""
 
+from typing import Any
+
+import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 from django.utils.html import strip_tags
 
 from importmonitor import models
 from importmonitor.admin import display
 from importmonitor.models import ImportOperation
+from importmonitor.sync.background import poller
 from simulator.workspace import Workspace
 from tests.admin.helpers import change_url
+from tests.api.helpers import workspace_at
 from tests.browser.browser_page import HISTORY, IN_CHROMIUM, BrowserPage, expect
 from tests.browser.conftest import OpenBrowser, poll_after
 
@@ -267,3 +273,30 @@ def test_page_says_that_the_user_is_logged_out(
     browser.log_in(client.cookies["sessionid"].value)
     browser.pass_time()
     expect(page.get_by_text(FAILED)).to_have_count(0)
+
+
+def test_history_follows_a_sync_to_its_end(
+    open_browser: OpenBrowser,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without an active import, the page fetches itself while the sync runs, and no longer."""
+    monkeypatch.setattr(poller, "start", lambda _: [])
+    aliases = [f"w{number}" for number in range(10)]
+    options = workspace_at("http://127.0.0.1:9")
+    settings.IMPORTMONITOR = {"WORKSPACES": dict.fromkeys(aliases, options)}
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
+    page.get_by_role("button", name="Sync now").click()
+    status = page.locator(".im-sync-progress")
+    for done, alias in enumerate(aliases):
+        expect(status).to_have_text(f"Syncing 10 workspaces: {done} done.")
+        expect(status.locator("progress")).to_have_attribute("value", str(done))
+        models.Workspace.objects.create(
+            alias=alias, sync_status="Unreachable", last_polled_at=timezone.now()
+        )
+        refresh(browser)
+    expect(status).to_have_text("Synced 0 of 10 workspaces. 10 failed.")
+    fetches = browser.count_fetches()
+    browser.pass_time(30)
+    assert browser.count_fetches() == fetches

@@ -1,0 +1,136 @@
+"""Polls in the background of a web process, so that no request waits for Rocket.Chat."""
+
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+
+from importmonitor.logs import get_logger
+from importmonitor.models import Workspace
+from importmonitor.models.workspaces import is_since
+from importmonitor.rocketchat.client import Client
+from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.sync.courier import Courier
+from importmonitor.sync.poll import PollFailure, SyncResult, database_errors, poll_workspace
+from importmonitor.sync.pool import PollResult, Pool
+
+logger = get_logger(__name__)
+
+#: How many workspaces are polled at a time, each on a database connection of its own.
+CONCURRENCY = 4
+#: A workspace is polled at most once in this time, by whichever process.
+MIN_INTERVAL = timedelta(seconds=15)
+#: This long after the last `start`, the workspaces that still wait are dropped.
+TIME_LIMIT = timedelta(minutes=2)
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def due_workspaces(workspaces: Iterable[WorkspaceConfig], now: datetime) -> list[WorkspaceConfig]:
+    """Return the workspaces that were not polled just now, in one query.
+
+    The one that was polled the longest ago comes first: with thousands, the time may not suffice.
+    """
+    # Not filtered by alias: databases limit the number of parameters.
+    polled = dict(Workspace.objects.order_by().values_list("alias", "last_polled_at"))
+    due = [
+        workspace
+        for workspace in workspaces
+        if not is_since(polled.get(workspace.alias), now - MIN_INTERVAL, now)
+    ]
+    return sorted(due, key=lambda workspace: polled.get(workspace.alias) or _NEVER)
+
+
+class BackgroundPoller:
+    """Polls workspaces in daemon threads: when the process ends, they end, and leases expire."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, WorkspaceConfig] = {}
+        # Of the workspaces that wait or are being polled.
+        self._futures: dict[str, Future[PollResult]] = {}
+        self._thread: threading.Thread | None = None
+        self._ends_at = 0.0
+        self._courier = Courier()
+
+    def start(self, workspaces: Iterable[WorkspaceConfig]) -> list[Future[PollResult]]:
+        """Have workspaces polled, and return at once the futures of their results.
+
+        One that already waits or is being polled is not polled twice. A future whose workspace is
+        dropped is never done.
+        """
+        with self._lock:
+            is_working = self._thread is not None and self._thread.is_alive()
+            if not is_working:
+                # Empty already, unless an error ended the thread.
+                self._waiting, self._futures = {}, {}
+            futures = []
+            for workspace in workspaces:
+                if workspace.alias not in self._futures:
+                    self._waiting[workspace.alias] = workspace
+                    self._futures[workspace.alias] = Future()
+                futures.append(self._futures[workspace.alias])
+            self._ends_at = time.monotonic() + TIME_LIMIT.total_seconds()
+            if self._waiting and not is_working:
+                self._thread = threading.Thread(
+                    target=self._work, name="importmonitor-background", daemon=True
+                )
+                self._thread.start()
+            return futures
+
+    def _work(self) -> None:
+        pool, alerts_due = Pool(_poll, CONCURRENCY), False
+        try:
+            while self._submit(pool):
+                result = pool.get(None)
+                assert result is not None
+                with self._lock:
+                    future = self._futures.pop(result.workspace)
+                future.set_result(result)
+                if isinstance(result, PollFailure):
+                    _log(result)
+                # A poll that ended in a bug can have written alerts too.
+                alerts_due |= isinstance(result, PollFailure) or result.alerts_due
+        finally:
+            pool.stop()
+        if alerts_due:
+            # After all polls: an outage of several workspaces is one message.
+            self._courier.wake()
+
+    def _submit(self, pool: Pool) -> bool:
+        """Give the pool what it can poll; return whether it polls anything."""
+        with self._lock:
+            if time.monotonic() > self._ends_at:
+                for alias in self._waiting:
+                    del self._futures[alias]
+                self._waiting.clear()
+            # Some more than it polls at a time: a thread without a job closes its connection.
+            while self._waiting and len(pool.busy) < 2 * CONCURRENCY:
+                workspace = self._waiting.pop(next(iter(self._waiting)))
+                pool.submit(workspace, Client(workspace))
+            if not pool.busy:
+                # Under the lock: whoever starts polls from now on needs another thread.
+                self._thread = None
+            return bool(pool.busy)
+
+
+def _poll(workspace: WorkspaceConfig, client: Client) -> SyncResult:
+    # Checked again, because another process may have polled it while it waited.
+    recently = timezone.now() - MIN_INTERVAL
+    with client:
+        return poll_workspace(workspace, client=client, unless_polled_since=recently)
+
+
+def _log(failure: PollFailure) -> None:
+    if isinstance(failure.error, database_errors()):
+        # Without its text: drivers quote the statement.
+        logger.error("%s: %s ended the poll.", failure.workspace, type(failure.error).__name__)
+    else:
+        logger.error("A poll of %s failed.", failure.workspace, exc_info=failure.error)
+
+
+#: The one of this process.
+poller = BackgroundPoller()
