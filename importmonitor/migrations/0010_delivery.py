@@ -30,4 +30,9 @@ class Migration(migrations.Migration):
             name='flapping_since',
             field=models.DateTimeField(help_text='While it is unreachable again and again, there are no alerts about that.', null=True, verbose_name='flapping since'),
         ),
+        migrations.AddField(
+            model_name='workspace',
+            name='remote_time',
+            field=models.DateTimeField(null=True, verbose_name="Rocket.Chat's time at the last poll"),
+        ),
     ]

@@ -41,6 +41,7 @@ _POLL_FIELDS = (
     "clock_offset",
     "clock_candidate",
     "clock_samples",
+    "remote_time",
 )
 
 
@@ -233,6 +234,7 @@ class Workspace(models.Model):
     # An offset that differs from `clock_offset`, and how many polls in a row measured the latest.
     clock_candidate = models.DurationField(_("measured clock offset"), null=True)
     clock_samples = models.PositiveSmallIntegerField(_("clock measurements"), default=0)
+    remote_time = models.DateTimeField(_("Rocket.Chat's time at the last poll"), null=True)
     users_twice = models.BooleanField(
         _("users are counted twice"),
         null=True,

@@ -32,6 +32,9 @@ _FOLLOW_INTERVALS = timedelta(minutes=5), timedelta(hours=1)
 #: For how long it is followed at the shorter interval.
 _FOLLOW_CLOSELY = timedelta(hours=6)
 
+#: A Date header is exact to a second, and a response can take a while.
+_CLOCK_TOLERANCE = timedelta(seconds=5)
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -70,13 +73,16 @@ def fetch_snapshot(
     else:
         context = nullcontext(client)
     workspace = state.workspace
-    watched = workspace.watched
+    watched, remote_time = workspace.watched, workspace.remote_time
     with context as open_client:
         received = open_client.current_operation()
         current = None if received is None else storable_operations([received])[0]
         at = now()
         # A client that a caller brings need not have a network, and so no headers.
-        measure_offset(workspace, getattr(open_client, "clock_offset", None), at)
+        offset: timedelta | None = getattr(open_client, "clock_offset", None)
+        measure_offset(workspace, offset, at)
+        workspace.remote_time = None if offset is None else at + offset
+        pause = _pause_before(workspace, remote_time, at)
         snapshot = Snapshot(
             workspace,
             at,
@@ -85,7 +91,7 @@ def fetch_snapshot(
             known_since=workspace.first_synced_at,
         )
         rows = _known_rows(state, snapshot)
-        workspace.watched = watched + _watched_since(workspace, rows, at)
+        workspace.watched = watched + _watched_in(pause, workspace, rows)
         is_same = current is None or any(
             row.remote_id == current.remote_id and row.pk == workspace.current_operation_id
             for row in rows
@@ -96,8 +102,9 @@ def fetch_snapshot(
         renew()
         latest, notice = _latest_operations(workspace, open_client, now)
     # What is in the list can have happened since the first response.
+    pause += max(timedelta(0), now() - at)
     at = now()
-    workspace.watched = watched + _watched_since(workspace, rows, at)
+    workspace.watched = watched + _watched_in(pause, workspace, rows)
     snapshot = replace(snapshot, at=at, latest=latest or (), has_list=latest is not None)
     return Fetched(snapshot, rows, ("list_due_at", "list_refused"), notice)
 
@@ -177,10 +184,29 @@ def _latest_operations(
     return None, notice
 
 
-def _watched_since(
-    workspace: Workspace, rows: Sequence[ImportOperation], at: datetime
+def _pause_before(workspace: Workspace, remote_time: datetime | None, at: datetime) -> timedelta:
+    """Return how long ago the last poll was, when Rocket.Chat's time was `remote_time`.
+
+    Where its clock and ours disagree, one was stepped, or another host with another clock polls
+    too: the shorter time is right.
+    """
+    if workspace.last_polled_at is None:
+        return timedelta(0)
+    pause = at - workspace.last_polled_at
+    if remote_time is None or workspace.remote_time is None:
+        return max(timedelta(0), pause)
+    remote_pause = workspace.remote_time - remote_time
+    if abs(pause - remote_pause) <= _CLOCK_TOLERANCE:
+        return max(timedelta(0), pause)
+    return min(
+        (time for time in (pause, remote_pause) if time > timedelta(0)), default=timedelta(0)
+    )
+
+
+def _watched_in(
+    pause: timedelta, workspace: Workspace, rows: Sequence[ImportOperation]
 ) -> timedelta:
-    """Return for how long the workspace has been watched since the last poll.
+    """Return for how long the workspace has been watched in the pause since the last poll.
 
     The time counts if that poll succeeded; of a long time, half of what makes the current import
     stalled. So a monitor that was off itself (a laptop that slept, a stopped cron) finds no import
@@ -193,5 +219,4 @@ def _watched_since(
     stalled_after = current and thresholds.threshold(
         current.importer_key, current.status, current.rate
     )
-    longest = (stalled_after or thresholds.shortest) / 2
-    return max(timedelta(0), min(at - workspace.last_polled_at, longest))
+    return min(pause, (stalled_after or thresholds.shortest) / 2)

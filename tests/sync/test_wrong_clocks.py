@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from importmonitor.choices import Event
 from importmonitor.models import Alert, Freshness
 from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.rocketchat.exceptions import RateLimited, RocketChatError, Unreachable
@@ -35,6 +36,48 @@ def poll(workspace: Workspace, at: datetime, error: RocketChatError | None = Non
 
 def events() -> list[str]:
     return list(Alert.objects.order_by("pk").values_list("event", flat=True))
+
+
+def poll_by_date(workspace: Workspace, at: datetime, step: timedelta = timedelta(0)) -> SyncResult:
+    """Poll a workspace whose responses have a Date header, by a clock that was stepped."""
+    client: Any = FakeClient(workspace)
+    client.clock_offset = workspace.clock.now() + step - at
+    return sync_workspace("default", client=client, now=lambda: at)
+
+
+@pytest.mark.parametrize(
+    "ahead", [timedelta(0), timedelta(seconds=20), 10 * MINUTE, timedelta(hours=3)]
+)
+def test_hosts_with_different_clocks_see_a_stall_in_time(
+    workspace: Workspace, ahead: timedelta
+) -> None:
+    """The time that passes from a poll of one to a poll of the other counts once."""
+    workspace.start_import("csv", "stuck", seconds=600, records=100, stuck_for=7200)
+    while Event.STALLED not in events():
+        workspace.clock.advance(30)
+        poll_by_date(workspace, workspace.clock.now() + ahead)
+        workspace.clock.advance(30)
+        poll_by_date(workspace, workspace.clock.now())
+    operation = WorkspaceRow.objects.get().current_operation
+    assert operation is not None
+    # An importer that counts every 500th record stalls after an hour.
+    late = workspace.clock.now() - operation.last_progress_at - timedelta(hours=1)
+    assert timedelta(0) <= late <= (30 * MINUTE if timedelta(0) < ahead < MINUTE else timedelta(0))
+
+
+@pytest.mark.parametrize("step", [-timedelta(hours=1), -40 * MINUTE / 60, timedelta(hours=1)])
+def test_step_of_either_clock_is_no_stall(workspace: Workspace, step: timedelta) -> None:
+    workspace.start_import("csv", seconds=86_400, records=10)
+    ours = theirs = timedelta(0)
+    for number in range(200):
+        workspace.clock.advance(60)
+        ours += step if number % 4 == 0 else timedelta(0)
+        theirs += step if number % 4 == 2 else timedelta(0)
+        poll_by_date(workspace, workspace.clock.now() + ours, theirs)
+    operation = WorkspaceRow.objects.get().current_operation
+    assert operation is not None
+    watched = WorkspaceRow.objects.get().watched
+    assert 120 * MINUTE < watched <= 200 * MINUTE
 
 
 @pytest.mark.parametrize("ahead", AHEAD)
