@@ -1,6 +1,7 @@
 """The export of the history as a file of any size."""
 
 from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,17 @@ from django.db.models import QuerySet
 from django.http import (
     Http404,
     HttpRequest,
+    HttpResponse,
     HttpResponseBadRequest,
     HttpResponseBase,
     HttpResponseNotAllowed,
-    StreamingHttpResponse,
 )
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
 from importmonitor import exports
+from importmonitor.admin.export_limit import TIMEOUT, ExportLock, ExportResponse
 from importmonitor.admin.mixins import is_storable
 from importmonitor.models import ImportOperation
 
@@ -59,7 +61,8 @@ def export(
     writes meanwhile. No other row is missing or repeated.
 
     Raises PermissionDenied for users who may not see the list, and Http404 for another format;
-    responds with 400 to invalid filters, and with 405 to methods other than GET and HEAD.
+    responds with 400 to invalid filters, with 405 to methods other than GET and HEAD, and with 429
+    while another export of the user runs.
     """
     if not model_admin.has_view_or_change_permission(request):
         raise PermissionDenied
@@ -73,13 +76,28 @@ def export(
         message = _("Invalid filters. Choose them in the list.")
         return HttpResponseBadRequest(message, content_type="text/plain; charset=utf-8")
     rows = iterate(queryset, oldest_first=queryset.query.order_by[:1] == ("started_at",))
-    # Read the first row before anything is sent: a database error is still an error page.
-    rows = chain(list(islice(rows, 1)), rows)
+    lock = ExportLock(request.user)
+    if request.method == "GET" and not lock.acquire():
+        return HttpResponse(
+            _("You are exporting already. Wait until that export ends, or cancel its download."),
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+            content_type="text/plain; charset=utf-8",
+            headers={"Retry-After": str(TIMEOUT)},
+        )
+    try:
+        # Read the first row before anything is sent: a database error is still an error page.
+        rows = chain(list(islice(rows, 1)), rows)
+    except BaseException:
+        lock.release()
+        raise
     now = timezone.now()
     write, content_type = FORMATS[file_format]
-    chunks = iter(()) if request.method == "HEAD" else join_lines(write(rows, now))
+    chunks = (
+        iter(()) if request.method == "HEAD" else lock.renew_during(join_lines(write(rows, now)))
+    )
     name = f"import-operations-{timezone.localdate(now)}.{file_format}"
-    return StreamingHttpResponse(
+    return ExportResponse(
+        lock,
         # Under ASGI, Django would consume a plain iterator before it sent anything.
         in_thread(chunks) if isinstance(request, ASGIRequest) else chunks,
         content_type=content_type,

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
+from importmonitor.admin import export_limit
 from tests.admin.tokens import ALL
 from tests.api.helpers import make_user
 
@@ -17,6 +18,12 @@ def _no_static_file_scan() -> Iterator[None]:
     """Keep WhiteNoise from listing all static files for each test's client."""
     with override_settings(WHITENOISE_AUTOREFRESH=True):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_running_exports() -> None:
+    """Forget the exports that another test did not read: its user may have had the same key."""
+    export_limit._locks.clear()
 
 
 @pytest.fixture
