@@ -29,7 +29,8 @@ test: $(VENV)/test.stamp ## Run the tests (SQLite, loopback only).
 bench: ## Benchmark, and check the goals (five minutes; FULL=1: twenty; POSTGRES_URL, MARIADB_URL).
 	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench.stamp
 	@[ -z "$$MARIADB_URL" ] || $(VENV)-bench/bin/python -c 'import MySQLdb' 2>/dev/null || \
-		$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c requirements/ci.txt mysqlclient
+		sed -n '/^mysqlclient==/,/# via/p' requirements/ci.txt | \
+			$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r /dev/stdin
 	@$(VENV)-bench/bin/python -m benchmarks $(if $(FULL),--full)
 
 .PHONY: setup
@@ -39,7 +40,7 @@ setup: $(VENV)/test.stamp ## Create .venv with everything that the targets above
 requirements: ## Update the pins in requirements/ (needs uv).
 	@for group in host test bench ci; do \
 		uv pip compile --quiet --universal --python-version 3.11 --no-header --annotation-style line \
-			--group $$group pyproject.toml --output-file requirements/$$group.txt --upgrade; done
+			--generate-hashes --group $$group pyproject.toml --output-file requirements/$$group.txt --upgrade; done
 
 .PHONY: clean
 clean: ## Remove .venv, the demo's data and the tools' caches.
@@ -58,4 +59,4 @@ $(VENV)/python.stamp:
 # --compile: without bytecode every command starts several times slower.
 $(VENV)/%.stamp: requirements/%.txt $(VENV)/python.stamp
 	@echo "Installing what importmonitor needs into $(VENV) (once) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --no-deps -r $< && touch $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --no-deps --require-hashes -r $< && touch $@

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,26 @@ def test_workflow_runs_every_stage_once() -> None:
     assert sorted(name for stages in jobs for name in stages) == sorted(ci_stages())
     for job in workflow["jobs"].values():
         assert job["steps"][-1]["run"] == ".ci/run ${{ matrix.stage }}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "requirements").iterdir()), ids=lambda path: path.name
+)
+def test_every_requirement_is_pinned_with_hashes(path: Path) -> None:
+    """And none names an index."""
+    requirements = re.sub(r" *\\\n|^ +#.*\n", "", path.read_text(), flags=re.MULTILINE).splitlines()
+    assert len(requirements) > 10
+    for requirement in requirements:
+        assert re.fullmatch(
+            r"[\w.\[\]-]+==[\w.]+( ; [^#@]+?)?( +--hash=sha256:[0-9a-f]{64})+", requirement
+        )
+
+
+def test_installations_require_the_hashes() -> None:
+    for name in ("Makefile", ".ci/run", "README.md"):
+        commands = re.findall(r".*pip install.* -r .*", (ROOT / name).read_text())
+        assert commands
+        assert all("--require-hashes" in command for command in commands), name
 
 
 def test_hook_runs_the_pinned_ruff() -> None:
