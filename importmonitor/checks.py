@@ -9,6 +9,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model
 
 from importmonitor import conf
 
@@ -23,6 +24,7 @@ def register_all() -> None:
     checks.register(check_settings)
     checks.register(check_channels)
     checks.register(check_proxies)
+    checks.register(check_users)
     checks.register(check_permissions, checks.Tags.database)
     checks.register(check_charsets, checks.Tags.database)
     checks.register(check_clock, checks.Tags.database)
@@ -95,6 +97,32 @@ def check_proxies(
     return warnings
 
 
+def check_users(
+    *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Warn of API tokens in another database than their users: Django cannot join these.
+
+    No error: it would keep `migrate` from creating the tables of all apps.
+    """
+    from django.contrib.auth import get_user_model
+    from django.db import router
+
+    from importmonitor.models import ApiToken
+
+    tokens, users = (router.db_for_write(model) for model in (ApiToken, get_user_model()))
+    if tokens == users:
+        return []
+    return [
+        checks.Warning(
+            f"The API tokens are in the database {tokens!r}, and their users in {users!r}: no "
+            "token can be created or used.",
+            hint=f"Have the router send the model importmonitor.ApiToken to {users!r}; the other "
+            "models can be in any database.",
+            id="importmonitor.W007",
+        )
+    ]
+
+
 def check_permissions(
     *, app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
@@ -107,7 +135,7 @@ def check_permissions(
 
     errors: list[checks.CheckMessage] = []
     for alias in databases or []:
-        if not _is_migrated(alias):
+        if not _has_table(alias, Permission) or not _is_migrated(alias):
             continue
         existing = set(
             Permission.objects.using(alias)
@@ -135,7 +163,7 @@ def check_charsets(
     from importmonitor.models.charsets import find_encoding, find_limited_columns
 
     warnings: list[checks.CheckMessage] = []
-    for alias in databases or []:
+    for alias in _own_databases(databases):
         for table, group in groupby(find_limited_columns(alias), attrgetter("table")):
             columns = list(group)
             names = ", ".join(f"{table}.{column.name} ({column.charset})" for column in columns)
@@ -168,7 +196,7 @@ def check_clock(
 ) -> list[checks.CheckMessage]:
     """Report a clock of the database's host that differs from ours (with `check --database`)."""
     warnings: list[checks.CheckMessage] = []
-    for alias in databases or []:
+    for alias in _own_databases(databases):
         difference = clock_difference(alias)
         if difference is None or abs(difference) <= MAX_CLOCK_DIFFERENCE:
             continue
@@ -211,6 +239,28 @@ def clock_difference(alias: str) -> timedelta | None:
     if theirs > after:
         return theirs - after
     return min(theirs - before, timedelta(0))
+
+
+def _own_databases(databases: Sequence[str] | None) -> list[str]:
+    """Return those of these databases that hold the history."""
+    from django.db import router
+
+    from importmonitor.models import Workspace
+
+    return [alias for alias in databases or [] if router.allow_migrate_model(alias, Workspace)]
+
+
+def _has_table(alias: str, model: type[Model]) -> bool:
+    """Return whether a database has a model's table; the router is asked first.
+
+    Without migrations (`MIGRATION_MODULES`), with a schema for each tenant, and in a database for
+    other apps, a check that reads the table would keep `migrate` from creating any.
+    """
+    from django.db import connections, router
+
+    if not router.allow_migrate_model(alias, model):
+        return False
+    return model._meta.db_table in connections[alias].introspection.table_names()  # noqa: SLF001 - Django documents it
 
 
 def _is_migrated(alias: str) -> bool:

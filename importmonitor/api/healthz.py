@@ -2,11 +2,13 @@
 
 from http import HTTPStatus
 
-from django.db import Error, connection, transaction
+from django.db import Error, connections, transaction
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+
+from importmonitor.models.store import store_alias
 
 
 @transaction.non_atomic_requests  # with ATOMIC_REQUESTS, Django would fail before this runs
@@ -20,7 +22,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
     `/metrics` have it.
     """
     try:
-        with connection.cursor() as cursor:
+        with connections[store_alias()].cursor() as cursor:
             cursor.execute("SELECT 1")
             cursor.fetchone()
     except Error:

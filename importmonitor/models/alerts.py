@@ -13,6 +13,7 @@ from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
 from importmonitor.models.compiled import Param
 from importmonitor.models.fields import ExactCharField
 from importmonitor.models.operations import ImportOperation
+from importmonitor.models.store import StoreQuerySet
 from importmonitor.models.transitions import StatusTransition
 
 #: The longest back-off between two attempts.
@@ -26,7 +27,7 @@ _MAX_WAIT = MAX_BACKOFF + timedelta(minutes=30)
 _MAX_CLAIM = CLAIM_DURATION + timedelta(minutes=15)
 
 
-class AlertQuerySet(models.QuerySet["Alert"]):
+class AlertQuerySet(StoreQuerySet["Alert"]):
     def due(self, now: datetime | Param, latest: datetime | Param | None = None) -> Self:
         """Return the alerts to deliver now, oldest first.
 
@@ -130,6 +131,7 @@ class Alert(models.Model):
     objects = AlertQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("alert")
         verbose_name_plural = _("alerts")
         ordering = ("-pk",)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.apps import apps
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections
+
+from importmonitor.models.store import store_alias
 
 #: MySQL's character sets that hold every character.
 _FULL = ("utf8mb4", "utf16", "utf16le", "utf32")
@@ -75,8 +77,9 @@ def find_encoding(using: str) -> str | None:
     return None if encoding == "UTF8" else str(encoding).lower().replace("win", "cp")
 
 
-def find_storage(texts: Iterable[str], using: str = DEFAULT_DB_ALIAS) -> Storage:
+def find_storage(texts: Iterable[str]) -> Storage:
     """Return what the database can store of texts; without a query if all are plain ASCII."""
+    using = store_alias()
     if connections[using].vendor not in {"mysql", "postgresql"} or using in _unicode_databases:
         return Storage()
     if all(map(str.isascii, texts)):

@@ -14,6 +14,7 @@ from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
 from importmonitor.models.compiled import CompiledQuery, Param, columns
 from importmonitor.models.fields import ExactCharField, insert_with_keys
 from importmonitor.models.outcomes import PREMATURE_ENDS, EndReason, Outcome, TimeLeft
+from importmonitor.models.store import StoreQuerySet
 from importmonitor.rocketchat import states
 from importmonitor.rocketchat.counters import PENDING, Counters, stride
 from importmonitor.rocketchat.operation import COUNTS, FILE_LENGTH, ID_LENGTH, is_legacy_time
@@ -23,7 +24,7 @@ from importmonitor.rocketchat.payload import TEXT_LENGTH
 _MAX_TIME_LEFT = 365 * 86_400.0
 
 
-class ImportOperationQuerySet(models.QuerySet["ImportOperation"]):
+class ImportOperationQuerySet(StoreQuerySet["ImportOperation"]):
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-pk")
 
@@ -194,6 +195,7 @@ class ImportOperation(models.Model):
     objects = ImportOperationQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("import operation")
         verbose_name_plural = _("import operations")
         ordering = ("-started_at", "-pk")

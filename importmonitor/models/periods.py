@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor.choices import GOOD_STATUSES, sync_status_label
 from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
+from importmonitor.models.store import StoreQuerySet
 
 
 class SyncPeriod(models.Model):
@@ -35,7 +36,10 @@ class SyncPeriod(models.Model):
         ),
     )
 
+    objects = StoreQuerySet["SyncPeriod"].as_manager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("sync period")
         verbose_name_plural = _("sync periods")
         ordering = ("-last_at", "-pk")

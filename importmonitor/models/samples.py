@@ -9,13 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.compiled import CompiledQuery, Param
 from importmonitor.models.operations import ImportOperation
+from importmonitor.models.store import StoreQuerySet
 from importmonitor.models.transitions import StatusTransition
 
 #: Rows that one statement deletes by their keys: SQLite limits the number of variables.
 _BATCH = 500
 
 
-class ProgressSampleQuerySet(models.QuerySet["ProgressSample"]):
+class ProgressSampleQuerySet(StoreQuerySet["ProgressSample"]):
     def add_all(self, operations: list["ImportOperation"], at: datetime) -> None:
         """Save the counters of these operations as they are now, in one query."""
         self.bulk_create(
@@ -86,6 +87,7 @@ class ProgressSample(models.Model):
     objects = ProgressSampleQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("progress sample")
         verbose_name_plural = _("progress samples")
         ordering = ("observed_at", "pk")

@@ -17,6 +17,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from importmonitor.models.compiled import CompiledQuery, Param, columns
 from importmonitor.models.fields import ExactCharField
+from importmonitor.models.store import StoreQuerySet
 from importmonitor.secret import Secret
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 
-class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+class ApiTokenQuerySet(StoreQuerySet["ApiToken"]):
     def issue(
         self, user: "User", *, name: str = "", expires_at: datetime | None = None
     ) -> tuple["ApiToken", str]:
@@ -94,6 +95,7 @@ class ApiToken(models.Model):
     objects = ApiTokenQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("API token")
         verbose_name_plural = _("API tokens")
         ordering = ("-created_at", "-pk")

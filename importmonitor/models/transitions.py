@@ -5,10 +5,11 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.fields import insert_with_keys
 from importmonitor.models.operations import ImportOperation
+from importmonitor.models.store import StoreQuerySet
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 
 
-class StatusTransitionQuerySet(models.QuerySet["StatusTransition"]):
+class StatusTransitionQuerySet(StoreQuerySet["StatusTransition"]):
     def add_all(self, transitions: list["StatusTransition"]) -> None:
         """Save new rows and set their primary keys."""
         for transition in transitions:
@@ -50,6 +51,7 @@ class StatusTransition(models.Model):
     objects = StatusTransitionQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("status transition")
         verbose_name_plural = _("status transitions")
         ordering = ("observed_at", "pk")

@@ -17,6 +17,7 @@ from importmonitor.models.alerts import Alert, latest_due
 from importmonitor.models.compiled import CompiledQuery, Param, columns
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.periods import SyncPeriod
+from importmonitor.models.store import StoreQuerySet
 
 #: After the first poll of a period, a pause of up to this is no gap: cron may run once an hour.
 _MAX_FIRST_PAUSE = timedelta(hours=2)
@@ -53,7 +54,7 @@ class Freshness(StrEnum):
     FAILING = "failing"
 
 
-class WorkspaceQuerySet(models.QuerySet["Workspace"]):
+class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
     def configured(self, aliases: Sequence[str] | None = None) -> "list[Workspace]":
         """Return these or all configured workspaces with their current operation; in one query.
 
@@ -255,6 +256,7 @@ class Workspace(models.Model):
     objects = WorkspaceQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("workspace")
         verbose_name_plural = _("workspaces")
         ordering = ("alias",)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import Error, connection, transaction
+from django.db import Error, connections, transaction
 from django.utils import timezone
 
 from importmonitor import conf
@@ -22,6 +22,7 @@ from importmonitor.models import (
     Workspace,
 )
 from importmonitor.models.charsets import storable_message
+from importmonitor.models.store import store_alias
 from importmonitor.models.workspaces import is_since
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import InternalError, RateLimited, RocketChatError
@@ -88,7 +89,7 @@ def database_errors() -> tuple[type[Exception], ...]:
     The driver's own among them: when MySQL has lost the connection, Django lets that exception
     through where it closes the cursor (`SQLCompiler.execute_sql`).
     """
-    wrapper: Any = connection
+    wrapper: Any = connections[store_alias()]
     return (Error, wrapper.Database.Error)
 
 
@@ -112,7 +113,7 @@ def sync_workspace(
     if result.alerts_due:
         # After the lease is released, so that a slow mail server delays no other process; and
         # after the commit, if all this runs in a transaction of the host's.
-        transaction.on_commit(partial(deliver_alerts, now))
+        transaction.on_commit(partial(deliver_alerts, now), using=store_alias())
     return result
 
 
@@ -248,7 +249,7 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
             _record_poll(workspace, at)
             lease.finish(workspace, fetched.changed)
             return operation, [], 0
-    with transaction.atomic():
+    with transaction.atomic(using=store_alias()):
         # What was read above may have changed since. Behind this fence nothing can.
         lease.renew()
         if snapshot.has_list and workspace.was_polled:
@@ -274,7 +275,7 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
         alert_count = outbox.write(drafts, at)
         for change in changes:
             correct_alerts(change, at)
-            transaction.on_commit(partial(_send_signals, change))
+            transaction.on_commit(partial(_send_signals, change), using=store_alias())
         _record_poll(workspace, at)
         lease.finish(workspace, changed)
     return operation, changes, alert_count
@@ -325,7 +326,7 @@ def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, a
     # In place: the alert has the message too.
     error.args = (storable_message(str(error)),)
     message = str(error)
-    with transaction.atomic():
+    with transaction.atomic(using=store_alias()):
         lease.renew()
         changed = {"failing_since", "flapping_since"}
         if workspace.was_paused(at) and not was_alerted(workspace):
@@ -343,7 +344,8 @@ def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, a
         drafts = alerts_for_failure(workspace, error, at)
         alert_count = outbox.write(drafts, at)
         transaction.on_commit(
-            partial(sync_failed.send_robust, sender=SyncPeriod, workspace=lease.alias, error=error)
+            partial(sync_failed.send_robust, sender=SyncPeriod, workspace=lease.alias, error=error),
+            using=store_alias(),
         )
         if isinstance(error, RateLimited):
             workspace.not_before = error.until

@@ -15,6 +15,7 @@ from importmonitor.models import (
     SyncPeriod,
     Workspace,
 )
+from importmonitor.models.store import store_alias
 
 #: Rows deleted in one transaction: a sync waits for at most that many.
 BATCH = 500
@@ -51,7 +52,7 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
             pruned.periods += periods.count()
             continue
         while True:
-            with transaction.atomic():
+            with transaction.atomic(using=store_alias()):
                 # First: a running sync waits here, and then knows what not to insert again.
                 Workspace.objects.mark_pruned(workspace.alias, before)
                 keys = list(old.values_list("pk", flat=True)[:BATCH])
