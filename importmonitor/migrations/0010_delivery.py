@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='alert',
             name='delivered_to',
-            field=models.JSONField(default=list, help_text='Recipients that got it, where others were refused.', verbose_name='delivered to'),
+            field=models.JSONField(db_default=models.Value([], models.JSONField()), default=list, help_text='Recipients that got it, where others were refused.', verbose_name='delivered to'),
         ),
         migrations.AddField(
             model_name='alert',

@@ -110,6 +110,8 @@ class Alert(models.Model):
     delivered_to = models.JSONField(
         _("delivered to"),
         default=list,
+        # For the previous release, which writes alerts without it during an upgrade.
+        db_default=Value([], models.JSONField()),
         help_text=_("Recipients that got it, where others were refused."),
     )
     next_attempt_at = models.DateTimeField(_("next attempt"), null=True)

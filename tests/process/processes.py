@@ -65,13 +65,15 @@ class Project:
     database: Database
     environment: dict[str, str]
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
+    #: Of the code to run.
+    folder: Path = BASE_DIR
 
     def start(self, *arguments: str, **changes: str | None) -> "subprocess.Popen[str]":
         """Start Python with these arguments."""
         merged: dict[str, str | None] = {**self.environment, **changes}
         process: subprocess.Popen[str] = start_process(
             [sys.executable, *arguments],
-            cwd=BASE_DIR,
+            cwd=self.folder,
             env={name: value for name, value in merged.items() if value is not None},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

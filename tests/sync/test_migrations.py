@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.migrations import AddField
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.models import GeneratedField
 
 from importmonitor.models import EndReason, ImportOperation, SyncPeriod, Workspace
 
@@ -16,6 +19,8 @@ GENERATED_OUTCOME = "0004_faster_filters"
 STORED_OUTCOME = "0005_outcome"
 LABELS = "0006_labels"
 LATEST = "0010_delivery"
+#: From here on, the code of the release before runs on the schema during an upgrade.
+COMPATIBLE_FROM = "0010_delivery"
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 #: Total, completed and errors of an operation.
@@ -378,3 +383,20 @@ def test_users_that_are_counted_twice_are_recognized(
     assert {row.remote_id for row in rows if row.outcome == "incomplete"} == {
         *("csv1", "csv6", "csv7", "api11"),
     }
+
+
+def test_new_columns_can_be_left_out_by_the_previous_release() -> None:
+    """Its inserts do not name them: they are NULL or have a default in the database."""
+    migrations = MigrationLoader(None).disk_migrations
+    columns = [
+        operation
+        for (app, name), migration in migrations.items()
+        if app == "importmonitor" and name >= COMPATIBLE_FROM
+        for operation in migration.operations
+        if isinstance(operation, AddField)
+    ]
+    assert columns
+    for column in columns:
+        field: Any = column.field
+        optional = field.null or field.has_db_default() or isinstance(field, GeneratedField)
+        assert optional, f"{column.model_name}.{column.name} needs null=True or db_default"
