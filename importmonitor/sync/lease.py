@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 from importmonitor.models import Workspace
-from importmonitor.rocketchat.config import WorkspaceConfig
 
 #: Why a workspace is not polled; a time follows the second.
 LEASED = "leased"
@@ -28,17 +27,18 @@ class LeaseLost(Exception):
 class Lease:
     """A workspace's lease; a context manager that acquires and releases it.
 
-    Inside, `is_held` is whether it was acquired. `now` is the clock that it expires by.
+    Inside, `is_held` is whether it was acquired. `now` is the clock that it expires by, `deadline`
+    the seconds that one call to the workspace may take.
     """
 
-    def __init__(self, workspace: WorkspaceConfig, now: Callable[[], datetime]) -> None:
-        self.alias = workspace.alias
+    def __init__(self, alias: str, now: Callable[[], datetime], *, deadline: float) -> None:
+        self.alias = alias
         self.holder = f"{_process_prefix()}{uuid.uuid4().hex[:12]}"
         self.is_held = False
         self._is_finished = False
         self._now = now
         # One call and the writing of its result: it is renewed before a second call.
-        self._duration = timedelta(seconds=workspace.deadline) + _MARGIN
+        self._duration = timedelta(seconds=deadline) + _MARGIN
 
     def __enter__(self) -> Self:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
 
 from importmonitor.models import (
     Alert,
@@ -16,14 +17,24 @@ from importmonitor.models import (
     Workspace,
 )
 from importmonitor.models.store import store_alias
+from importmonitor.sync.lease import Lease
 
 #: Rows deleted in one transaction: a sync waits for at most that many.
 BATCH = 500
+#: In seconds: more than it takes to delete a batch.
+_BATCH_DEADLINE = 55.0
+
+
+class WorkspaceLeased(Exception):
+    """Another process is polling the workspace."""
 
 
 @dataclass
 class Pruned:
-    """The number of rows that were deleted, or would be."""
+    """The number of rows that were deleted, or would be.
+
+    `alerts` are those about no import; for a whole workspace, all.
+    """
 
     operations: int = 0
     periods: int = 0
@@ -56,11 +67,7 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
                 # First: a running sync waits here, and then knows what not to insert again.
                 Workspace.objects.mark_pruned(workspace.alias, before)
                 keys = list(old.values_list("pk", flat=True)[:BATCH])
-                # Table by table: Django would first read all rows to collect the related ones.
-                Alert.objects.filter(operation__in=keys).delete()
-                ProgressSample.objects.filter(operation__in=keys).delete()
-                StatusTransition.objects.filter(operation__in=keys).delete()
-                ImportOperation.objects.filter(pk__in=keys).delete()
+                _delete_operations(keys)
             pruned.operations += len(keys)
             if len(keys) < BATCH:
                 break
@@ -79,6 +86,56 @@ def prune_samples(before: datetime, *, dry_run: bool = False) -> int:
         observed_at__lt=before, operation__finished_at__isnull=False
     )
     return samples.count() if dry_run else _delete(samples.order_by("observed_at"))
+
+
+def count_workspace(alias: str) -> Pruned:
+    """Return how many rows `delete_workspace` would delete, not counting the workspace's own."""
+    return Pruned(*(rows.count() for rows in _rows_of(alias)))
+
+
+def delete_workspace(alias: str) -> Pruned:
+    """Delete the whole history of a workspace and its state, whether it is configured or not.
+
+    Raises WorkspaceLeased if it is being polled. LeaseLost ends it in the middle, if another
+    process no longer believed in the lease; then the rest can be deleted by another call.
+    """
+    # A wait that Rocket.Chat asked for concerns only polls.
+    Workspace.objects.filter(alias=alias).update(not_before=None)
+    operations, periods, alerts = _rows_of(alias)
+    pruned = Pruned()
+    with Lease(alias, timezone.now, deadline=_BATCH_DEADLINE) as lease:
+        if not lease.is_held:
+            raise WorkspaceLeased
+        # By date, which an index of the workspace has.
+        while keys := list(
+            operations.order_by("-started_at", "-pk").values_list("pk", flat=True)[:BATCH]
+        ):
+            with transaction.atomic(using=store_alias()):
+                lease.renew()
+                pruned.alerts += alerts.filter(operation__in=keys).count()
+                _delete_operations(keys)
+            pruned.operations += len(keys)
+        lease.renew()
+        pruned.periods, pruned.alerts = _delete(periods), pruned.alerts + _delete(alerts)
+        Workspace.objects.filter(alias=alias, holder=lease.holder).delete()
+    return pruned
+
+
+def _rows_of(alias: str) -> list[QuerySet[Any]]:
+    """Return the rows of a workspace that `Pruned` counts, in its order."""
+    models = (ImportOperation, SyncPeriod, Alert)
+    return [model.objects.filter(workspace=alias) for model in models]
+
+
+def _delete_operations(keys: list[int]) -> None:
+    """Delete operations with all that belongs to them.
+
+    Table by table: Django would first read all rows to collect the related ones.
+    """
+    Alert.objects.filter(operation__in=keys).delete()
+    ProgressSample.objects.filter(operation__in=keys).delete()
+    StatusTransition.objects.filter(operation__in=keys).delete()
+    ImportOperation.objects.filter(pk__in=keys).delete()
 
 
 def _delete(rows: QuerySet[Any]) -> int:

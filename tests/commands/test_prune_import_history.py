@@ -215,3 +215,97 @@ def test_pruned_operations_are_neither_stored_nor_alerted_again(
     assert set(Alert.objects.exclude(key__in=old_keys).values_list("event")) == {
         ("import.finished",)
     }
+
+
+def rows_of(alias: str) -> list[int]:
+    """Return how many rows of each kind a workspace has."""
+    return [
+        ImportOperation.objects.filter(workspace=alias).count(),
+        StatusTransition.objects.filter(operation__workspace=alias).count(),
+        ProgressSample.objects.filter(operation__workspace=alias).count(),
+        SyncPeriod.objects.filter(workspace=alias).count(),
+        Alert.objects.filter(workspace=alias).count(),
+        WorkspaceRow.objects.filter(alias=alias).count(),
+    ]
+
+
+@pytest.fixture
+def _two_histories() -> None:
+    """Of `default`, which is configured, and of `gone`, which no longer is."""
+    make_periods((400, "ok"), (300, "Unreachable"))
+    for alias in ("default", "gone"):
+        make_operations(alias, 300, 200, open_ages=(100,))
+        Alert.objects.create(workspace=alias, key=f"{alias}-outage", body={}, created_at=NOW)
+    SyncPeriod.objects.create(workspace="gone", outcome="ok", first_at=NOW, last_at=NOW)
+
+
+@pytest.mark.usefixtures("_two_histories")
+def test_whole_history_of_an_unconfigured_workspace_is_deleted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "BATCH", 2)
+    # Rocket.Chat's rate limit concerns only polls.
+    WorkspaceRow.objects.filter(alias="gone").update(not_before=NOW + timedelta(hours=1))
+    before = rows_of("default")
+    counts = "workspace gone, operations 3, sync periods 1, alerts 4."
+    call_command("prune_import_history", "--workspace", "gone", "--dry-run")
+    assert capsys.readouterr().out == f"Would delete: {counts}\n"
+    assert rows_of("gone") == [3, 3, 3, 1, 4, 1]
+    call_command("prune_import_history", "--workspace", "gone", "--no-input")
+    assert capsys.readouterr().out == f"Deleted: {counts}\n"
+    assert rows_of("gone") == [0] * 6
+    assert rows_of("default") == before
+    with pytest.raises(
+        CommandError, match=r"no history of a workspace 'gone'\. There is of: default"
+    ):
+        call_command("prune_import_history", "--workspace", "gone", "--no-input")
+
+
+@pytest.mark.usefixtures("_two_histories")
+@pytest.mark.parametrize(("answer", "is_deleted"), [("yes", True), ("no", False), ("", False)])
+def test_deletion_of_a_workspace_is_confirmed(
+    answer: str,
+    is_deleted: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _prompt: answer)
+    call_command("prune_import_history", "--workspace", "default")
+    output = capsys.readouterr().out
+    assert "IRREVERSIBLY DELETE: workspace default, operations 3," in output
+    assert "default is still configured" in output
+    assert ("Nothing was deleted." in output) is not is_deleted
+    assert (rows_of("default") == [0] * 6) is is_deleted
+
+
+@pytest.mark.usefixtures("_two_histories")
+def test_deletion_of_a_workspace_without_a_terminal_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(_prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", read)
+    with pytest.raises(CommandError, match="use --no-input") as error:
+        call_command("prune_import_history", "--workspace", "gone")
+    assert error.value.returncode == 2
+    assert rows_of("gone")[0] == 3
+
+
+@pytest.mark.usefixtures("_two_histories")
+def test_workspace_that_is_being_polled_is_not_deleted() -> None:
+    workspaces = WorkspaceRow.objects.filter(alias="gone")
+    workspaces.update(holder="other", expires_at=timezone.now() + timedelta(seconds=30))
+    with pytest.raises(CommandError, match="being polled by another process") as error:
+        call_command("prune_import_history", "--workspace", "gone", "--no-input")
+    assert error.value.returncode == 1
+    assert rows_of("gone") == [3, 3, 3, 1, 4, 1]
+    workspaces.update(expires_at=timezone.now() - timedelta(seconds=1))
+    call_command("prune_import_history", "--workspace", "gone", "--no-input", "--verbosity", "0")
+    assert rows_of("gone") == [0] * 6
+
+
+def test_whole_history_has_no_age() -> None:
+    with pytest.raises(CommandError, match="leave out --older-than") as error:
+        call_command("prune_import_history", "--workspace", "gone", "--older-than", "9")
+    assert error.value.returncode == 2

@@ -14,7 +14,6 @@ from importmonitor.sync.poll import SyncResult, sync_workspace
 from simulator.clock import Clock
 from simulator.workspace import Workspace
 from tests.fake_client import FakeClient
-from tests.remote.helpers import workspace_config
 
 pytestmark = pytest.mark.django_db
 
@@ -83,7 +82,7 @@ def test_step_of_either_clock_is_no_stall(workspace: Workspace, step: timedelta)
 @pytest.mark.parametrize("ahead", AHEAD)
 def test_lease_of_the_future_is_not_believed(workspace: Workspace, ahead: timedelta) -> None:
     now = workspace.clock.now()
-    lease = Lease(workspace_config("http://127.0.0.1:9"), lambda: now + ahead)
+    lease = Lease("default", lambda: now + ahead, deadline=30)
     # Its process is killed.
     lease.__enter__()
     assert poll(workspace, now).skipped is None
