@@ -51,10 +51,11 @@ def code_block(name: str) -> str:
 
 
 def manage_commands() -> list[str]:
-    """Return the command lines of manage.py in all pages."""
+    """Return the command lines of manage.py in all pages and in the units of systemd."""
     blocks = [
         block for page in PAGES for block in code_blocks(page, "console", "sh", "cron", "ini", "")
     ]
+    blocks += [path.read_text() for path in (ROOT / "deploy" / "systemd").glob("*.service")]
     return sorted({line.strip() for block in blocks for line in MANAGE.findall(block)})
 
 
@@ -159,7 +160,8 @@ def test_link_targets_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_named_paths_exist(page: Path) -> None:
-    paths = r"`((?:\.ci|\.github|benchmarks|docs|importmonitor|project|simulator|tests)/[\w./-]*)`"
+    folders = r"\.ci|\.github|benchmarks|deploy|docs|importmonitor|project|simulator|tests"
+    paths = rf"`((?:{folders})/[\w./-]*)`"
     for path in re.findall(paths, page.read_text()):
         assert (ROOT / path).exists(), path
 

@@ -6,15 +6,19 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.process.processes import BASE_DIR, PATIENCE, Project, wait_for
+from tests.process.processes import BASE_DIR, PATIENCE, Project, start_process, wait_for
 
 pytestmark = pytest.mark.long
 
@@ -167,3 +171,59 @@ def test_access_log_has_no_query(start: Callable[[Path], Gunicorn], unmigrated: 
     log = wait_for(process)
     assert re.search(r'"GET /healthz" 200 \d+ [\d.]+$', log.stdout, re.MULTILINE)
     assert "hush" not in log.stdout + log.stderr
+
+
+def start_activated(project: Project, listener: socket.socket) -> "subprocess.Popen[str]":
+    """Start the server as systemd does, with the socket of importmonitor-web.socket."""
+    arguments = ["gunicorn", "-c", str(CONFIGURATION), "project.wsgi"]
+    code = (
+        f"import os, sys; os.dup2({listener.fileno()}, 3); "
+        "os.environ['LISTEN_PID'] = str(os.getpid()); "
+        f"os.execv(sys.executable, [sys.executable, '-m', *{arguments!r}])"
+    )
+    process: subprocess.Popen[str] = start_process(
+        [sys.executable, "-c", code],
+        cwd=BASE_DIR,
+        env=project.environment | {"LISTEN_FDS": "1"},
+        pass_fds=[listener.fileno()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    project.started.append(process)
+    assert process.stderr is not None
+    next(line for line in process.stderr if "Booting worker" in line)
+    return process
+
+
+def test_restart_behind_the_socket_refuses_no_request(project: Project) -> None:
+    pytest.importorskip("gunicorn", reason="needs gunicorn")
+    statuses: list[int] = []
+    is_over = threading.Event()
+
+    def send_requests() -> None:
+        while not is_over.is_set():
+            connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
+            with closing(connection):
+                connection.request("GET", "/healthz")
+                statuses.append(connection.getresponse().status)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(4) as pool:
+        host, port = listener.getsockname()
+        process = start_activated(project, listener)
+        clients = [pool.submit(send_requests) for _ in range(4)]
+        try:
+            for _ in range(2):
+                sent = len(statuses)
+                process.terminate()
+                process.communicate(timeout=PATIENCE)
+                process = start_activated(project, listener)
+                ends_at = time.monotonic() + PATIENCE
+                while len(statuses) < sent + 50 and time.monotonic() < ends_at:
+                    time.sleep(0.1)
+        finally:
+            is_over.set()
+        for client in clients:
+            client.result()
+    assert len(statuses) >= 100
+    assert set(statuses) == {200}
