@@ -14,7 +14,7 @@ PACKAGE = Path(importmonitor.__file__).parent
 LAYERS = (
     {"__init__", "secret", "logs"},
     {"choices", "signals", "permissions", "rocketchat"},
-    {"conf", "humanize"},
+    {"conf", "humanize", "admin_urls"},
     {"models"},
     {"exports", "charts", "alerts"},
     {"sync"},

@@ -4,18 +4,18 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from importmonitor import conf, humanize
 from importmonitor.admin import display, remarks
+from importmonitor.admin_urls import admin_url
 from importmonitor.choices import sync_status_label
 from importmonitor.models import Freshness, Workspace
 
 #: The most urgent workspaces get the cards.
 MAX_CARDS = 12
-HISTORY = "admin:importmonitor_importoperation_changelist"
+HISTORY = "importoperation_changelist"
 
 _FAILED, _NOT_POLLED, _ACTIVE, _CALM = range(4)
 
@@ -36,7 +36,6 @@ def context(now: datetime, workspace: str = "") -> dict[str, Any]:
         "problems": [problem for problem in conf.find_problems() if problem.is_error],
         "more": len(hidden),
         "more_with_problems": sum(_urgency(workspace, now) < _ACTIVE for workspace in hidden),
-        "history_url": reverse(HISTORY),
     }
 
 
@@ -87,8 +86,11 @@ def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
     return values
 
 
-def status_line(now: datetime) -> dict[str, Any]:
-    """Return the context of the line that sums up the imports of all workspaces."""
+def status_line(now: datetime, site: str | None = None) -> dict[str, Any]:
+    """Return the context of the line that sums up the imports of all workspaces.
+
+    It links into the AdminSite of this name or, if that is without the history, into another.
+    """
     workspaces = Workspace.objects.configured()
     urgencies = Counter(_urgency(workspace, now) for workspace in workspaces)
     active = sum(
@@ -113,7 +115,7 @@ def status_line(now: datetime) -> dict[str, Any]:
         badge = display.NEVER_SYNCED
         idle = _("Run manage.py sync_import_status, or press Sync now.")
     return {
-        "url": reverse(HISTORY),
+        "url": admin_url(HISTORY, site=site) or admin_url(HISTORY),
         "badge": display.render_badge(badge),
         "headline": ", ".join(parts) or idle,
     }

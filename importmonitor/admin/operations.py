@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from importmonitor import conf
 from importmonitor.admin import dashboard, display, export, filters, operation_page, sync_now, weeks
 from importmonitor.admin.mixins import ViewOnlyMixin
+from importmonitor.admin_urls import admin_url
 from importmonitor.models import ImportOperation
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
@@ -204,10 +205,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
                 "weeks": weeks.panel(workspace),
                 "can_sync": has_perm(request.user, RUN_IMPORT),
                 "sync": sync_now.get_progress(request),
-                "can_view_workspaces": any(
-                    has_perm(request.user, permission)
-                    for permission in (RUN_IMPORT, VIEW_WORKSPACE)
-                ),
+                "workspaces_url": self._workspaces_url(request),
                 "query": request.GET.urlencode(),
             }
         return super().changelist_view(request, context | (extra_context or {}))
@@ -226,6 +224,15 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
             context |= {"older": older, "newer": newer}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
+    def _workspaces_url(self, request: HttpRequest) -> str | None:
+        """Return the URL of the workspaces, None if the user may not see them.
+
+        A host can leave their ModelAdmin out of a site.
+        """
+        if not any(has_perm(request.user, name) for name in (RUN_IMPORT, VIEW_WORKSPACE)):
+            return None
+        return admin_url("workspace_changelist", site=self.admin_site.name)
+
     def sync_now(self, request: HttpRequest) -> HttpResponse:
         """Have every workspace polled and return to the list, which shows the progress."""
         if request.method != "POST":
@@ -235,7 +242,8 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         sync_now.sync_now(request)
         # The URL carries the filters of the list.
         query = f"?{request.GET.urlencode()}" if request.GET else ""
-        return HttpResponseRedirect(reverse(f"admin:{NAME}_changelist") + query)
+        url = reverse(f"admin:{NAME}_changelist", current_app=self.admin_site.name)
+        return HttpResponseRedirect(url + query)
 
     def export(self, request: HttpRequest, file_format: str) -> HttpResponseBase:
         """Return the rows of all pages of the list as a file."""

@@ -192,7 +192,10 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         # Like Django after a deletion: the permission to delete does not include the list.
         can_list = self.has_view_or_change_permission(request)
         return HttpResponseRedirect(
-            reverse(f"admin:{NAME}_changelist" if can_list else "admin:index")
+            reverse(
+                f"admin:{NAME}_changelist" if can_list else "admin:index",
+                current_app=self.admin_site.name,
+            )
         )
 
     @admin.display(description=gettext_lazy("name"), ordering="name")

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 from django.core.cache import cache
 from django.db.models import Count, Value
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -83,7 +82,8 @@ def _link(week: Week, workspace: str) -> str:
     }
     if workspace:
         parameters["workspace"] = workspace
-    return f"{reverse('admin:importmonitor_importoperation_changelist')}?{urlencode(parameters)}"
+    # Relative to the page, so that it stays in its AdminSite.
+    return f"?{urlencode(parameters)}"
 
 
 def _midnight(day: date) -> datetime:

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -18,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from importmonitor import conf, humanize
 from importmonitor.admin import clock, display, filters, remarks
 from importmonitor.admin.mixins import ViewOnlyMixin
+from importmonitor.admin_urls import admin_url
 from importmonitor.charts import availability_strip
 from importmonitor.models import ImportOperation, Workspace
 
@@ -106,7 +106,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
     @admin.display(description=gettext_lazy("current import"))
     def current_import(self, workspace: Workspace) -> SafeString:
         operation = workspace.current_operation
-        return SafeString(display.EMPTY) if operation is None else _operation_line(operation)
+        return SafeString(display.EMPTY) if operation is None else self._line(operation)
 
     @admin.display(description=gettext_lazy("since"))
     def open_period(self, workspace: Workspace) -> SafeString:
@@ -135,7 +135,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         return render_to_string(
             "importmonitor/workspace_import.html",
             {
-                "line": _operation_line(operation),
+                "line": self._line(operation),
                 "progress": display.progress(operation),
                 "rate": display.rate_line(operation),
                 "is_stalled": operation.is_stalled,
@@ -147,7 +147,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
     def hidden_imports(self, workspace: Workspace) -> SafeString:
         rows = ImportOperation.objects.filter(workspace=workspace.alias, finished_at=None)
         hidden = rows.exclude(pk=workspace.current_operation_id or 0).newest_first()
-        lines = [(_operation_line(row),) for row in hidden.defer("payload")[:MAX_HIDDEN]]
+        lines = [(self._line(row),) for row in hidden.defer("payload")[:MAX_HIDDEN]]
         if not lines:
             return SafeString(display.EMPTY)
         return format_html(
@@ -213,14 +213,15 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
             ),
         )
 
-
-def _operation_line(operation: ImportOperation) -> SafeString:
-    return format_html(
-        '{} <a href="{}">{}</a>',
-        display.operation_badge(operation),
-        reverse("admin:importmonitor_importoperation_change", args=[operation.pk]),
-        display.operation_name(operation),
-    )
+    def _line(self, operation: ImportOperation) -> SafeString:
+        """Return the badge and the name of an operation, linked if its page is in this site."""
+        name = display.operation_name(operation)
+        url = admin_url("importoperation_change", operation.pk, site=self.admin_site.name)
+        return format_html(
+            "{} {}",
+            display.operation_badge(operation),
+            format_html('<a href="{}">{}</a>', url, name) if url else name,
+        )
 
 
 def strips(aliases: list[str]) -> dict[str, Any]:

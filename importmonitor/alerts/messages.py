@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.urls import get_script_prefix
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from importmonitor import conf
+from importmonitor.admin_urls import admin_url
 from importmonitor.choices import Event, event_label
 from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import ImportOperation, Outcome
@@ -329,14 +330,12 @@ def _link(operation: dict[str, Any] | None) -> str | None:
     base = conf.get_options().base_url
     if not base:
         return None
-    page = "admin:importmonitor_importoperation_"
-    try:
-        if operation is None:
-            path = reverse(f"{page}changelist")
-        else:
-            path = reverse(f"{page}change", args=[operation["id"]])
-    except NoReverseMatch:
-        # The host has no admin.
+    if operation is None:
+        path = admin_url("importoperation_changelist")
+    else:
+        path = admin_url("importoperation_change", operation["id"])
+    if path is None:
+        # No admin of the host has the page.
         return None
     # The base URL includes the path that the site is mounted at, which a cron job does not know.
     return base + path.removeprefix(get_script_prefix().rstrip("/"))

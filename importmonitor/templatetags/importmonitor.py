@@ -19,4 +19,5 @@ def import_status(context: template.Context) -> dict[str, Any]:
         return {}
     if not any(has_perm(request.user, permission) for permission in (RUN_IMPORT, VIEW)):
         return {}
-    return dashboard.status_line(timezone.now())
+    # An AdminSite names itself in its requests.
+    return dashboard.status_line(timezone.now(), getattr(request, "current_app", None))

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from celery.bin.celery import celery
 from click.testing import CliRunner
+from django.contrib.admin import AdminSite
+from django.contrib.admin import site as default_site
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
@@ -208,6 +210,17 @@ def test_documented_settings_key_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not list(problems)
     namespace["read_options"]({"LONG_AFTER": 60}, problems)
     assert [problem.id for problem in problems] == ["E016"]
+
+
+def test_documented_registrations_are_those_of_the_default_site() -> None:
+    site = AdminSite(name="ops")
+    exec(code_block("ops_site"), {"ops_site": site})
+    own = {
+        model: type(model_admin)
+        for model, model_admin in default_site._registry.items()
+        if model._meta.app_label == "importmonitor"
+    }
+    assert {model: type(model_admin) for model, model_admin in site._registry.items()} == own
 
 
 def test_documented_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Hosts of other shapes than this repository's: one module for each kind."""
