@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connections, transaction
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_safe
 from importmonitor.models.store import store_alias
 
 
+@login_not_required  # for hosts with LoginRequiredMiddleware
 @transaction.non_atomic_requests  # with ATOMIC_REQUESTS, Django would fail before this runs
 @csrf_exempt  # so that a wrong method gets 405, not 403
 @never_cache

@@ -6,6 +6,7 @@
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -39,6 +40,7 @@ def problem(status: int, detail: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": title, "status": status, "detail": detail}
 
 
+@login_not_required  # as DRF marks its own views: an error is no redirect to a page
 @csrf_exempt
 def not_found(_request: HttpRequest, **_kwargs: Any) -> JsonResponse:
     """Return a 404 for an unknown URL of the REST API."""

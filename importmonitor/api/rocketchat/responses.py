@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -58,6 +59,7 @@ def response(status: int, body: bytes) -> HttpResponse:
     return HttpResponse(body, status=status, content_type=JSON)
 
 
+@login_not_required  # as DRF marks its own views: clients get a 404, no redirect to a page
 @csrf_exempt
 def not_found(_request: HttpRequest, **_kwargs: Any) -> HttpResponse:
     """Respond as Rocket.Chat 8 does to an unknown path, a wrong method or a trailing slash."""
