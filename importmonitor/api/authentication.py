@@ -1,15 +1,17 @@
 """Credentials: an API token in Rocket.Chat's two headers, or as a bearer token."""
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DataError
 from django.views.decorators.debug import sensitive_variables
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.metadata import SimpleMetadata
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from importmonitor.api.defaults import SETTINGS, ContentNegotiation
 from importmonitor.api.throttling import WrongTokenThrottle
 from importmonitor.models import ApiToken
 from importmonitor.secret import Secret, hide
@@ -74,8 +76,18 @@ def _user_and_token(request: Request, token: ApiToken | None) -> "tuple[User, Ap
 
 
 class TokenAPIView(APIView):
-    """A view that accepts API tokens and the authenticators of the host's own API."""
+    """A view that accepts API tokens and the authenticators of the host's own API.
 
+    Nothing else is the host's: renderers and permissions are the subclasses'.
+    """
+
+    settings = SETTINGS
+    content_negotiation_class = ContentNegotiation
+    metadata_class = SimpleMetadata
+    # No method takes a body.
+    parser_classes: list[Any] = []
+    throttle_classes: list[Any] = []
+    versioning_class = None
     token_authenticators: ClassVar[tuple[type[BaseAuthentication], ...]] = (
         RocketChatTokenAuthentication,
         BearerAuthentication,

@@ -33,8 +33,7 @@ class ViewSchema(AutoSchema):
 
 def described(view: type[Any], schema: type[ViewSchema]) -> type[Any]:
     """Return a view with this schema; for OpenApiViewExtension.view_replacement."""
-    # The views have no versions, and a host's default would leave them out of the document.
-    attributes = {"schema": schema(), "versioning_class": None, "__doc__": view.__doc__}
+    attributes = {"schema": schema(), "__doc__": view.__doc__}
     return type(view.__name__, (view,), attributes)
 
 

@@ -21,17 +21,16 @@ from drf_spectacular.settings import patched_settings
 from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotAuthenticated
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 import importmonitor
 from importmonitor import conf
 from importmonitor.api.authentication import TokenAPIView
+from importmonitor.api.defaults import CompactJSONRenderer
 
 # They register the descriptions of the credentials and the views.
 from importmonitor.api.openapi import credentials, rest, rocketchat  # noqa: F401
 from importmonitor.api.permissions import CanViewImports
-from importmonitor.api.rest.exceptions import exception_handler
 from importmonitor.api.rest.views import RestView
 
 #: drf-spectacular's settings for this document, in place of the host's.
@@ -89,6 +88,7 @@ def _generate(urlconf: str, renderer: Any) -> Document:
     # when they are rendered.
     with patched_settings(SETTINGS), translation.override("en"):
         generator = SchemaGenerator(urlconf=urlconf)  # type: ignore[no-untyped-call] # it has no types
+        generator.coerce_path_pk = True
         document = generator.get_schema(public=True)  # type: ignore[no-untyped-call] # as above
         body: bytes = renderer.render(document, renderer.media_type, {})
     return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
@@ -101,7 +101,6 @@ class DocumentationView(TokenAPIView):
     # unless DEFAULT_SCHEMA_CLASS is drf-spectacular's.
     schema = None
     permission_classes = [CanViewImports]
-    throttle_classes: list[Any] = []
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [] if conf.get_options().public_schema else super().get_authenticators()
@@ -109,12 +108,10 @@ class DocumentationView(TokenAPIView):
     def get_permissions(self) -> Any:
         return [] if conf.get_options().public_schema else super().get_permissions()
 
-    def get_exception_handler(self) -> Any:
-        return exception_handler
-
     def handle_exception(self, exc: Exception) -> Any:
         # Errors are JSON, whatever the format of the document.
-        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_renderer = CompactJSONRenderer()
+        self.request.accepted_media_type = CompactJSONRenderer.media_type
         return super().handle_exception(exc)
 
     default_response_headers = RestView.default_response_headers

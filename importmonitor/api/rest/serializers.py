@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
-from rest_framework import serializers
+from rest_framework import ISO_8601, serializers
 
 from importmonitor import exports
 from importmonitor.models import (
@@ -21,14 +21,17 @@ from importmonitor.rocketchat.operation import COUNTS
 
 
 class UtcDateTimeField(serializers.DateTimeField):
-    """A time in UTC, whatever the site's time zone is."""
+    """A time in ISO 8601 and UTC, whatever the site's format and time zone are."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(default_timezone=UTC, **kwargs)
+        super().__init__(format=ISO_8601, default_timezone=UTC, **kwargs)
 
 
 FIELDS = serializers.ModelSerializer.serializer_field_mapping | {
-    models.DateTimeField: UtcDateTimeField
+    # A host can have DRF's own send big integers as strings.
+    models.BigAutoField: serializers.IntegerField,
+    models.BigIntegerField: serializers.IntegerField,
+    models.DateTimeField: UtcDateTimeField,
 }
 
 

@@ -17,16 +17,14 @@ from django.utils.http import http_date
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import generics
 from rest_framework.exceptions import ValidationError
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 
 import importmonitor
 from importmonitor import conf
 from importmonitor.api.authentication import TokenAPIView
+from importmonitor.api.defaults import CompactJSONRenderer
 from importmonitor.api.permissions import CanViewImports
-from importmonitor.api.rest.exceptions import exception_handler
 from importmonitor.api.rest.filters import OperationFilter
 from importmonitor.api.rest.pagination import (
     NewestFirstPagination,
@@ -49,20 +47,16 @@ class RestView(TokenAPIView, generics.GenericAPIView[Any]):
 
     permission_classes = [CanViewImports]
     throttle_classes = [CallThrottle]
-    renderer_classes = [JSONRenderer]
-    # No method takes a body.
-    parser_classes: list[Any] = []
+    renderer_classes = [CompactJSONRenderer]
+    pagination_class: Any = None
     filter_backends: list[Any] = []
     #: The known parameters. Any other is an error: it was meant to have an effect.
     parameters: frozenset[str] = frozenset()
 
-    def get_exception_handler(self) -> Any:
-        return exception_handler
-
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        # DRF's own `?format=`, by whatever name the host has set.
-        known = self.parameters | {api_settings.URL_FORMAT_OVERRIDE}
+        # DRF's own `?format=`.
+        known = self.parameters | {self.settings.URL_FORMAT_OVERRIDE}
         message = f"Unknown parameter. Known: {', '.join(sorted(self.parameters)) or 'none'}."
         if unknown := sorted(set(request.query_params) - known):
             raise ValidationError({name: [message] for name in unknown})

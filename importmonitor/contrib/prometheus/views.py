@@ -1,12 +1,10 @@
 """The view that Prometheus scrapes."""
 
-from typing import Any
-
 from django.http import HttpResponse
 from django.utils import timezone
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from importmonitor.api.authentication import (
@@ -14,8 +12,8 @@ from importmonitor.api.authentication import (
     RocketChatTokenAuthentication,
     TokenAPIView,
 )
+from importmonitor.api.defaults import CompactJSONRenderer
 from importmonitor.api.permissions import CanViewImports
-from importmonitor.api.rest.exceptions import exception_handler
 from importmonitor.api.throttling import CallThrottle
 from importmonitor.contrib.prometheus.collector import StoreCollector
 
@@ -27,12 +25,9 @@ class MetricsView(TokenAPIView):
     permission_classes = [CanViewImports]
     throttle_classes = [CallThrottle]
     # For errors only: the metrics have formats of their own.
-    renderer_classes = [JSONRenderer]
+    renderer_classes = [CompactJSONRenderer]
     # Not part of the OpenAPI schema.
     schema = None
-
-    def get_exception_handler(self) -> Any:
-        return exception_handler
 
     def perform_content_negotiation(
         self, request: Request, force: bool = False

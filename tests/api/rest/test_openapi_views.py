@@ -10,12 +10,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from pytest_django import DjangoAssertNumQueries
-from rest_framework.versioning import AcceptHeaderVersioning
 
 from importmonitor.api.openapi import views
-from importmonitor.api.rest.views import RestView
 from tests.api.helpers import make_user
-from tests.api.rest.api_client import OPERATIONS, WORKSPACES, ApiClient, problem
+from tests.api.rest.api_client import WORKSPACES, ApiClient, problem
 
 SCHEMA = "/api/schema/"
 DOCS = "/api/docs/"
@@ -111,14 +109,6 @@ class TestGeneration:
                 views._documents.clear()
                 bodies.append(client.get(SCHEMA, headers=api.headers, **environment).content)
         assert set(bodies) == {expected.body}
-
-    def test_default_versioning_of_the_host_changes_nothing(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(RestView, "versioning_class", AcceptHeaderVersioning)
-        document = views._generate(URLCONF, OpenApiYamlRenderer()).body.decode()
-        assert f"{OPERATIONS}:" in document
-        assert "version=" not in document
 
     def test_concurrent_first_requests_generate_it_once(
         self, monkeypatch: pytest.MonkeyPatch
