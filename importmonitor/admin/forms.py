@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
-from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.conf.options import MAX_DAYS
 from importmonitor.models import ApiToken
+from importmonitor.models.tokens import find_user, users
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User, UserManager
+    from django.contrib.auth.models import User
 
     # Generic in the stubs alone.
     _ModelForm = forms.ModelForm[ApiToken]
@@ -64,7 +64,7 @@ class TokenCreationForm(TokenForm):
         if owner is not None and name:
             self.instance.user = owner
             # Locked, so that of two forms sent at once the second one sees the first one's token.
-            _users().select_for_update().get(pk=owner.pk)
+            users().select_for_update().get(pk=owner.pk)
             tokens = ApiToken.objects.filter(user=owner, name=name)
             # Reloading the page that shows a token sends the form again.
             if tokens.exclude(expires_at__lte=timezone.now()).exists():
@@ -83,14 +83,10 @@ class SuperuserTokenCreationForm(TokenCreationForm):
     )
 
     def clean_user(self) -> "User":
-        try:
-            return _users().get_by_natural_key(self.cleaned_data["user"])
-        except (get_user_model().DoesNotExist, ValueError):
-            raise forms.ValidationError(_("There is no user with this name.")) from None
+        user = find_user(self.cleaned_data["user"])
+        if user is None:
+            raise forms.ValidationError(_("There is no user with this name."))
+        return user
 
     def owner(self) -> "User | None":
         return self.cleaned_data.get("user")
-
-
-def _users() -> "UserManager[User]":
-    return get_user_model()._default_manager  # noqa: SLF001 - the manager of Django's own login

@@ -5,7 +5,6 @@ from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
@@ -13,6 +12,7 @@ from django.utils import timezone
 from importmonitor.management.arguments import EXIT_MISUSED, parse_days
 from importmonitor.management.base import Output, ProcessCommand
 from importmonitor.models import ApiToken
+from importmonitor.models.tokens import find_user
 from importmonitor.permissions import RUN_IMPORT, VIEW, VIEW_LATEST, can_view_imports, has_perm
 
 
@@ -33,14 +33,12 @@ class Command(ProcessCommand):
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        users = get_user_model()
-        try:
-            user = users.objects.get_by_natural_key(options["username"])
-        except (users.DoesNotExist, UnicodeError):
+        user = find_user(options["username"])
+        if user is None:
             raise CommandError(
                 f"There is no user {options['username']!r}. Create one in the admin, or with "
                 "`manage.py createsuperuser`."
-            ) from None
+            )
         if len(options["name"]) > ApiToken.NAME_LENGTH:
             raise CommandError(
                 f"--name may have at most {ApiToken.NAME_LENGTH} characters.",

@@ -1,0 +1,1 @@
+"""An app of a host: a user model without `objects`, a username and a number as its key."""
