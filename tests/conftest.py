@@ -17,6 +17,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone, translation
 
+from importmonitor import shared_cache
 from importmonitor.rocketchat import client as client_module
 from simulator.clock import Clock
 from simulator.server import Server
@@ -114,9 +115,10 @@ def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty_caches() -> None:
+def _empty_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start without cached responses, counted calls and values of `NAME_FILE` variables."""
     cache.clear()
+    monkeypatch.setattr(shared_cache, "_warned_at", -shared_cache.WARN_EVERY)
     # django-environ keeps them in its class.
     environ.FileAwareEnv.ENVIRON.files_cache.clear()
 

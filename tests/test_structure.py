@@ -13,7 +13,7 @@ PACKAGE = Path(importmonitor.__file__).parent
 #: The layers, lowest first. Modules of one layer do not import each other.
 LAYERS = (
     {"__init__", "secret", "logs"},
-    {"choices", "signals", "permissions", "rocketchat"},
+    {"choices", "signals", "permissions", "rocketchat", "shared_cache"},
     {"conf", "humanize", "admin_urls"},
     {"models"},
     {"exports", "charts", "alerts"},
@@ -96,6 +96,12 @@ def test_only_the_client_imports_requests() -> None:
         if any(name.split(".")[0] == "requests" for name in imports(path))
     ]
     assert users == ["rocketchat/client.py"]
+
+
+def test_only_the_shared_cache_imports_djangos() -> None:
+    """Its server can be down, and its serializer may know JSON alone."""
+    users = [name_of(path) for path in MODULES if "django.core.cache" in {*imports(path)}]
+    assert users == ["shared_cache.py"]
 
 
 def test_api_metrics_and_template_tags_never_poll() -> None:

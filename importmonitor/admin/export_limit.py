@@ -10,20 +10,15 @@ an export that progresses renews it. A cache of the process alone, or one that i
 exports of other processes through.
 """
 
-import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 from weakref import WeakValueDictionary
 
-from django.core.cache import cache
 from django.http import StreamingHttpResponse
 
-from importmonitor.logs import get_logger
-
-logger = get_logger(__name__)
-T = TypeVar("T")
+from importmonitor import shared_cache
 
 #: Seconds after which the cache forgets an export that sends nothing.
 TIMEOUT = 60
@@ -39,9 +34,7 @@ class ExportLock:
     """The right of a user to export."""
 
     def __init__(self, user: Any) -> None:
-        # Hashed: a user's key need not be valid in a cache key.
-        digest = hashlib.blake2s(str(user.pk).encode(), digest_size=16).hexdigest()
-        self.key = f"importmonitor:export:{digest}"
+        self.key = shared_cache.make_key("export", user.pk)
         self.is_held = False
         # Identifies the entry: that of another lock is not released.
         self._value = secrets.token_hex(8)
@@ -53,10 +46,8 @@ class ExportLock:
         if other is not None and other.is_held:
             return False
         # A cache that stores nothing need not be able to add, either.
-        self.is_held = _ask_cache(
-            lambda: cache.add(self.key, self._value, TIMEOUT) or cache.get(self.key) is None,
-            default=True,
-        )
+        is_added = shared_cache.add(self.key, self._value, TIMEOUT)
+        self.is_held = bool(is_added) or shared_cache.get(self.key) is None
         if self.is_held:
             self._renewed_at = time.monotonic()
             _locks[self.key] = self
@@ -67,16 +58,15 @@ class ExportLock:
         for chunk in chunks:
             if time.monotonic() - self._renewed_at >= RENEW_EVERY:
                 self._renewed_at = time.monotonic()
-                _ask_cache(lambda: cache.set(self.key, self._value, TIMEOUT), default=None)
+                shared_cache.set(self.key, self._value, TIMEOUT)
             yield chunk
 
     def release(self) -> None:
         """Let the user export again, if this lock is held."""
         if self.is_held:
             self.is_held = False
-            _ask_cache(
-                lambda: cache.get(self.key) == self._value and cache.delete(self.key), default=False
-            )
+            if shared_cache.get(self.key) == self._value:
+                shared_cache.delete(self.key)
 
 
 class ExportResponse(StreamingHttpResponse):
@@ -89,14 +79,3 @@ class ExportResponse(StreamingHttpResponse):
     def close(self) -> None:
         self._lock.release()
         super().close()
-
-
-def _ask_cache(ask: Callable[[], T], default: T) -> T:
-    try:
-        return ask()
-    except Exception as error:  # noqa: BLE001 - each backend raises its own
-        logger.warning(
-            "The cache failed (%s): exports are limited in each process only.",
-            type(error).__name__,
-        )
-        return default

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from datetime import date, datetime, time, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
-from django.core.cache import cache
 from django.db.models import Count, Value
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from importmonitor import shared_cache
 from importmonitor.admin import display
 from importmonitor.charts import Week, weeks_chart
 from importmonitor.models import ImportOperation, Outcome
@@ -46,12 +47,15 @@ def recent_weeks(workspace: str, today: date) -> list[Week]:
     if workspace:
         rows = rows.filter(workspace=workspace)
     zone = timezone.get_current_timezone_name()
-    past: Counts | None = cache.get_or_set(
-        f"importmonitor:weeks:{monday}:{zone}:{workspace}",
-        lambda: _count_outcomes(rows, starts[1:]),
-        CACHE_SECONDS,
-    )
-    counts = _count_outcomes(rows, [monday]) + (past or Counter())
+    key = shared_cache.make_key("weeks", monday, zone, workspace)
+    cached: list[Any] | None = shared_cache.get(key)
+    if cached is None:
+        past = _count_outcomes(rows, starts[1:])
+        cached = [[starts.index(start), name, count] for (start, name), count in past.items()]
+        shared_cache.set(key, cached, CACHE_SECONDS)
+    else:
+        past = Counter({(starts[number], name): count for number, name, count in cached})
+    counts = _count_outcomes(rows, [monday]) + past
     return [
         Week(start, {outcome: counts[start, outcome.value] for outcome in Outcome})
         for start in reversed(starts)

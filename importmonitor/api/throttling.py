@@ -2,8 +2,8 @@
 
 Rocket.Chat counts in fixed windows, and sends in headers how much of a window is left. The counts
 are in Django's default cache: with one for each process (`LocMemCache`), the limits apply to each
-process. It may hold as little as 300 entries, so no client can choose how many there are: else it
-would evict its own count, and those of others.
+process; while it is down, they do not apply. It may hold as little as 300 entries, so no client can
+choose how many there are: else it would evict its own count, and those of others.
 
 A host sets the rates in DRF's own way, by scope; None is no limit:
 
@@ -13,17 +13,15 @@ A host sets the rates in DRF's own way, by scope; None is no limit:
 import hashlib
 import math
 import time
-from contextlib import suppress
 from typing import NamedTuple, cast
 
-from django.core.cache import cache
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from importmonitor import conf
+from importmonitor import conf, shared_cache
 
 CALLS = "importmonitor"
 WRONG_TOKENS = "importmonitor_wrong_tokens"
@@ -71,16 +69,9 @@ class WindowThrottle(SimpleRateThrottle):
         if not self.duration or self.num_requests is None:
             return None
         number, limit = int(time.time() // self.duration), self.num_requests
-        # Hashed: an alias or a user's key need not be valid in a cache key.
-        key = f"importmonitor:{self.scope}:{number}:{_digest(ident).hex()}"
-        try:
-            used = cache.incr(key)
-        except ValueError:
-            used = 1
-            if not cache.add(key, used, timeout=self.duration + 1):
-                # Another request was first; or the cache stores nothing.
-                with suppress(ValueError):
-                    used = cache.incr(key)
+        key = shared_cache.make_key(self.scope or "", number, ident)
+        # Without the cache, every call is let through.
+        used = shared_cache.increment(key, self.duration + 1) or 0
         return Window(limit, used, (number + 1) * self.duration)
 
 
@@ -93,10 +84,6 @@ def caller_key(request: Request, view: APIView) -> str:
     if alias and alias not in conf.get_aliases():
         alias = ""
     return f"{request.user.pk}:{alias}:{type(view).__name__}"
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2s(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class CallThrottle(WindowThrottle):
@@ -128,7 +115,8 @@ class WrongTokenThrottle(WindowThrottle):
 
     def refuse(self, request: Request) -> None:
         """Raise AuthenticationFailed, or Throttled after too many wrong tokens."""
-        group = int.from_bytes(_digest(self._address(request))) % ADDRESS_GROUPS
+        digest = hashlib.blake2s(self._address(request).encode("utf-8", "surrogatepass")).digest()
+        group = int.from_bytes(digest) % ADDRESS_GROUPS
         window = self.count(str(group))
         if window is not None and window.is_over_limit:
             raise Throttled(wait=math.ceil(window.wait))
