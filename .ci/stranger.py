@@ -37,6 +37,7 @@ EXTRA_PACKAGES = {
     "importmonitor.api.rest.views": {"django_filters"},
     "importmonitor.contrib.celery": {"celery"},
     "importmonitor.contrib.prometheus": {"prometheus_client"},
+    "importmonitor.contrib.sentry": {"sentry_sdk"},
     # Part of Django 6.0 and later.
     "importmonitor.contrib.tasks": {"django.tasks"},
 }

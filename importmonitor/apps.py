@@ -1,6 +1,9 @@
 """The app's configuration."""
 
+import sys
+
 from django.apps import AppConfig
+from django.core.signals import request_started
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,6 +14,12 @@ class ImportMonitorConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from importmonitor import checks
+        from importmonitor import checks, secret
 
         checks.register_all()
+        request_started.connect(secret.hide_credentials)
+        # Sentry is initialized in the host's settings. Not imported otherwise: it takes long.
+        if "sentry_sdk" in sys.modules:
+            from importmonitor.contrib import sentry
+
+            sentry.install()

@@ -82,8 +82,21 @@ def hide(value: Any) -> Any:
     return value
 
 
+def hide_credentials(environ: dict[str, Any] | None = None, **_kwargs: Any) -> None:
+    """Hide a request's tokens: its WSGI environment is a variable of the server's own frames.
+
+    A receiver of Django's `request_started`: an error can come before any view.
+    """
+    for name in ("HTTP_AUTHORIZATION", "HTTP_X_AUTH_TOKEN"):
+        if environ and name in environ:
+            environ[name] = Secret(environ[name])
+
+
 def trim_traceback(error: _E) -> _E:
-    """Cut the frames of libraries off an exception: their variables can hold what was sent."""
+    """Cut the frames of libraries off an exception: their variables can hold what was sent.
+
+    With them go the exceptions in its context, which have frames of their own.
+    """
     error.__context__ = error.__cause__ = None
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:

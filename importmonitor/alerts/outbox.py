@@ -22,6 +22,7 @@ from importmonitor.humanize import format_duration
 from importmonitor.logs import get_logger
 from importmonitor.models import Alert
 from importmonitor.models.alerts import MAX_BACKOFF, AlertQuerySet
+from importmonitor.secret import trim_traceback
 
 logger = get_logger(__name__)
 
@@ -165,6 +166,10 @@ def _attempt(batch: Batch, at: datetime) -> _Attempt:
     except Exception as error:  # noqa: BLE001 - a host's own backend can raise anything
         # Without its text, which may contain an option.
         return _Attempt(f"{channel.backend} raised {type(error).__name__}.")
+    except BaseException as error:
+        # The end of the process: the frames of the channel hold its password, or its URL.
+        trim_traceback(error)
+        raise
     return _Attempt(delivered=True)
 
 

@@ -1,1 +1,1 @@
-"""Optional extras; each module needs the extra of its name."""
+"""Optional parts; each module needs the extra, or the package, of its name."""

@@ -61,7 +61,8 @@ class ApiTokenQuerySet(StoreQuerySet["ApiToken"]):
         One query.
         """
         is_plain = text.isascii() and text.isprintable()
-        token = self._by_prefix(text[: ApiToken.PREFIX_LENGTH]) if is_plain else None
+        prefix = Secret(text[: ApiToken.PREFIX_LENGTH])
+        token = self._by_prefix(prefix) if is_plain else None
         # Compared even if there is none, so that timing does not reveal which prefixes exist.
         matches = hmac.compare_digest(_digest(text), token.digest if token else _digest(""))
         if token is None or not matches:
@@ -75,12 +76,13 @@ class ApiTokenQuerySet(StoreQuerySet["ApiToken"]):
     @sensitive_variables()
     def _by_prefix(self, prefix: str) -> "ApiToken | None":
         """Return the token with that prefix and its user, in one query."""
-        row = _token_and_user.first(self.db, prefix=prefix)
-        if row is None:
+        # With the hash of the password; scrubbers of error reports know the name.
+        credentials = _token_and_user.first(self.db, prefix=prefix)
+        if credentials is None:
             return None
         names, user = columns(ApiToken), get_user_model()
-        token = ApiToken.from_db(self.db, names, row[: len(names)])
-        token.user = user.from_db(self.db, columns(user), row[len(names) :])
+        token = ApiToken.from_db(self.db, names, credentials[: len(names)])
+        token.user = user.from_db(self.db, columns(user), credentials[len(names) :])
         return token
 
 

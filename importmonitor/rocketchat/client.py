@@ -35,6 +35,7 @@ from importmonitor.rocketchat.payload import PRIVATE_KEYS
 from importmonitor.rocketchat.rate_limit import RateLimit, parse_rate_limit
 from importmonitor.rocketchat.redaction import redact, redact_json
 from importmonitor.rocketchat.responses import ApiResponse
+from importmonitor.secret import Secret, trim_traceback
 
 MAX_BODY = 8 * 1024 * 1024
 #: A body of empty objects alone needs sixty times its length in memory when decoded.
@@ -200,7 +201,17 @@ class Client:
         raise self._bad_answer(response, problem)
 
     def _get(self, path: str, *, permission: str | None) -> ApiResponse:
-        """GET a path, with credentials if it requires a permission; return a good response.
+        """GET a path, with credentials if it requires a permission; return a good response."""
+        try:
+            return self._request(path, permission)
+        except BaseException as error:
+            # Also of a bug, and of the end of the process in the middle of a request, such as
+            # gunicorn's time-out: http.client's frames hold the headers as they are sent.
+            trim_traceback(error)
+            raise
+
+    def _request(self, path: str, permission: str | None) -> ApiResponse:
+        """Do what `_get` does.
 
         Tries again after a pause when the connection failed or a proxy reports that the server is
         down. urllib3's Retry can do that too, but has no deadline.
@@ -232,8 +243,6 @@ class Client:
                 break
             time.sleep(jittered)
             pause *= 2
-        # Raised here and not in the `except` block: an error in its context would carry frames of
-        # requests with it, whose local variables hold the headers with the token.
         assert failure is not None
         raise failure
 
@@ -402,7 +411,8 @@ def proxy_for(url: str) -> str | None:
     names = ("http_proxy", "https_proxy", "all_proxy")
     if not any(os.environ.get(name) or os.environ.get(name.upper()) for name in names):
         return None
-    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    # Its password stays out of tracebacks.
+    proxy = Secret(requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) or "")
     if not proxy:
         return None
     try:
@@ -413,7 +423,7 @@ def proxy_for(url: str) -> str | None:
         # An "@" behind the host is the one before it: the password contains a "/", "?" or "#".
         rest = f"{parts.path}{parts.query}{parts.fragment}"
         if parts.scheme in _PROXY_SCHEMES and parts.host and "@" not in rest:
-            return parts.url
+            return Secret(parts.url)
     except ValueError:
         pass
     raise ValueError(
