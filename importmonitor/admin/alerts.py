@@ -1,17 +1,17 @@
 """The alerts and their delivery."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from importmonitor.admin import display, filters
-from importmonitor.admin.mixins import ViewOnlyMixin
+from importmonitor.admin.mixins import ViewOnlyMixin, outside_transactions
 from importmonitor.alerts import outbox
 from importmonitor.alerts.messages import TEST
 from importmonitor.choices import event_label
@@ -73,6 +73,12 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Alert | None = None) -> list[str]:
         return list(self.fields)
+
+    @outside_transactions
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, extra_context)
 
     @admin.action(
         description=_("Retry delivery of selected %(verbose_name_plural)s"),

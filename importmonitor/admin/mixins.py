@@ -1,13 +1,15 @@
 """What the ModelAdmins share."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.translation import gettext as _
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 else:
     _Paginator = Paginator
 
+_View = TypeVar("_View", bound=Callable[..., Any])
 
 # The keys of all databases are positive 64-bit integers.
 _KEY = re.compile(r"[0-9]{1,18}")
@@ -64,6 +67,16 @@ class KnownParametersMixin:
             return HttpResponseRedirect(request.get_full_path())
         response: HttpResponse = admin.ModelAdmin.changelist_view(self, request, extra_context)
         return response
+
+
+def outside_transactions(view: _View) -> _View:
+    """Have a view that asks the network called outside the host's transactions (ATOMIC_REQUESTS).
+
+    A mail server can take seconds, in which the rows that were written would be locked.
+    """
+    for alias in connections:
+        view = transaction.non_atomic_requests(alias)(view)
+    return view
 
 
 def is_storable(parameters: QueryDict) -> bool:
