@@ -40,7 +40,9 @@ setup: $(VENV)/test.stamp ## Create .venv with everything that the targets above
 requirements: ## Update the pins in requirements/ (needs uv).
 	@for group in host test bench ci; do \
 		uv pip compile --quiet --universal --python-version 3.11 --no-header --annotation-style line \
-			--generate-hashes --group $$group pyproject.toml --output-file requirements/$$group.txt --upgrade; done
+			--generate-hashes --group $$group pyproject.toml --output-file requirements/$$group.txt --upgrade; done; \
+	uv pip compile --quiet --universal --python-version 3.11 --no-header --annotation-style line \
+		--generate-hashes --group release --output-file requirements/release.txt --upgrade # without importmonitor's own
 
 .PHONY: clean
 clean: ## Remove .venv, the demo's data and the tools' caches.

@@ -162,7 +162,7 @@ def follow_readme(folder: Path, python: Path, wheel: Path, environment: Mapping[
     append(folder / "stranger" / "settings.py", settings)
     append(folder / "stranger" / "urls.py", f"# {urls}")
     commands = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
-    assert commands[0] == "pip install importmonitor", commands
+    assert commands[0] == "pip install /path/to/importmonitor", commands
     assert "manage.py sync_import_status" in commands, commands
     run(python, "-m", "pip", "install", "--quiet", wheel)
     for line in commands[1:]:

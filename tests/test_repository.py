@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import importmonitor
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -26,6 +28,33 @@ def test_workflow_runs_every_stage_once() -> None:
     assert sorted(name for stages in jobs for name in stages) == sorted(ci_stages())
     for job in workflow["jobs"].values():
         assert job["steps"][-1]["run"] == ".ci/run ${{ matrix.stage }}"
+
+
+def test_release_is_what_the_stage_built() -> None:
+    """The workflow checks the tag, and only the job that publishes can."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    build, publish = workflow["jobs"]["build"], workflow["jobs"]["publish"]
+    [step] = [step for step in build["steps"] if "run" in step]
+    assert (step["run"], step["env"]) == (".ci/run release", {"TAG": "${{ github.ref_name }}"})
+    assert workflow["permissions"] == {}
+    assert "write" not in build["permissions"].get("contents")
+    assert (publish["needs"], publish["permissions"]) == ("build", {"id-token": "write"})
+
+
+@pytest.mark.parametrize("name", ["ci", "release"])
+def test_actions_are_pinned(name: str) -> None:
+    text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text()
+    actions = re.findall(r"uses: (.+)", text)
+    assert actions
+    assert all(
+        re.fullmatch(r"[\w/.-]+@(v\d+\.\d+\.\d+|[0-9a-f]{40})", action) for action in actions
+    )
+
+
+def test_changelog_has_the_version() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    version = re.escape(importmonitor.__version__)
+    assert re.fullmatch(rf"{version} (- \d{{4}}-\d\d-\d\d|\(unreleased\))", headings[0])
 
 
 @pytest.mark.parametrize(
