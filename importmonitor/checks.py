@@ -133,9 +133,14 @@ def check_permissions(
     """
     from django.contrib.auth.models import Permission
 
+    from importmonitor.models import ApiToken
+
     errors: list[checks.CheckMessage] = []
     for alias in databases or []:
-        if not _has_table(alias, Permission) or not _is_migrated(alias):
+        # API tokens are where the users and their permissions are.
+        if not (_has_table(alias, Permission) and _has_table(alias, ApiToken)):
+            continue
+        if not _is_migrated(alias):
             continue
         existing = set(
             Permission.objects.using(alias)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from django.core.cache import cache
 
 from importmonitor.logs import get_logger
+from importmonitor.tenancy import get_scope
 
 logger = get_logger(__name__)
 T = TypeVar("T")
@@ -26,8 +27,11 @@ _warned_at = -WARN_EVERY
 
 
 def make_key(purpose: str, *parts: object) -> str:
-    """Return the key of an entry; hashed, because no text need be valid in a key of a cache."""
-    text = "\0".join(map(str, parts)).encode("utf-8", "surrogatepass")
+    """Return the key of an entry of this tenant, whether or not KEY_FUNCTION has the tenant.
+
+    Hashed, because no text need be valid in a key of a cache.
+    """
+    text = "\0".join(map(str, (get_scope(), *parts))).encode("utf-8", "surrogatepass")
     return f"importmonitor:{purpose}:{hashlib.blake2s(text, digest_size=16).hexdigest()}"
 
 

@@ -12,7 +12,7 @@ PACKAGE = Path(importmonitor.__file__).parent
 
 #: The layers, lowest first. Modules of one layer do not import each other.
 LAYERS = (
-    {"__init__", "secret", "logs"},
+    {"__init__", "secret", "logs", "tenancy"},
     {"choices", "signals", "permissions", "rocketchat", "shared_cache"},
     {"conf", "humanize", "admin_urls"},
     {"models"},

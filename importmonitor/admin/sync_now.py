@@ -91,13 +91,13 @@ def sync_now(request: HttpRequest) -> None:
         messages.info(request, _("A sync is already running."))
         return
     # Imported here: every command loads the admin, and this imports requests.
-    from importmonitor.sync.background import MIN_INTERVAL, TIME_LIMIT, due_workspaces, poller
+    from importmonitor.sync.background import MIN_INTERVAL, TIME_LIMIT, due_workspaces, get_poller
 
     now = timezone.now()
     due = due_workspaces(workspaces.values(), now)
     futures = []
     # In a transaction of the host's (ATOMIC_REQUESTS), other threads would wait for its end.
-    transaction.on_commit(lambda: futures.extend(poller.start(due)))
+    transaction.on_commit(lambda: futures.extend(get_poller().start(due)))
     can_wait = len(workspaces) <= MAX_MESSAGES and len(futures) == len(due)
     if not can_wait or wait(futures, MAX_WAIT).not_done:
         request.session[_SESSION_KEY] = {

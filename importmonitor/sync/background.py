@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.courier import Courier
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors, poll_workspace
 from importmonitor.sync.pool import PollResult, Pool
+from importmonitor.tenancy import capture_tenant, get_scope
 
 logger = get_logger(__name__)
 
@@ -45,7 +46,10 @@ def due_workspaces(workspaces: Iterable[WorkspaceConfig], now: datetime) -> list
 
 
 class BackgroundPoller:
-    """Polls workspaces in daemon threads: when the process ends, they end, and leases expire."""
+    """Polls workspaces of one tenant in daemon threads.
+
+    When the process ends, they end, and their leases expire.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,12 +80,16 @@ class BackgroundPoller:
             self._ends_at = time.monotonic() + TIME_LIMIT.total_seconds()
             if self._waiting and not is_working:
                 self._thread = threading.Thread(
-                    target=self._work, name="importmonitor-background", daemon=True
+                    target=self._work,
+                    args=(capture_tenant(),),
+                    name="importmonitor-background",
+                    daemon=True,
                 )
                 self._thread.start()
             return futures
 
-    def _work(self) -> None:
+    def _work(self, activate_tenant: Callable[[], None]) -> None:
+        activate_tenant()
         pool, alerts_due = Pool(_poll, CONCURRENCY), False
         try:
             while self._submit(pool):
@@ -132,5 +140,10 @@ def _log(failure: PollFailure) -> None:
         logger.error("A poll of %s failed.", failure.workspace, exc_info=failure.error)
 
 
-#: The one of this process.
-poller = BackgroundPoller()
+#: Those of this process, by tenant: workspaces of two can have the same alias.
+_pollers: dict[str, BackgroundPoller] = {}
+
+
+def get_poller() -> BackgroundPoller:
+    """Return this process's poller for the present tenant."""
+    return _pollers.setdefault(get_scope(), BackgroundPoller())

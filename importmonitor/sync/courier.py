@@ -11,6 +11,7 @@ from django.utils import timezone
 from importmonitor.alerts import outbox
 from importmonitor.logs import get_logger
 from importmonitor.sync.poll import database_errors, deliver_alerts
+from importmonitor.tenancy import capture_tenant
 
 logger = get_logger(__name__)
 
@@ -20,7 +21,10 @@ _GRACE = 3.0
 
 
 class Courier:
-    """Delivers alerts in a thread of its own. It is a daemon: it keeps no process from ending."""
+    """Delivers alerts of one tenant in a thread of its own.
+
+    It is a daemon: it keeps no process from ending.
+    """
 
     def __init__(self, now: Callable[[], datetime] = timezone.now) -> None:
         self._now = now
@@ -35,7 +39,10 @@ class Courier:
             self._due.set()
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._work, name="importmonitor-courier", daemon=True
+                    target=self._work,
+                    args=(capture_tenant(),),
+                    name="importmonitor-courier",
+                    daemon=True,
                 )
                 self._thread.start()
 
@@ -53,7 +60,8 @@ class Courier:
         if thread is not None:
             thread.join(timeout)
 
-    def _work(self) -> None:
+    def _work(self, activate_tenant: Callable[[], None]) -> None:
+        activate_tenant()
         while True:
             with self._lock:
                 if self._is_stopped or not self._due.is_set():

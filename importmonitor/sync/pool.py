@@ -13,6 +13,7 @@ from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.lease import release_process_leases
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors
+from importmonitor.tenancy import capture_tenant
 
 logger = get_logger(__name__)
 
@@ -27,7 +28,10 @@ Poll = Callable[[WorkspaceConfig, Client], SyncResult]
 
 
 class Pool:
-    """Threads that poll. They are daemons: a server that hangs keeps no process from ending."""
+    """Threads that poll, for the tenant of the thread that made the pool.
+
+    They are daemons: a server that hangs keeps no process from ending.
+    """
 
     def __init__(self, poll: Poll, concurrency: int = CONCURRENCY) -> None:
         self.poll = poll
@@ -36,6 +40,7 @@ class Pool:
         self.busy: set[str] = set()
         self._jobs: SimpleQueue[tuple[WorkspaceConfig, Client] | None] = SimpleQueue()
         self._threads = 0
+        self._activate_tenant = capture_tenant()
 
     def submit(self, workspace: WorkspaceConfig, client: Client) -> None:
         """Have a workspace polled; the result goes into `finished`."""
@@ -73,6 +78,7 @@ class Pool:
                 logger.warning("The leases of %s could not be released.", sorted(self.busy))
 
     def _work(self) -> None:
+        self._activate_tenant()
         while job := self._jobs.get():
             workspace, client = job
             result: PollResult

@@ -21,7 +21,7 @@ from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.rocketchat.client import Client as RocketChatClient
 from importmonitor.rocketchat.exceptions import Unreachable
 from importmonitor.sync import background
-from importmonitor.sync.background import MIN_INTERVAL, TIME_LIMIT, BackgroundPoller, poller
+from importmonitor.sync.background import MIN_INTERVAL, TIME_LIMIT, BackgroundPoller, get_poller
 from importmonitor.sync.lease import RECENT
 from importmonitor.sync.poll import SyncResult, poll_workspace
 from simulator.server import Server
@@ -111,7 +111,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         started.extend(workspace.alias for workspace in workspaces)
         return []
 
-    monkeypatch.setattr(poller, "start", start)
+    monkeypatch.setattr(get_poller(), "start", start)
     return started
 
 
@@ -314,13 +314,13 @@ def test_polls_begin_after_the_transaction_of_the_request(
     client: Client, three_workspaces: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    start, in_transaction = poller.start, []
+    start, in_transaction = get_poller().start, []
 
     def record(workspaces: Any) -> Any:
         in_transaction.append(connection.in_atomic_block)
         return start(workspaces)
 
-    monkeypatch.setattr(poller, "start", record)
+    monkeypatch.setattr(get_poller(), "start", record)
     response = client.post(SYNC)
     assert (response.status_code, response["Location"]) == (302, HISTORY)
     assert in_transaction == [False]

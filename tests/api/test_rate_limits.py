@@ -338,7 +338,7 @@ class TestCachedResponses:
         assert [remaining(fetch()) for _ in range(4)] == ["8", "7", "6", "5"]
         clock.now += 1
         for number in range(1_000):
-            key = response_cache.Key("Endpoint", "default", str(number), "token")
+            key = response_cache.Key("default/", "Endpoint", "default", str(number), "token")
             response = response_cache.CachedResponse(clock.now + 1, "", "", 0, {}, b"")
             response_cache.set(key, response)
         assert remaining(fetch()) == "4"

@@ -12,7 +12,7 @@ from django.utils.html import strip_tags
 from importmonitor import models
 from importmonitor.admin import display
 from importmonitor.models import ImportOperation
-from importmonitor.sync.background import poller
+from importmonitor.sync.background import get_poller
 from simulator.workspace import Workspace
 from tests.admin.helpers import change_url
 from tests.api.helpers import workspace_at
@@ -281,7 +281,7 @@ def test_history_follows_a_sync_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without an active import, the page fetches itself while the sync runs, and no longer."""
-    monkeypatch.setattr(poller, "start", lambda _: [])
+    monkeypatch.setattr(get_poller(), "start", lambda _: [])
     aliases = [f"w{number}" for number in range(10)]
     options = workspace_at("http://127.0.0.1:9")
     settings.IMPORTMONITOR = {"WORKSPACES": dict.fromkeys(aliases, options)}

@@ -15,9 +15,11 @@ _MAX_RESPONSES = 1000
 class Key(NamedTuple):
     """An endpoint, and the credentials as they came, valid or not.
 
-    `token` is a digest: the text of a token is not kept.
+    `scope` is the database and the schema of the tenant; `token` is a digest: the text of a token
+    is not kept.
     """
 
+    scope: str
     endpoint: str
     workspace: str
     user_id: str

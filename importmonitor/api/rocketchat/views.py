@@ -40,6 +40,7 @@ from importmonitor.api.rocketchat import cache, responses
 from importmonitor.api.throttling import CallThrottle, caller_key
 from importmonitor.models import Freshness, ImportOperation, Workspace
 from importmonitor.permissions import has_perm
+from importmonitor.tenancy import get_scope
 
 #: The number of operations that Rocket.Chat lists.
 MAX_LATEST = 20
@@ -296,7 +297,7 @@ def _cache_key(request: HttpRequest, endpoint: str, alias: str) -> cache.Key | N
     if user_id is None or token is None or request.META.get("QUERY_STRING"):
         return None
     digest = hashlib.blake2s(token.encode("utf-8", "surrogatepass")).hexdigest()
-    return cache.Key(endpoint, alias, user_id, digest)
+    return cache.Key(get_scope(), endpoint, alias, user_id, digest)
 
 
 def _conditional_response(request: HttpRequest, etag: str, modified: int) -> HttpResponse | None:

@@ -1,0 +1,37 @@
+"""Hosts with a database schema for each tenant, such as those with django-tenants.
+
+The connection has the tenant, and each thread has connections of its own: a new one would read and
+write the public schema.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections
+from django.db.utils import DEFAULT_DB_ALIAS
+
+
+def get_scope() -> str:
+    """Return what the app's rows are read from now: the database, and its schema.
+
+    What is cached in one scope must not be served in another.
+    """
+    connection = _connection()
+    return f"{connection.alias}/{getattr(connection, 'schema_name', None) or ''}"
+
+
+def capture_tenant() -> Callable[[], None]:
+    """Return a function by which another thread works for this thread's tenant."""
+    connection = _connection()
+    tenant = getattr(connection, "tenant", None)
+    include_public = getattr(connection, "include_public_schema", True)
+
+    def activate() -> None:
+        if tenant is not None:
+            _connection().set_tenant(tenant, include_public)
+
+    return activate
+
+
+def _connection() -> Any:
+    return connections[DEFAULT_DB_ALIAS]
