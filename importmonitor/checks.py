@@ -33,9 +33,12 @@ def register_all() -> None:
 def check_settings(
     *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Report every mistake in the settings."""
+    """Report every mistake in the settings.
+
+    What is missing is a warning: an error would stop `migrate` and almost every other command.
+    """
     return [
-        (checks.Error if problem.is_error else checks.Warning)(
+        (checks.Error if problem.is_error and not problem.is_missing else checks.Warning)(
             problem.message, hint=problem.hint, id=f"importmonitor.{problem.id}"
         )
         for problem in conf.find_problems()
@@ -45,23 +48,26 @@ def check_settings(
 def check_channels(
     *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Report every channel whose backend cannot be made of its options."""
+    """Report every channel whose backend cannot be made of its options.
+
+    A warning if one of them is empty: it may be set where the service runs.
+    """
     from importmonitor.alerts.channels import Misconfigured, load_backend
 
-    errors: list[checks.CheckMessage] = []
+    messages: list[checks.CheckMessage] = []
     for channel in conf.get_options().channels.values():
         try:
             load_backend(channel)
         except Misconfigured as error:
-            errors.append(
-                checks.Error(
+            messages.append(
+                (checks.Error if all(channel.options.values()) else checks.Warning)(
                     f"The channel {channel.name!r} cannot be used: {error}",
                     hint="Correct IMPORTMONITOR['CHANNELS'], then test the channel with "
                     "`manage.py send_test_alert`.",
                     id="importmonitor.E020",
                 )
             )
-    return errors
+    return messages
 
 
 def check_proxies(

@@ -170,6 +170,8 @@ def _call(path: str, problems: Problems) -> Any:
             problem = f" is {path}, which cannot be imported: {error}"
         except Exception as error:  # noqa: BLE001 - a host's own code can raise anything
             # Without its text, which may contain a secret.
-            problem = f": {path} raised {describe_error(error)}"
+            message = f"IMPORTMONITOR['WORKSPACES']: {path} raised {describe_error(error)}."
+            problems.missing("E003", message, _WORKSPACES_HINT)
+            return SecretMapping({})
     problems.error("E003", f"IMPORTMONITOR['WORKSPACES']{problem}.", _WORKSPACES_HINT)
     return SecretMapping({})

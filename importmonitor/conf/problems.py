@@ -18,12 +18,17 @@ DOTTED_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 @dataclass(frozen=True)
 class Problem:
-    """A mistake in the settings: `id` without the app's label, what is wrong, and what to do."""
+    """A mistake in the settings: `id` without the app's label, what is wrong, and what to do.
+
+    `is_error` is whether the settings cannot be used; `is_missing` is whether they may be complete
+    where the service runs.
+    """
 
     id: str
     message: str
     hint: str
     is_error: bool
+    is_missing: bool = False
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint} (importmonitor.{self.id})"
@@ -44,6 +49,14 @@ class Problems:
     def error(self, id: str, message: str, hint: str) -> None:  # noqa: A002 - as django.core.checks
         """Report a mistake without which the settings cannot be used."""
         self._problems.append(Problem(id, message, hint, is_error=True))
+
+    def missing(self, id: str, message: str, hint: str) -> None:  # noqa: A002 - as above
+        """Report an error that must not stop the host's other commands.
+
+        Django checks before `migrate` and almost every command, and those may run without secrets,
+        before there is a database, or while an image is built.
+        """
+        self._problems.append(Problem(id, message, hint, is_error=True, is_missing=True))
 
     def warning(self, id: str, message: str, hint: str) -> None:  # noqa: A002 - as above
         """Report a setting that works and is probably not meant."""

@@ -100,7 +100,7 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
 def _check_url(alias: str, url: object, problems: Problems, *, allow_http: bool) -> None:
     example = "Give the address of the workspace, like https://chat.example.org."
     if not url:
-        problems.error("E007", f"The workspace {alias!r} has no URL.", example)
+        problems.missing("E007", f"The workspace {alias!r} has no URL.", example)
         return
     if not isinstance(url, str):
         problems.error("E008", f"The URL of the workspace {alias!r} cannot be read.", example)
@@ -140,7 +140,7 @@ def _check_credential(
 ) -> None:
     # No message repeats the value: it may be the token, or be mistaken for it.
     if not value:
-        problems.error(
+        problems.missing(
             missing_id,
             f"The workspace {alias!r} has no {key}.",
             "Make a personal access token in Rocket.Chat (Account > Personal Access Tokens), "
@@ -157,7 +157,7 @@ def _check_credential(
 def _check_ca_bundle(alias: str, value: object, problems: Problems) -> None:
     if value is None or value == "" or (problem := _ca_bundle_problem(value)) is None:
         return
-    problems.error(
+    problems.missing(
         "E013",
         f"The CA_BUNDLE of the workspace {alias!r} {problem}.",
         "Give the path of a file of CA certificates in PEM form, or leave it out.",
