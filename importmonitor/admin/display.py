@@ -1,4 +1,7 @@
-"""HTML of operations, times and counters. Badges have words and symbols, not colour alone."""
+"""HTML of operations, times and counters. Badges have words and symbols, not colour alone.
+
+A value has a direction of its own, which a page from right to left must not reorder: `<bdi>`.
+"""
 
 import json
 from datetime import datetime, timedelta
@@ -113,8 +116,8 @@ def operation_name(operation: ImportOperation) -> SafeString:
     kind = operation.type or operation.importer_key or operation.remote_id
     file_name = operation.file_name
     if not file_name:
-        return format_html("{}", kind)
-    return format_html('{} <span class="im-file">{}</span>', kind, file_name)
+        return format_html("<bdi>{}</bdi>", kind)
+    return format_html('<bdi>{}</bdi> <span class="im-file"><bdi>{}</bdi></span>', kind, file_name)
 
 
 def state_badge(state: str) -> Badge:
@@ -155,7 +158,7 @@ def progress(operation: ImportOperation) -> SafeString:
     if percent is not None:
         bar = format_html(
             '<progress class="im-progress" max="100" value="{}" aria-label="{}"></progress> '
-            "<strong>{} %</strong> ",
+            '<strong dir="ltr">{} %</strong> ',
             percent,
             _("Progress"),
             percent,
@@ -163,11 +166,14 @@ def progress(operation: ImportOperation) -> SafeString:
     if operation.count_error:
         message = ngettext("%(count)s error", "%(count)s errors", operation.count_error)
         errors = format_html(
-            ' <span class="im-errors">{}</span>',
+            ' <span class="im-errors"><bdi>{}</bdi></span>',
             message % {"count": format_count(operation.count_error)},
         )
     return format_html(
-        '<span class="im-counts">{}<span class="im-quiet">{}</span>{}</span>', bar, counts, errors
+        '<span class="im-counts">{}<span class="im-quiet"><bdi>{}</bdi></span>{}</span>',
+        bar,
+        counts,
+        errors,
     )
 
 
@@ -214,7 +220,8 @@ def format_duration(duration: timedelta) -> SafeString:
     """Return a duration as people write it, exact to the second on hover."""
     minutes, seconds = divmod(int(duration.total_seconds()), 60)
     exact = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-    return format_html('<span title="{}">{}</span>', exact, humanize.format_duration(duration))
+    text = humanize.format_duration(duration)
+    return format_html('<bdi title="{}">{}</bdi>', exact, text)
 
 
 def format_datetime(moment: datetime | None) -> SafeString:
@@ -228,13 +235,15 @@ def format_datetime(moment: datetime | None) -> SafeString:
 def _time_tag(moment: datetime, text: str) -> SafeString:
     local = timezone.localtime(moment)
     exact = f"{formats.date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, text)
+    return format_html(
+        '<time datetime="{}" title="{}" dir="auto">{}</time>', moment.isoformat(), exact, text
+    )
 
 
 def pretty_json(payload: Any) -> SafeString:
     """Return JSON on indented lines."""
     text = json.dumps(payload, ensure_ascii=False, indent=2)
-    return format_html('<pre class="im-payload" tabindex="0">{}</pre>', text)
+    return format_html('<pre class="im-payload" tabindex="0" dir="ltr">{}</pre>', text)
 
 
 def rate_line(operation: ImportOperation) -> str:

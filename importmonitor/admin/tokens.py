@@ -201,7 +201,7 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
     @admin.display(description=gettext_lazy("name"), ordering="name")
     def label(self, token: ApiToken) -> SafeString:
         name = token.name or _("unnamed")
-        return format_html('{} <code class="im-file">{}…</code>', name, token.prefix)
+        return format_html('{} <code class="im-file" dir="ltr">{}…</code>', name, token.prefix)
 
     @admin.display(description=gettext_lazy("state"), ordering="expires_at")
     def state(self, token: ApiToken) -> SafeString:

@@ -93,7 +93,9 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         badge = display.render_badge(display.sync_status_badge(workspace.sync_status))
         if not workspace.message:
             return badge
-        return format_html('{} <span class="im-message">{}</span>', badge, workspace.message)
+        return format_html(
+            '{} <span class="im-message"><bdi>{}</bdi></span>', badge, workspace.message
+        )
 
     @admin.display(description=gettext_lazy("since"))
     def since(self, workspace: Workspace) -> SafeString:
