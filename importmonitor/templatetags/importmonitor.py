@@ -1,14 +1,29 @@
-"""`{% load importmonitor %}{% import_status %}`: a status line for a project's admin index."""
+"""Template tags for a project's own templates: `{% load importmonitor %}`.
+
+`{% import_status %}` is a status line for its admin index; `user|has_import_perm:"run-import"` is
+whether a user has one of the app's permissions.
+"""
 
 from typing import Any
 
 from django import template
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from importmonitor.admin import dashboard
 from importmonitor.permissions import RUN_IMPORT, VIEW, has_perm
 
 register = template.Library()
+
+
+@register.filter
+def has_import_perm(user: AbstractBaseUser | AnonymousUser | None, codename: str) -> bool:
+    """Return whether a user has the permission of importmonitor with this codename.
+
+    For those with a hyphen: `perms.importmonitor.run-import` is no template syntax.
+    """
+    return has_perm(user, f"importmonitor.{codename}")
 
 
 @register.inclusion_tag("importmonitor/status_line.html", takes_context=True)

@@ -15,16 +15,20 @@ from celery.bin.celery import celery
 from click.testing import CliRunner
 from django.contrib.admin import AdminSite
 from django.contrib.admin import site as default_site
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.management import call_command
-from django.test import Client
+from django.db.models.signals import post_save
+from django.template import Context, Template
+from django.test import Client, RequestFactory
 
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured
 from importmonitor.alerts.messages import draft_test_alert, render_message
 from importmonitor.conf import options
 from importmonitor.conf.problems import Problems
-from importmonitor.models import ApiToken
+from importmonitor.models import ApiToken, ImportOperation, ProgressSample, StatusTransition
+from importmonitor.signals import operation_changed
+from importmonitor.sync.poll import sync_workspace
 from simulator.workspace import Workspace
 from tests.conftest import AUTH_TOKEN, MONDAY, USER_ID
 
@@ -221,6 +225,39 @@ def test_documented_registrations_are_those_of_the_default_site() -> None:
         if model._meta.app_label == "importmonitor"
     }
     assert {model: type(model_admin) for model, model_admin in site._registry.items()} == own
+
+
+@pytest.mark.django_db(transaction=True)
+def test_documented_receiver_is_called_at_the_end(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    namespace: dict[str, Any] = {}
+    exec(code_block("def announce_end"), namespace)
+    saved: list[Any] = []
+    post_save.connect(lambda sender, **_kwargs: saved.append(sender), weak=False)
+    try:
+        rocketchat.start_import("slack", seconds=60, file_name="acme.zip")
+        for _ in range(3):
+            rocketchat.clock.advance(60)
+            sync_workspace("default", now=rocketchat.clock.now)
+    finally:
+        operation_changed.disconnect(namespace["announce_end"])
+        post_save.receivers.pop()
+    assert capsys.readouterr().out == "acme.zip: Done\n"
+    assert not {ImportOperation, StatusTransition, ProgressSample} & set(saved)
+
+
+def test_documented_filter_shows_a_permission() -> None:
+    [block] = [
+        block
+        for page in PAGES
+        for block in code_blocks(page, "django")
+        if "has_import_perm" in block
+    ]
+    for user, shown in ((User(is_superuser=True), True), (AnonymousUser(), False)):
+        request = RequestFactory().get("/")
+        request.user = user
+        assert ("Imports" in Template(block).render(Context({"request": request}))) == shown
 
 
 def test_documented_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
