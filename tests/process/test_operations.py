@@ -1,14 +1,13 @@
 """The procedures of docs/operations.md, run as they are there.
 
-Only the folders are others, and `systemctl` and `runuser` do not exist: what they are called with
-is recorded, or run without changing the user.
+Only the folders are others, and no user is created or changed to. What `systemctl` is called with
+is recorded.
 """
 
 import json
 import os
 import re
 import shutil
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -22,7 +21,9 @@ from simulator.workspace import Workspace
 from tests.process.processes import BASE_DIR, PATIENCE, Project
 
 PAGE = BASE_DIR / "docs" / "operations.md"
+UNITS = {path.name for path in (BASE_DIR / "deploy" / "systemd").glob("*.*") if path.is_file()}
 PROGRAMS = {
+    "useradd": "",
     "systemctl": 'echo "$@" >>"$SYSTEMCTL_LOG"',
     "runuser": 'shift 3; PATH=${PATH#*:} exec "$@"',
     "date": "echo 2026-11-29T043000",
@@ -40,7 +41,11 @@ class Installation:
 
     @property
     def systemctl_calls(self) -> list[str]:
-        return (self.folder / "systemctl.log").read_text().splitlines()
+        """What it was called with; all units are ones that are shipped."""
+        calls = (self.folder / "systemctl.log").read_text().splitlines()
+        for _command, *units in map(str.split, calls):
+            assert {unit if "." in unit else f"{unit}.service" for unit in units} <= UNITS
+        return calls
 
     def write(self, name: str, text: str) -> None:
         (self.folder / "etc" / name).write_text(text)
@@ -84,7 +89,7 @@ def installation(project: Project, tmp_path: Path) -> Installation:
     environment, folder = project.environment, tmp_path
     if project.database.kind == "mysql":
         pytest.skip("documented for SQLite and PostgreSQL")
-    for name in ("bin", "etc", "backups"):
+    for name in ("bin", "etc", "backups", "srv", "units"):
         (folder / name).mkdir()
     programs = dict(PROGRAMS)
     if shutil.which("sqlite3") is None:
@@ -92,11 +97,15 @@ def installation(project: Project, tmp_path: Path) -> Installation:
         programs["sqlite3"] = f'{sys.executable} -c "{code}" "$@"'
     replacements = {
         "/srv/importmonitor/deploy/manage": str(folder / "bin" / "manage"),
+        "/srv/importmonitor-0.2.0/deploy/manage": str(folder / "bin" / "manage"),
+        "/srv/": f"{folder}/srv/",
+        "/etc/systemd/system": str(folder / "units"),
         "/etc/importmonitor": str(folder / "etc"),
         "/var/backups/importmonitor": str(folder / "backups"),
         # As `new_database` names the file.
         "/var/lib/importmonitor/db.sqlite3": environment["DATABASE_URL"].removeprefix("sqlite:///"),
-        "install -o importmonitor": "install",
+        "/var/lib/importmonitor": str(folder / "lib"),
+        " -o importmonitor": "",
     }
     manage = (BASE_DIR / "deploy" / "manage").read_text().partition("\n")[2]
     for old, new in {
@@ -133,6 +142,21 @@ def scripts(title: str, database: str = "sqlite") -> list[str]:
     return blocks
 
 
+@pytest.mark.parametrize(
+    ("title", "release"), [("Install", "0.1.0"), ("Upgrade without downtime", "0.2.0")]
+)
+def test_release_is_installed(installation: Installation, title: str, release: str) -> None:
+    """The rest of an upgrade: test_upgrade.py, and the restart in test_gunicorn.py."""
+    (installation.folder / "srv" / f"importmonitor-{release}").symlink_to(BASE_DIR)
+    [script] = scripts(title)
+    installation.run(script)
+    assert (installation.folder / "srv" / "importmonitor").readlink().name.endswith(release)
+    assert {path.name for path in (installation.folder / "units").glob("*.*")} >= UNITS
+    if title != "Install":
+        *_, restart = installation.systemctl_calls
+        assert restart == "restart importmonitor-web importmonitor-watch"
+
+
 def test_backup_is_restored(installation: Installation, workspace: Workspace) -> None:
     database = installation.project.database
     if database.kind == "postgres" and not (shutil.which("pg_dump") and shutil.which("psql")):
@@ -159,8 +183,7 @@ def test_backup_is_restored(installation: Installation, workspace: Workspace) ->
     installation.run(restore)
     assert database.contents() == before
     if database.kind == "sqlite":
-        with sqlite3.connect(installation.replacements["/var/lib/importmonitor/db.sqlite3"]) as new:
-            assert new.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA integrity_check") == [("ok",)]
     installation.run(start)
     assert [call.split()[0] for call in installation.systemctl_calls] == ["stop", "start"]
     # It works, and catches up with what was imported since.
