@@ -4,6 +4,7 @@ A value has a direction of its own, which a page from right to left must not reo
 """
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from importmonitor.rocketchat import states
 from importmonitor.rocketchat.states import RESTING_STEPS, ImportState
 
 EMPTY = "–"
+_SPACES = re.compile(r">\s+<")
 # Django's units are in the nominative, but German "vor" ("ago") takes the dative.
 UNITS: dict[str, Any] = {
     "year": npgettext_lazy("how long ago", "%(num)d year", "%(num)d years", "num"),
@@ -111,13 +113,20 @@ def render_badge(badge: Badge) -> SafeString:
     )
 
 
+def keep_spaces(html: str) -> SafeString:
+    """Return HTML whose spaces between tags survive the `{% spaceless %}` of a theme."""
+    return SafeString(_SPACES.sub(">&#32;<", html))
+
+
 def operation_name(operation: ImportOperation) -> SafeString:
     """Return the type of an operation and the name of its file."""
     kind = operation.type or operation.importer_key or operation.remote_id
     file_name = operation.file_name
     if not file_name:
         return format_html("<bdi>{}</bdi>", kind)
-    return format_html('<bdi>{}</bdi> <span class="im-file"><bdi>{}</bdi></span>', kind, file_name)
+    return format_html(
+        '<bdi>{}</bdi>&#32;<span class="im-file"><bdi>{}</bdi></span>', kind, file_name
+    )
 
 
 def state_badge(state: str) -> Badge:

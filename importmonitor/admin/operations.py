@@ -275,21 +275,19 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=_("status"))
     def summary(self, operation: ImportOperation) -> str:
-        return render_to_string("importmonitor/summary.html", operation_page.summary(operation))
+        return _render("summary", operation_page.summary(operation))
 
     @admin.display(description=_("records over time"))
     def chart(self, operation: ImportOperation) -> str:
-        return render_to_string("importmonitor/chart.html", operation_page.chart(operation))
+        return _render("chart", operation_page.chart(operation))
 
     @admin.display(description=_("timeline"))
     def timeline(self, operation: ImportOperation) -> str:
-        return render_to_string("importmonitor/timeline.html", operation_page.timeline(operation))
+        return _render("timeline", operation_page.timeline(operation))
 
     @admin.display(description=_("server log"))
     def server_log(self, operation: ImportOperation) -> str:
-        return render_to_string(
-            "importmonitor/server_log.html", operation_page.server_log(operation)
-        )
+        return _render("server_log", operation_page.server_log(operation))
 
     @admin.display(description=_("unreadable fields"))
     def unreadable_fields(self, operation: ImportOperation) -> str:
@@ -298,3 +296,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     @admin.display(description=_("payload"))
     def pretty_payload(self, operation: ImportOperation) -> SafeString:
         return display.pretty_json(operation.payload)
+
+
+def _render(name: str, context: dict[str, Any]) -> SafeString:
+    return display.keep_spaces(render_to_string(f"importmonitor/{name}.html", context))

@@ -201,7 +201,7 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
     @admin.display(description=gettext_lazy("name"), ordering="name")
     def label(self, token: ApiToken) -> SafeString:
         name = token.name or _("unnamed")
-        return format_html('{} <code class="im-file" dir="ltr">{}…</code>', name, token.prefix)
+        return format_html('{}&#32;<code class="im-file" dir="ltr">{}…</code>', name, token.prefix)
 
     @admin.display(description=gettext_lazy("state"), ordering="expires_at")
     def state(self, token: ApiToken) -> SafeString:
@@ -211,7 +211,7 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         else:
             text = _("since {time}") if token.is_expired else _("until {time}")
             expiry = format_html(text, time=display.format_datetime(token.expires_at))
-        return format_html("{} {}", display.render_badge(_badge(token)), expiry)
+        return format_html("{}&#32;{}", display.render_badge(_badge(token)), expiry)
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
     def used(self, token: ApiToken) -> SafeString | str:

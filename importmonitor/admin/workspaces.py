@@ -94,7 +94,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         if not workspace.message:
             return badge
         return format_html(
-            '{} <span class="im-message"><bdi>{}</bdi></span>', badge, workspace.message
+            '{}&#32;<span class="im-message"><bdi>{}</bdi></span>', badge, workspace.message
         )
 
     @admin.display(description=gettext_lazy("since"))
@@ -134,16 +134,14 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
             if workspace.is_empty:
                 return _("Nothing was ever imported into this workspace.")
             return _("The status of its imports is unknown.")
-        return render_to_string(
-            "importmonitor/workspace_import.html",
-            {
-                "line": self._line(operation),
-                "progress": display.progress(operation),
-                "rate": display.rate_line(operation),
-                "is_stalled": operation.is_stalled,
-                "remarks": remarks.of_operation(operation, workspace),
-            },
-        )
+        context = {
+            "line": self._line(operation),
+            "progress": display.progress(operation),
+            "rate": display.rate_line(operation),
+            "is_stalled": operation.is_stalled,
+            "remarks": remarks.of_operation(operation, workspace),
+        }
+        return display.keep_spaces(render_to_string("importmonitor/workspace_import.html", context))
 
     @admin.display(description=gettext_lazy("other open imports"))
     def hidden_imports(self, workspace: Workspace) -> SafeString:
@@ -177,7 +175,8 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
             for period in workspace.newest_periods(MAX_PERIODS)
         ]
         is_cut = len(rows) == MAX_PERIODS
-        return render_to_string("importmonitor/periods.html", {"periods": rows, "is_cut": is_cut})
+        context = {"periods": rows, "is_cut": is_cut}
+        return display.keep_spaces(render_to_string("importmonitor/periods.html", context))
 
     @admin.display(description=gettext_lazy("watched"))
     def watched_time(self, workspace: Workspace) -> SafeString:
@@ -220,7 +219,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         name = display.operation_name(operation)
         url = admin_url("importoperation_change", operation.pk, site=self.admin_site.name)
         return format_html(
-            "{} {}",
+            "{}&#32;{}",
             display.operation_badge(operation),
             format_html('<a href="{}">{}</a>', url, name) if url else name,
         )

@@ -1,18 +1,16 @@
 """A host in Arabic: values that are written from left to right stay so, in Chromium."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.utils import timezone
 
-from importmonitor.models import ImportOperation, ProgressSample
-from tests.admin.helpers import change_url, make_row
+from importmonitor.models import ImportOperation
+from tests.admin.helpers import change_url
 from tests.admin.test_alerts_page import make_alert
-from tests.admin.workspace_states import save_period
 from tests.browser.browser_page import ALERTS, HISTORY, IN_CHROMIUM, WORKSPACES
 from tests.browser.conftest import OpenBrowser
+from tests.hosts.rows import save_running_operation
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -51,29 +49,7 @@ POSITIONS = """
 def operation(settings: Any) -> ImportOperation:
     """A running import halfway through, and a file whose path ends with a slash."""
     settings.LANGUAGE_CODE = "ar"
-    started = timezone.now() - timedelta(minutes=65)
-    operation = make_row(
-        started_at=started,
-        count_total=250,
-        count_completed=249,
-        count_users=1200,
-        count_error=3,
-        file="/tmp/imports/20260225110000_d26x6zSkaPSe5gCyy_people.csv/",
-        remote_user_id="d26x6zSkaPSe5gCyy",
-        rate=0.5,
-        last_seen_at=timezone.now(),
-        payload={"status": "importer_importing_users", "valid": True},
-    )
-    operation.save()
-    for minute in range(0, 60, 5):
-        ProgressSample.objects.create(
-            operation=operation,
-            observed_at=started + timedelta(minutes=minute),
-            completed=minute * 4,
-            total=250,
-        )
-    save_period("default", last_at=timezone.now(), operation=operation)
-    return operation
+    return save_running_operation()
 
 
 def assert_in_order(page: "Page", selector: str, *texts: str) -> None:
