@@ -86,6 +86,9 @@ class TokenAPIView(APIView):
     metadata_class = SimpleMetadata
     # No method takes a body.
     parser_classes: list[Any] = []
+    # In no schema but ours (`api/openapi`): a host's own generator could not describe these views,
+    # and drf-spectacular's part of `check --deploy` would warn of each.
+    schema: Any = None
     throttle_classes: list[Any] = []
     versioning_class = None
     token_authenticators: ClassVar[tuple[type[BaseAuthentication], ...]] = (

@@ -10,7 +10,6 @@ from django.http import HttpResponse, HttpResponseBase
 from django.templatetags.static import static
 from django.utils import translation
 from django.utils.cache import get_conditional_response
-from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
@@ -30,6 +29,7 @@ from importmonitor.api.defaults import CompactJSONRenderer
 
 # They register the descriptions of the credentials and the views.
 from importmonitor.api.openapi import credentials, rest, rocketchat  # noqa: F401
+from importmonitor.api.openapi.schema import OwnSchemaGenerator
 from importmonitor.api.permissions import CanViewImports
 from importmonitor.api.rest.views import RestView
 
@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
     "COMPONENT_SPLIT_REQUEST": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "PREPROCESSING_HOOKS": ["importmonitor.api.openapi.schema.exclude_other_apps"],
+    "PREPROCESSING_HOOKS": [],
     "POSTPROCESSING_HOOKS": ["importmonitor.api.openapi.schema.refine"],
     "APPEND_COMPONENTS": {"schemas": rest.COMPONENTS | rocketchat.COMPONENTS},
     "TAGS": [
@@ -87,8 +87,7 @@ def _generate(urlconf: str, renderer: Any) -> Document:
     # drf-spectacular replaces its settings for the whole process meanwhile. Texts are translated
     # when they are rendered.
     with patched_settings(SETTINGS), translation.override("en"):
-        generator = SchemaGenerator(urlconf=urlconf)  # type: ignore[no-untyped-call] # it has no types
-        generator.coerce_path_pk = True
+        generator = OwnSchemaGenerator(urlconf=urlconf)
         document = generator.get_schema(public=True)  # type: ignore[no-untyped-call] # as above
         body: bytes = renderer.render(document, renderer.media_type, {})
     return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
@@ -97,9 +96,6 @@ def _generate(urlconf: str, renderer: Any) -> Document:
 class DocumentationView(TokenAPIView):
     """The base of both views: the permission of the API, unless `PUBLIC_SCHEMA` is on."""
 
-    # In no schema: otherwise drf-spectacular's check of the host's (`check --deploy`) fails here,
-    # unless DEFAULT_SCHEMA_CLASS is drf-spectacular's.
-    schema = None
     permission_classes = [CanViewImports]
 
     def get_authenticators(self) -> list[BaseAuthentication]:

@@ -26,8 +26,6 @@ class MetricsView(TokenAPIView):
     throttle_classes = [CallThrottle]
     # For errors only: the metrics have formats of their own.
     renderer_classes = [CompactJSONRenderer]
-    # Not part of the OpenAPI schema.
-    schema = None
 
     def perform_content_negotiation(
         self, request: Request, force: bool = False
