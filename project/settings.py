@@ -216,6 +216,8 @@ def read_database() -> dict[str, Any]:
             "DATABASE_URL cannot be read. Its form is postgres://user:password@host/name; "
             f"{percent_encode}"
         )
+    if password := read_secret("DATABASE_PASSWORD"):
+        config["PASSWORD"] = password
     # Any of them can be a password, like `sslpassword`.
     config |= {key: hide(config[key]) for key in ("PASSWORD", "OPTIONS") if key in config}
     if config["ENGINE"].endswith("sqlite3"):
@@ -265,8 +267,17 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-# Serve static files from the apps, so that collectstatic is not needed.
-WHITENOISE_USE_FINDERS = True
+if "collectstatic" in sys.argv or (BASE_DIR / "staticfiles" / "staticfiles.json").is_file():
+    # Compressed, under names that browsers may cache for ever.
+    STATIC_ROOT = BASE_DIR / "staticfiles"
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+    WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+else:
+    # Serve static files from the apps, so that collectstatic is not needed.
+    WHITENOISE_USE_FINDERS = True
 
 # For the extra `celery` (project/celery.py).
 CELERY_BROKER_URL = read_secret("CELERY_BROKER_URL") or None

@@ -202,6 +202,23 @@ def test_database_connections_are_persistent(monkeypatch: pytest.MonkeyPatch, ur
     assert "OPTIONS" not in database
 
 
+def test_database_password_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    url, password = "postgres://me:other@db.example/name", "a/b?c#d@e%2F"
+    database = read(monkeypatch, DATABASE_URL=url, DATABASE_PASSWORD=password)["DATABASES"]
+    assert database["default"]["PASSWORD"] == password
+    assert password not in repr(database)
+
+
+def test_only_collected_static_files_need_a_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(monkeypatch)
+    assert "STORAGES" not in values
+    assert values["WHITENOISE_USE_FINDERS"] is True
+    monkeypatch.setattr("sys.argv", ["manage.py", "collectstatic"])
+    values = read(monkeypatch)
+    assert "Manifest" in values["STORAGES"]["staticfiles"]["BACKEND"]
+    assert "WHITENOISE_USE_FINDERS" not in values
+
+
 def test_postgresql_can_use_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "postgres://me:hush@db.example/name?pool=true"
     database = read(monkeypatch, DATABASE_URL=url)["DATABASES"]["default"]
