@@ -38,7 +38,7 @@ setup: $(VENV)/test.stamp ## Create .venv with everything that the targets above
 
 .PHONY: requirements
 requirements: ## Update the pins in requirements/ (needs uv).
-	@for group in host test bench ci; do \
+	@for group in host test image bench ci; do \
 		uv pip compile --quiet --universal --python-version 3.11 --no-header --annotation-style line \
 			--generate-hashes --group $$group pyproject.toml --output-file requirements/$$group.txt --upgrade; done; \
 	uv pip compile --quiet --universal --python-version 3.11 --no-header --annotation-style line \

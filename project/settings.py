@@ -266,9 +266,12 @@ TIME_ZONE = read_text("TIME_ZONE", "UTC")
 USE_I18N = True
 USE_TZ = True
 
+# For the image (project/entrypoint.py): `web` migrates before it serves.
+MIGRATE_ON_START = read_boolean("MIGRATE_ON_START", default=False)
+
 STATIC_URL = "static/"
 if "collectstatic" in sys.argv or (BASE_DIR / "staticfiles" / "staticfiles.json").is_file():
-    # Compressed, under names that browsers may cache for ever.
+    # As in the image: compressed, under names that browsers may cache for ever.
     STATIC_ROOT = BASE_DIR / "staticfiles"
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

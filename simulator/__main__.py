@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     workspace.add_user(options.user_id, options.token)
     try:
         workspace.start_import(options.kind, options.ending, options.seconds)
-        server = Server(workspace, port=options.port)
+        server = Server(workspace, options.host, options.port)
     except ValueError as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
@@ -61,9 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="Serve a simulated Rocket.Chat workspace on loopback, with continual imports.",
+        description="Serve a simulated Rocket.Chat workspace, with continual imports.",
     )
     add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
     add("--port", type=int, default=8100, help="port; 0 chooses a free one (default: %(default)s)")
     add("--seed", type=int, default=0, help="seed of the random numbers (default: %(default)s)")
     add(

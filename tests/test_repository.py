@@ -71,7 +71,7 @@ def test_every_requirement_is_pinned_with_hashes(path: Path) -> None:
 
 
 def test_installations_require_the_hashes() -> None:
-    for name in ("Makefile", ".ci/run", "README.md"):
+    for name in ("Makefile", ".ci/run", "README.md", "Dockerfile"):
         commands = re.findall(r".*pip install.* -r .*", (ROOT / name).read_text())
         assert commands
         assert all("--require-hashes" in command for command in commands), name
