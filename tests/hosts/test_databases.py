@@ -123,7 +123,7 @@ def manage(project: Project, *arguments: str) -> str:
     ("router", "second"), [("OtherAppRouter", "analytics"), ("AuthRouter", "auth_db")]
 )
 @pytest.mark.parametrize("options", [{}, {"WITHOUT_MIGRATIONS": "1"}])
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.long
 def test_every_database_can_be_migrated_and_checked(
     host: Callable[..., Project], router: str, second: str, options: dict[str, str]
 ) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from rest_framework.settings import DEFAULTS
 
 from tests.hosts.drf_settings import CASES
@@ -21,6 +22,7 @@ def test_every_setting_of_drf_has_a_case() -> None:
     assert set(DEFAULTS) - covered <= RESPECTED | WITHOUT_USE
 
 
+@pytest.mark.long
 def test_no_setting_of_the_host_changes_a_response() -> None:
     each = ["--each"] if os.environ.get("LONG") else []
     done = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 from tests.hosts.project import run, use_settings
 from tests.hosts.servers import need
 
-pytestmark = need(package="sentry_sdk")
+pytestmark = [pytest.mark.long, need(package="sentry_sdk")]
 
 PASSWORD = "hush-Jx3vQ9mTzP4w"
 #: Where the process ends, or a bug shows, while a workspace is polled: from outside to inside.

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("model", ["Person", "Robot"])
 def test_users_of_another_model_can_do_everything(model: str) -> None:
     done = subprocess.run(

@@ -145,6 +145,7 @@ def scripts(title: str, database: str = "sqlite") -> list[str]:
 @pytest.mark.parametrize(
     ("title", "release"), [("Install", "0.1.0"), ("Upgrade without downtime", "0.2.0")]
 )
+@pytest.mark.long
 def test_release_is_installed(installation: Installation, title: str, release: str) -> None:
     """The rest of an upgrade: test_upgrade.py, and the restart in test_gunicorn.py."""
     (installation.folder / "srv" / f"importmonitor-{release}").symlink_to(BASE_DIR)
@@ -194,6 +195,7 @@ def test_backup_is_restored(installation: Installation, workspace: Workspace) ->
     ) == [(1,)]
 
 
+@pytest.mark.long
 def test_token_is_rotated(installation: Installation, workspace: Workspace) -> None:
     workspace.start_import("csv", seconds=0.1)
     assert installation.sync() == ["default"]
@@ -207,6 +209,7 @@ def test_token_is_rotated(installation: Installation, workspace: Workspace) -> N
     assert installation.sync() == []
 
 
+@pytest.mark.long
 def test_workspace_is_moved(installation: Installation, workspace: Workspace) -> None:
     workspace.start_import("csv", seconds=0.1)
     assert installation.sync() == ["default"]
@@ -250,6 +253,7 @@ def test_workspace_is_removed(installation: Installation, workspace: Workspace) 
         assert rows == [("default",)]
 
 
+@pytest.mark.long
 def test_dead_channel_stops_no_poll(installation: Installation, workspace: Workspace) -> None:
     installation.set_variables(
         ENV_FILE=os.devnull,

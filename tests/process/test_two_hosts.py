@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import subprocess
 
 #: How many processes are killed; with KILLS=300 it takes some minutes.
-KILLS = int(os.environ.get("KILLS", "60"))
+KILLS = int(os.environ.get("KILLS", "40"))
 
 
 class Webhook:
