@@ -143,6 +143,7 @@ def test_tokens_apart_from_their_users_are_warned_of(host: Callable[..., Project
     assert "(importmonitor.W007) The API tokens are in the database 'default', and their" in output
 
 
+@pytest.mark.long
 def test_replica_that_lags_behind_is_not_read(host: Callable[..., Project], tmp_path: Path) -> None:
     project = host("ReplicaRouter", "replica")
     prepare(project, "default")

@@ -158,6 +158,7 @@ def test_release_is_installed(installation: Installation, title: str, release: s
         assert restart == "restart importmonitor-web importmonitor-watch"
 
 
+@pytest.mark.long
 def test_backup_is_restored(installation: Installation, workspace: Workspace) -> None:
     database = installation.project.database
     if database.kind == "postgres" and not (shutil.which("pg_dump") and shutil.which("psql")):
