@@ -24,6 +24,8 @@ class GreetingView(generics.RetrieveAPIView):
 SETTINGS = """
 INSTALLED_APPS += ["drf_spectacular", "drf_spectacular_sidecar"]
 ALLOWED_HOSTS = ["testserver"]
+if "MAILERS" in globals():  # Django 6.1's startproject has a backend for development
+    MAILERS["default"] = {"BACKEND": "django.core.mail.backends.smtp.EmailBackend"}
 """
 AUTO_SCHEMA = """
 REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
