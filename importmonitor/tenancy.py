@@ -1,4 +1,7 @@
-"""Hosts with a database schema for each tenant, such as those with django-tenants.
+"""Where the app's rows are: in which database, and in which schema of it.
+
+A host's router decides about the database. Some hosts have a schema for each tenant, such as those
+with django-tenants.
 
 The connection has the tenant, and each thread has connections of its own: a new one would read and
 write the public schema.
@@ -7,8 +10,13 @@ write the public schema.
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
-from django.db.utils import DEFAULT_DB_ALIAS
+from django.apps import apps
+from django.db import connections, router
+
+
+def store_alias() -> str:
+    """Return the alias of the database that holds the history."""
+    return router.db_for_write(apps.get_model("importmonitor", "Workspace"))
 
 
 def get_scope() -> str:
@@ -34,4 +42,4 @@ def capture_tenant() -> Callable[[], None]:
 
 
 def _connection() -> Any:
-    return connections[DEFAULT_DB_ALIAS]
+    return connections[store_alias()]

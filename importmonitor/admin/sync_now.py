@@ -17,6 +17,7 @@ from importmonitor.choices import sync_status_label
 from importmonitor.models import Workspace
 from importmonitor.sync.lease import LEASED, NOT_BEFORE, RECENT
 from importmonitor.sync.poll import PollFailure, SyncResult
+from importmonitor.tenancy import store_alias
 
 #: With more workspaces than this, the results are counted, and no request waits for them.
 MAX_MESSAGES = 8
@@ -97,7 +98,7 @@ def sync_now(request: HttpRequest) -> None:
     due = due_workspaces(workspaces.values(), now)
     futures = []
     # In a transaction of the host's (ATOMIC_REQUESTS), other threads would wait for its end.
-    transaction.on_commit(lambda: futures.extend(get_poller().start(due)))
+    transaction.on_commit(lambda: futures.extend(get_poller().start(due)), using=store_alias())
     can_wait = len(workspaces) <= MAX_MESSAGES and len(futures) == len(due)
     if not can_wait or wait(futures, MAX_WAIT).not_done:
         request.session[_SESSION_KEY] = {

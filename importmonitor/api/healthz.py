@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from importmonitor.models.store import store_alias
+from importmonitor.tenancy import store_alias
 
 
 @login_not_required  # for hosts with LoginRequiredMiddleware

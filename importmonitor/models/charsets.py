@@ -8,7 +8,7 @@ from typing import NamedTuple
 from django.apps import apps
 from django.db import connections
 
-from importmonitor.models.store import store_alias
+from importmonitor.tenancy import store_alias
 
 #: MySQL's character sets that hold every character.
 _FULL = ("utf8mb4", "utf16", "utf16le", "utf32")

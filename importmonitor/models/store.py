@@ -20,10 +20,3 @@ class StoreQuerySet(models.QuerySet[M]):
         queryset: Any = self
         alias = queryset._db or router.db_for_write(self.model, **queryset._hints)  # noqa: SLF001 - a subclass
         return str(alias)
-
-
-def store_alias() -> str:
-    """Return the alias of the database that holds the history."""
-    from importmonitor.models.workspaces import Workspace
-
-    return router.db_for_write(Workspace)

@@ -22,7 +22,6 @@ from importmonitor.models import (
     Workspace,
 )
 from importmonitor.models.charsets import storable_message
-from importmonitor.models.store import store_alias
 from importmonitor.models.workspaces import is_since
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import InternalError, RateLimited, RocketChatError
@@ -41,6 +40,7 @@ from importmonitor.sync.diff import diff
 from importmonitor.sync.estimates import store_speeds, update_estimates
 from importmonitor.sync.fetch import Fetched, affected_rows, fetch_snapshot, list_due_at
 from importmonitor.sync.lease import LEASED, RECENT, Lease, LeaseLost, skip_reason
+from importmonitor.tenancy import store_alias
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client

@@ -16,8 +16,8 @@ from importmonitor.models import (
     SyncPeriod,
     Workspace,
 )
-from importmonitor.models.store import store_alias
 from importmonitor.sync.lease import Lease
+from importmonitor.tenancy import store_alias
 
 #: Rows deleted in one transaction: a sync waits for at most that many.
 BATCH = 500
