@@ -5,7 +5,7 @@ from typing import Any
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
-class Hook(MetadataHookInterface):  # type: ignore[misc] # mypy runs without hatchling
+class Hook(MetadataHookInterface):  # type: ignore[misc] # hatchling is installed where packages are built, not where mypy runs
     def update(self, metadata: dict[str, Any]) -> None:
         repository = self.config["repository"].rstrip("/")
         if repository:

@@ -240,7 +240,7 @@ class Container:
             service.get("healthcheck", {}).get("test") or image.config["Healthcheck"]["Test"]
         )
         self._healthcheck = healthcheck[1:]
-        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - see close()
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the container runs, then closed by close()
         command = service.get("command") or image.config["Cmd"]
         self._unshare = subprocess.Popen(
             [

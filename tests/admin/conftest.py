@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
-from importmonitor.admin import export_limit
+from importmonitor.admin import export_limit, sync_now
 from tests.admin.tokens import ALL
 from tests.api.helpers import make_user
 
@@ -57,3 +57,9 @@ def hers(ada: User) -> Client:
     client = Client()
     client.force_login(ada)
     return client
+
+
+@pytest.fixture
+def patient_sync(shared_database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """“Sync now” waits for the results, however slow the machine is."""
+    monkeypatch.setattr(sync_now, "MAX_WAIT", 30.0)

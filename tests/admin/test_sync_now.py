@@ -10,7 +10,6 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
-from importmonitor.admin import sync_now
 from importmonitor.choices import EMPTY
 from importmonitor.models import ImportOperation, SyncPeriod, Workspace
 from tests.admin.conftest import LogIn
@@ -18,16 +17,7 @@ from tests.admin.helpers import HISTORY, SYNC, messages, page
 from tests.api.helpers import PATH, RUNNING, make_user, workspace_at
 
 URL = "http://127.0.0.1:9" + PATH
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("shared_database"),
-]
-
-
-@pytest.fixture(autouse=True)
-def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for the results, however slow the machine is."""
-    monkeypatch.setattr(sync_now, "MAX_WAIT", 30.0)
+pytestmark = pytest.mark.usefixtures("patient_sync")
 
 
 @pytest.fixture

@@ -34,16 +34,7 @@ from tests.remote.helpers import workspace_config
 ALIASES = ("acme", "globex", "initech")
 CHANNEL = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("shared_database"),
-]
-
-
-@pytest.fixture(autouse=True)
-def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for the results, however slow the machine is."""
-    monkeypatch.setattr(sync_now, "MAX_WAIT", 30.0)
+pytestmark = pytest.mark.usefixtures("patient_sync")
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class NoRows(filters.BaseFilterBackend):
         return queryset.none()
 
 
-class Nobody(permissions.BasePermission):
+class DenyAll(permissions.BasePermission):
     """Allows nothing."""
 
     def has_permission(self, request: Request, view: Any) -> bool:

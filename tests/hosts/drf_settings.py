@@ -27,7 +27,7 @@ VALUES: dict[str, Any] = {
     "DEFAULT_METADATA_CLASS": f"{CLASSES}.NoMetadata",
     "DEFAULT_PAGINATION_CLASS": f"{CLASSES}.OneRow",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.FileUploadParser"],
-    "DEFAULT_PERMISSION_CLASSES": [f"{CLASSES}.Nobody"],
+    "DEFAULT_PERMISSION_CLASSES": [f"{CLASSES}.DenyAll"],
     "DEFAULT_RENDERER_CLASSES": [f"{CLASSES}.Envelope"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": [f"{CLASSES}.Never"],
@@ -78,7 +78,7 @@ CASES: dict[str, dict[str, Any]] = {
     "URL_FORMAT_OVERRIDE=None": {"URL_FORMAT_OVERRIDE": None},
 }
 #: Each setting alone: what of VALUES changes a response, and that none hides another's change.
-EACH = {name: {name: value} for name, value in VALUES.items()}
+ONE_BY_ONE = {name: {name: value} for name, value in VALUES.items()}
 OPERATIONS = "/api/import-operations/"
 REST = (
     OPERATIONS,
@@ -188,7 +188,7 @@ def main() -> None:
             "wrong": credentials(viewer) | {"X-Auth-Token": "no"},
         }
         assert "rest_framework.settings" not in sys.modules
-        cases = CASES | (EACH if "--each" in sys.argv else {})
+        cases = CASES | (ONE_BY_ONE if "--one-by-one" in sys.argv else {})
         json.dump({name: in_fork(case, users) for name, case in cases.items()}, sys.stdout)
 
 

@@ -12,6 +12,21 @@ from tests.conftest import AUTH_TOKEN
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 
+def run_module(module: str, *arguments: str) -> str:
+    """Run a module in a process of its own; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=BASE_DIR,
+        env=os.environ | {"IMPORTMONITOR_REMEMBER_FOR": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    return done.stdout
+
+
 def run(function: Callable[..., None], *arguments: str, **environment: str) -> None:
     """Run a function of a test module in a process of its own; it fails as its assertions do.
 

@@ -1,15 +1,13 @@
 """A host whose REST_FRAMEWORK setting is for its own API: ours must not change with it."""
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 from rest_framework.settings import DEFAULTS
 
 from tests.hosts.drf_settings import CASES
+from tests.hosts.project import run_module
 
 #: The host's authenticators are accepted (docs/api.md), and its proxies and rates respected.
 RESPECTED = {"DEFAULT_AUTHENTICATION_CLASSES", "NUM_PROXIES"}
@@ -24,17 +22,8 @@ def test_every_setting_of_drf_has_a_case() -> None:
 
 @pytest.mark.long
 def test_no_setting_of_the_host_changes_a_response() -> None:
-    each = ["--each"] if os.environ.get("LONG") else []
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.hosts.drf_settings", *each],
-        env=os.environ | {"IMPORTMONITOR_REMEMBER_FOR": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-2_000:]
-    responses: dict[str, dict[str, list[Any]]] = json.loads(done.stdout)
+    output = run_module("tests.hosts.drf_settings", "--one-by-one")
+    responses: dict[str, dict[str, list[Any]]] = json.loads(output)
     expected = responses.pop("defaults")
     statuses = {response[0] for response in expected.values()}
     assert statuses == {200, 302, 400, 401, 403, 404, 405, 406}

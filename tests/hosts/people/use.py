@@ -52,7 +52,7 @@ def check_api(user: Any) -> None:
     wrong = headers | {"X-User-Id": "7"}
     assert client.get(PATH, headers=wrong).status_code == 401
     with pytest.raises(CommandError, match="There is no user"):
-        call_command("create_api_token", "nobody")
+        call_command("create_api_token", "unknown")
 
 
 def check_admin(user: Any) -> None:
@@ -68,8 +68,8 @@ def check_admin(user: Any) -> None:
     fields = {"user": user.get_username(), "name": "new", "expires_at_0": "", "expires_at_1": ""}
     created = client.post(f"{folder}apitoken/add/", fields)
     assert re.search(rf'value="{user.pk}"', created.text), created.text
-    for nobody in ("nobody", "a" * 300):
-        refused = client.post(f"{folder}apitoken/add/", fields | {"user": nobody})
+    for name in ("unknown", "a" * 300):
+        refused = client.post(f"{folder}apitoken/add/", fields | {"user": name})
         assert "There is no user with this name." in refused.text
     noted = client.post(f"{folder}importoperation/{operation.pk}/change/", {"note": "mine"})
     assert noted.status_code == 302
