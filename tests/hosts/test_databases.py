@@ -22,6 +22,9 @@ CREATE_TEST_DATABASES = (
     "from django.test.utils import setup_databases, teardown_databases; "
     "teardown_databases(setup_databases(0, False), 0)"
 )
+SCOPE = (
+    "import django; django.setup(); from importmonitor import tenancy; print(tenancy.get_scope())"
+)
 #: What a cron job, a user and a program do; prints what they get.
 USE = """
 import re
@@ -162,6 +165,8 @@ def test_history_has_its_own_database(host: Callable[..., Project], tmp_path: Pa
     with closing(sqlite3.connect(tmp_path / "default.sqlite3")) as default:
         names = default.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     assert [name for (name,) in names if "importmonitor" in name] == ["importmonitor_apitoken"]
+    # What is cached is kept apart by it.
+    assert project.run("-c", SCOPE).stdout == "history/\n"
 
 
 def prepare(project: Project, *databases: str) -> None:
