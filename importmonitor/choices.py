@@ -21,6 +21,7 @@ class Event(StrEnum):
     RESUMED = "import.resumed"
     UNREACHABLE = "workspace.unreachable"
     RECOVERED = "workspace.recovered"
+    UNPOLLED = "workspace.unpolled"
 
 
 EVENT_LABELS = {
@@ -33,7 +34,73 @@ EVENT_LABELS = {
     Event.RESUMED: _("Import resumed"),
     Event.UNREACHABLE: _("Workspace unreachable"),
     Event.RECOVERED: _("Workspace reachable again"),
+    Event.UNPOLLED: _("Workspace not polled"),
 }
+
+
+class IncidentKind(StrEnum):
+    """What is wrong while an incident is open; MAINTENANCE is planned, and mutes alerts."""
+
+    FAILED = "import.failed"
+    INTERRUPTED = "import.interrupted"
+    INCOMPLETE = "import.incomplete"
+    DONE_WITH_ERRORS = "import.done_with_errors"
+    STALLED = "import.stalled"
+    WAITING = "import.waiting"
+    UNREACHABLE = "workspace.unreachable"
+    REFUSED = "workspace.refused"
+    FLAPPING = "workspace.flapping"
+    UNPOLLED = "workspace.unpolled"
+    MAINTENANCE = "maintenance"
+
+
+INCIDENT_LABELS = {
+    IncidentKind.FAILED: _("Failed"),
+    IncidentKind.INTERRUPTED: _("Interrupted"),
+    IncidentKind.INCOMPLETE: _("Incomplete"),
+    IncidentKind.DONE_WITH_ERRORS: _("Done with errors"),
+    IncidentKind.STALLED: _("Stalled"),
+    IncidentKind.WAITING: _("Waiting for input"),
+    IncidentKind.UNREACHABLE: _("Unreachable"),
+    IncidentKind.REFUSED: _("Credentials refused"),
+    IncidentKind.FLAPPING: _("Flapping"),
+    IncidentKind.UNPOLLED: _("Not polled"),
+    IncidentKind.MAINTENANCE: _("Maintenance"),
+}
+
+
+class Severity(StrEnum):
+    """How urgent an alert is, the most urgent first."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+# The end of something has the severity of what ends, so that whoever got the one gets the other.
+_CRITICAL = frozenset(
+    {Event.FAILED, Event.INTERRUPTED, Event.UNREACHABLE, Event.RECOVERED, Event.UNPOLLED}
+)
+_WARNING = frozenset({Event.STALLED, Event.RESUMED, Event.WAITING})
+_WARNING_OUTCOMES = frozenset({"done_with_errors", "incomplete"})
+
+
+def severity(event: str, outcome: str | None) -> Severity:
+    """Return the severity of an event, where `outcome` is that of the import, if it has ended."""
+    if event in _CRITICAL:
+        return Severity.CRITICAL
+    if event in _WARNING or (event == Event.FINISHED and outcome in _WARNING_OUTCOMES):
+        return Severity.WARNING
+    return Severity.INFO
+
+
+#: How an import can end; `importmonitor.models.Outcome` has the labels.
+OUTCOMES = frozenset(
+    {
+        *("done", "done_with_errors", "incomplete", "failed"),
+        *("interrupted", "superseded", "canceled"),
+    }
+)
 
 #: The result of a successful poll, with an operation and without one; else the error's kind.
 OK, EMPTY = GOOD_STATUSES = ("ok", "empty")
@@ -63,6 +130,14 @@ IMPORTER_LABELS = {
 def sync_status_label(status: str) -> str:
     """Return the label of a sync status; one from another version is its own label."""
     return str(SYNC_STATUS_LABELS.get(status, status))
+
+
+def incident_label(kind: str) -> str:
+    """Return the label of an incident's kind; one from another version is its own label."""
+    try:
+        return str(INCIDENT_LABELS[IncidentKind(kind)])
+    except ValueError:
+        return kind
 
 
 def event_label(name: str) -> str:

@@ -27,11 +27,11 @@ SYNC_LAYERS = (
     {"rate"},
     {"speeds"},
     {"change", "forecast", "ends", "clock", "lease", "interval", "storage"},
-    {"stalls"},
+    {"stalls", "incidents"},
     {"diff"},
     {"estimates", "fetch", "alerts"},
     {"poll"},
-    {"pool", "courier", "prune"},
+    {"pool", "courier", "prune", "reminders"},
     {"watch", "background"},
     {"__init__"},
 )

@@ -19,7 +19,7 @@ from importmonitor.alerts import smtp
 from importmonitor.alerts.http import limited_http
 from importmonitor.alerts.messages import Message, one_line
 from importmonitor.alerts.plain_text import defuse
-from importmonitor.conf.channels import ChannelConfig
+from importmonitor.conf.channels import KEYS, ChannelConfig
 from importmonitor.conf.problems import DOTTED_PATH, describe_name
 
 
@@ -45,7 +45,8 @@ class Misconfigured(Exception):
 class Backend(Protocol):
     """The interface of a channel's BACKEND, which is instantiated for each delivery.
 
-    The constructor gets the channel's other options, and raises Misconfigured.
+    The constructor gets the channel's other options, and raises Misconfigured. A backend whose
+    `can_group` is False gets each alert by itself, others get those with one cause as one message.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None: ...
@@ -178,6 +179,8 @@ class AppriseChannel:
             scheme = describe_name(self.scheme)
             raise Misconfigured(f"Apprise cannot parse the URL, whose scheme is {scheme}.")
         self.service = service
+        # A program reads one alert after the other.
+        self.can_group = self.scheme not in _JSON_SCHEMES
 
     def send(self, message: Message) -> None:
         title, text = message.title, message.text
@@ -245,7 +248,7 @@ def _is_address(value: object) -> bool:
 def _refuse_unknown(options: Mapping[str, Any], names: set[str]) -> None:
     if unknown := sorted(describe_name(key) for key in options if key not in names):
         raise Misconfigured(
-            f"Unknown option: {', '.join(unknown)}. The options are BACKEND, EVENTS and "
+            f"Unknown option: {', '.join(unknown)}. The options are {', '.join(KEYS)} and "
             f"{', '.join(sorted(names))}."
         )
 

@@ -1,7 +1,7 @@
 """The contents of an alert: a stable JSON form for programs, and a text for people made of it."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy
 
 from importmonitor import conf
 from importmonitor.admin_urls import admin_url
-from importmonitor.choices import Event, event_label
+from importmonitor.choices import Event, event_label, severity
 from importmonitor.humanize import format_duration, format_number
-from importmonitor.models import ImportOperation, Outcome
+from importmonitor.models import ImportOperation, Incident, Outcome
 
 #: Increased when a key of the JSON form changes its meaning or is removed; keys can be added.
 SCHEMA_VERSION = 1
@@ -52,7 +52,8 @@ class AlertDraft:
     """An alert before it is written: the JSON form without what a delivery adds.
 
     `key` is unique to the event; `operation_pk` and `transition_pk` are the rows it is about. It
-    is not sent before `not_before`: until then, it may turn out to be something else.
+    is not sent before `not_before`: until then, it may turn out to be something else. `incident`
+    is the one that it opens or ends.
     """
 
     event: str
@@ -62,6 +63,26 @@ class AlertDraft:
     operation_pk: int | None = None
     transition_pk: int | None = None
     not_before: datetime | None = None
+    incident: Incident | None = None
+
+    @property
+    def outcome(self) -> str | None:
+        """How the import ended, if it has."""
+        operation = self.body["operation"]
+        return operation["outcome"] if operation else None
+
+    def about(self, incident: Incident | None, *, reminder: int = 0) -> "AlertDraft":
+        """Return the alert with its incident; `reminder` counts how often it was repeated."""
+        if incident is None:
+            return self
+        described = {
+            "id": incident.pk,
+            "kind": incident.kind,
+            "since": _iso(incident.since),
+            "until": _iso(incident.until),
+            "reminder": reminder,
+        }
+        return replace(self, incident=incident, body=self.body | {"incident": described})
 
 
 @dataclass(frozen=True)
@@ -96,6 +117,7 @@ def draft_operation_alert(
     outcome = operation.present_outcome
     left = operation.time_left(at)
     body = _base_body(event, operation.workspace, key, at, states) | {
+        "severity": severity(event, outcome),
         "operation": {
             "id": operation.pk,
             "remote_id": operation.remote_id,
@@ -136,27 +158,26 @@ def draft_workspace_alert(
     outcome: str,
     message: str,
     flapping: bool = False,
+    progress: Sequence[dict[str, Any]] = (),
 ) -> AlertDraft:
     """Return an alert that a workspace has been unreachable since a time, or is reachable again.
 
-    `flapping` is whether it is so again and again, and there will be no alert until that is over.
+    `flapping` is whether it is so again and again, and there will be no alert until that is over;
+    `progress` is how far imports went meanwhile.
     """
-    key = workspace_key(event, workspace, since)
-    states = ("ok", "failing") if event == Event.UNREACHABLE else ("failing", "ok")
+    key = f"{event}:{workspace}:{_iso(since)}"
+    states = ("failing", "ok") if event == Event.RECOVERED else ("ok", "failing")
     body = _base_body(event, workspace, key, at, states) | {
         "sync": {
             "outcome": outcome,
             "message": message,
             "since": _iso(since),
+            "duration_seconds": round((at - since).total_seconds()),
             "flapping": flapping,
+            "progress": list(progress),
         },
     }
     return AlertDraft(event, workspace, key, body)
-
-
-def workspace_key(event: Event, workspace: str, since: datetime) -> str:
-    """Return the idempotency key of an event of a workspace whose polls failed since a time."""
-    return f"{event}:{workspace}:{_iso(since)}"
 
 
 def draft_test_alert(workspace: str, *, at: datetime, key: str) -> AlertDraft:
@@ -369,6 +390,7 @@ def _base_body(
     return {
         "schema_version": SCHEMA_VERSION,
         "event": str(event),
+        "severity": severity(event, None),
         "idempotency_key": key,
         "occurred_at": _iso(at),
         "workspace": workspace,
@@ -377,4 +399,5 @@ def _base_body(
         "operation": None,
         "server_log": None,
         "sync": None,
+        "incident": None,
     }

@@ -20,7 +20,7 @@ from importmonitor.alerts.queue import Batch, Queue
 from importmonitor.conf.channels import ChannelConfig
 from importmonitor.humanize import format_duration
 from importmonitor.logs import get_logger
-from importmonitor.models import Alert
+from importmonitor.models import Alert, Incident
 from importmonitor.models.alerts import MAX_BACKOFF, AlertQuerySet
 from importmonitor.secret import trim_traceback
 
@@ -44,21 +44,27 @@ _LATE = timedelta(minutes=15)
 def write(
     drafts: Sequence[AlertDraft], at: datetime, channels: Sequence[ChannelConfig] | None = None
 ) -> int:
-    """Write an alert for each draft and each channel that wants its event; return how many.
+    """Write an alert for each draft and each channel that wants it; return how many.
 
     Call it in the transaction that writes the change that the drafts report. `channels` defaults
-    to all that are configured.
+    to all that are configured. During maintenance no alerts are written; those about an incident
+    follow when it is over, if the incident is not.
     """
     if not drafts:
         return 0
     if channels is None:
         channels = list(conf.get_options().channels.values())
+    workspaces = {draft.workspace for draft in drafts}
+    maintenance = list(Incident.objects.maintenance(at).filter(workspace__in=workspaces))
+    audible = [draft for draft in drafts if not _is_muted(draft, maintenance)]
+    pairs = [(draft, channel) for draft in audible for channel in _receivers(draft, channels)]
     alerts = [
         Alert(
             event=draft.event,
             workspace=draft.workspace,
             operation_id=draft.operation_pk,
             transition_id=draft.transition_pk,
+            incident=draft.incident,
             channel=channel.name,
             key=draft.key,
             body=draft.body,
@@ -66,12 +72,51 @@ def write(
             not_before=draft.not_before,
             next_attempt_at=draft.not_before or at,
         )
-        for draft in drafts
-        for channel in channels
-        if draft.event in channel.events or draft.event == TEST
+        for draft, channel in pairs
     ]
     Alert.objects.bulk_create(alerts, ignore_conflicts=True)
+    _schedule_reminders(pairs, at)
     return len(alerts)
+
+
+def _receivers(draft: AlertDraft, channels: Sequence[ChannelConfig]) -> list[ChannelConfig]:
+    return [
+        channel
+        for channel in channels
+        if draft.event == TEST or channel.wants(draft.event, draft.workspace, draft.outcome)
+    ]
+
+
+def _is_muted(draft: AlertDraft, maintenance: Sequence[Incident]) -> bool:
+    """Return whether maintenance mutes an alert; if it is about an incident, it is postponed."""
+    incident = draft.incident
+    if draft.event == TEST or (incident and incident.first_alert_at and not incident.is_open):
+        # Whoever was alerted gets the end too.
+        return False
+    ends = [
+        row.until
+        for row in maintenance
+        if row.workspace == draft.workspace and row.operation_id in (None, draft.operation_pk)
+    ]
+    if ends and incident is not None and incident.is_open and None not in ends:
+        incident.next_alert_at = max(end for end in ends if end is not None)
+        incident.save(update_fields=["next_alert_at"])
+    return bool(ends)
+
+
+def _schedule_reminders(pairs: Sequence[tuple[AlertDraft, ChannelConfig]], at: datetime) -> None:
+    """Record that there is an alert about these incidents, and when the first reminder is due."""
+    pauses: dict[Incident, list[timedelta]] = {}
+    for draft, channel in pairs:
+        if draft.incident is not None and draft.incident.is_open:
+            every = [] if channel.remind_every is None else [channel.remind_every]
+            pauses.setdefault(draft.incident, []).extend(every)
+    for incident, durations in pauses.items():
+        if incident.first_alert_at is None:
+            incident.first_alert_at = at
+            incident.next_alert_at = at + min(durations) if durations else None
+        incident.last_alert_at = at
+        incident.save(update_fields=["first_alert_at", "last_alert_at", "next_alert_at"])
 
 
 def deliver(
@@ -94,7 +139,9 @@ def deliver(
         batch = queue.next(now())
         if batch is None:
             break
-        if not _claim(batch, now()):
+        if not _can_group(batch):
+            batch = batch.split()
+        if _drop_outdated(batch, now()) or not _claim(batch, now()):
             continue
         attempt = _attempt(batch, now())
         if attempt.delivered:
@@ -131,6 +178,25 @@ class _Attempt:
     delivered: bool = False
     delivered_to: list[str] = field(default_factory=list)
     is_final: bool = False
+
+
+def _can_group(batch: Batch) -> bool:
+    """Return whether a channel takes several alerts as one message."""
+    channel = conf.get_options().channels.get(batch.channel)
+    if channel is None or len(batch.alerts) == 1:
+        return True
+    try:
+        return getattr(load_backend(channel), "can_group", True)
+    except Misconfigured:
+        return True
+
+
+def _drop_outdated(batch: Batch, at: datetime) -> bool:
+    """Delete the reminders of what is over or acknowledged; return whether there were any."""
+    outdated = [alert.pk for alert in batch.alerts if alert.is_outdated(at)]
+    if outdated:
+        Alert.objects.filter(pk__in=outdated).unclaimed(at).delete()
+    return bool(outdated)
 
 
 def _claim(batch: Batch, at: datetime) -> bool:

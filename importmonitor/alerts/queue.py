@@ -18,6 +18,11 @@ from importmonitor.models import Alert
 SAME_OUTAGE = timedelta(minutes=1)
 #: More alerts than these of one poll are one message.
 MAX_SEPARATE = 10
+#: More imports than these to which the same happens within SAME_OUTAGE are one message.
+MAX_OF_CAUSE = 2
+
+# What happens to many imports at once has one cause, such as a server that was restarted.
+_GROUPED = frozenset({Event.STALLED, Event.INTERRUPTED, Event.FAILED, Event.WAITING})
 
 # A channel is left alone after so many failures: the second shows whether it is the channel that
 # fails or only one message.
@@ -40,6 +45,11 @@ class Batch:
     def channel(self) -> str:
         channel: str = self.alerts[0].channel
         return channel
+
+    def split(self) -> "Batch":
+        """Return the part of the batch that is about the first alert's workspace alone."""
+        first = self.alerts[0]
+        return Batch([first], [row for row in self.outdated if row.workspace == first.workspace])
 
 
 @dataclass
@@ -124,11 +134,19 @@ def _batch(head: Alert, at: datetime) -> Batch:
         events = (Event.UNREACHABLE, Event.RECOVERED)
         return _outage(head, list(waiting.filter(event__in=events)[:_MAX_BATCH]))
     first: dict[tuple[str, int | None], Alert] = {}
-    of_poll = []
-    for alert in waiting.filter(workspace=head.workspace)[:_MAX_BATCH]:
+    of_poll, of_cause = [], []
+    for alert in waiting.filter(Q(workspace=head.workspace) | Q(event=head.event))[:_MAX_BATCH]:
         start = first.setdefault(alert.subject, alert)
-        if start.created_at == alert.created_at == head.created_at and alert.not_before is None:
+        if alert.not_before is not None:
+            continue
+        if start.created_at == alert.created_at == head.created_at:
             of_poll.append(alert)
+        is_same_time = abs(alert.created_at - head.created_at) <= SAME_OUTAGE
+        if alert is start and alert.event == head.event and is_same_time:
+            of_cause.append(alert)
+    if head.event in _GROUPED and len(of_cause) > MAX_OF_CAUSE:
+        return Batch(of_cause)
+    of_poll = [alert for alert in of_poll if alert.workspace == head.workspace]
     return Batch(of_poll if len(of_poll) > MAX_SEPARATE else [head])
 
 

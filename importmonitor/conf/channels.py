@@ -3,21 +3,32 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
-from importmonitor.choices import Event
-from importmonitor.conf.problems import DOTTED_PATH, Problems, describe_name
+from importmonitor.choices import OUTCOMES, Event, Severity, severity
+from importmonitor.conf.problems import DOTTED_PATH, Problems, describe, describe_name, is_list_of
 from importmonitor.secret import hide
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 NAME_MAX_LENGTH = 63
+#: The options of every channel; all others are those of its backend.
+KEYS = ("BACKEND", "EVENTS", "OUTCOMES", "REMIND_EVERY", "SEVERITY", "WORKSPACES")
+#: More often than once an hour is a loop, not a reminder.
+MIN_REMIND_EVERY = timedelta(hours=1)
+
 _BACKEND_HINT = "Make it a dict with BACKEND, such as 'importmonitor.alerts.channels.EmailChannel'."
+_PATTERN = re.compile(r"[a-z0-9_*?\[\]!-]{1,100}")
+_SEVERITIES = tuple(Severity)
 
 
 @dataclass(frozen=True)
 class ChannelConfig:
-    """Where alerts go: the dotted path of a backend, the events it wants, its own options.
+    """Where alerts go: the dotted path of a backend, which alerts it wants, its own options.
 
+    `outcomes` is None for alerts of all outcomes and of none; `severity` is the lowest that it
+    wants; an incident that is still open is repeated after `remind_every`, if that is not None.
     The options can hold passwords and stay out of the `repr`; in them, all text is a Secret.
     """
 
@@ -25,6 +36,22 @@ class ChannelConfig:
     backend: str
     events: frozenset[Event]
     options: Mapping[str, Any] = field(repr=False)
+    workspaces: tuple[str, ...] = ("*",)
+    outcomes: frozenset[str] | None = None
+    severity: Severity = Severity.INFO
+    remind_every: timedelta | None = None
+
+    def wants(self, event: str, workspace: str, outcome: str | None) -> bool:
+        """Return whether alerts about an event of a workspace go to this channel.
+
+        `outcome` is how the import ended, None where that is not what the event says.
+        """
+        return (
+            event in self.events
+            and (self.outcomes is None or outcome in self.outcomes)
+            and any(fnmatchcase(workspace, pattern) for pattern in self.workspaces)
+            and _SEVERITIES.index(severity(event, outcome)) <= _SEVERITIES.index(self.severity)
+        )
 
 
 def read_channel(name: object, options: object, problems: Problems) -> ChannelConfig | None:
@@ -52,10 +79,68 @@ def read_channel(name: object, options: object, problems: Problems) -> ChannelCo
             f"Make it '*' or a list of some of {', '.join(Event)}.",
         )
         return None
-    rest = {key: options[key] for key in options if key not in {"BACKEND", "EVENTS"}}
+    known_problems = len(problems)
+    filters: dict[str, Any] = {
+        "workspaces": _read_patterns(name, options.get("WORKSPACES", "*"), problems),
+        "outcomes": _read_outcomes(name, options.get("OUTCOMES", "*"), problems),
+        "severity": _read_severity(name, options.get("SEVERITY", Severity.INFO), problems),
+        "remind_every": _read_remind_every(name, options.get("REMIND_EVERY"), problems),
+    }
+    if len(problems) > known_problems:
+        return None
+    rest = {key: options[key] for key in options if key not in KEYS}
     # Another text can be a URL with a password, in the wrong place.
     path = str(backend) if DOTTED_PATH.fullmatch(backend) else backend
-    return ChannelConfig(str(name), path, frozenset(events), hide(rest))
+    return ChannelConfig(str(name), path, frozenset(events), hide(rest), **filters)
+
+
+def _read_patterns(name: str, value: object, problems: Problems) -> tuple[str, ...]:
+    patterns = [value] if value == "*" else value
+    if isinstance(patterns, list | tuple) and patterns:
+        texts = [str(text) for text in patterns if isinstance(text, str)]
+        if len(texts) == len(patterns) and all(map(_PATTERN.fullmatch, texts)):
+            return tuple(texts)
+    problems.error(
+        "E019",
+        f"The WORKSPACES of the channel {name!r} cannot be used.",
+        "Make it '*' or a list of aliases and patterns, such as ['acme', 'eu-*'].",
+    )
+    return ()
+
+
+def _read_outcomes(name: str, value: Any, problems: Problems) -> frozenset[str] | None:
+    if value == "*":
+        return None
+    if is_list_of(value, OUTCOMES):
+        return frozenset(map(str, value))
+    problems.error(
+        "E019",
+        f"The channel {name!r} wants OUTCOMES that do not exist.",
+        f"Make it '*' or a list of some of {', '.join(sorted(OUTCOMES))}.",
+    )
+    return None
+
+
+def _read_severity(name: str, value: object, problems: Problems) -> Severity:
+    if isinstance(value, str) and value in _SEVERITIES:
+        return Severity(value)
+    problems.error(
+        "E019",
+        f"The channel {name!r} has a SEVERITY that does not exist.",
+        f"Make it the lowest that the channel wants: one of {', '.join(Severity)}.",
+    )
+    return Severity.INFO
+
+
+def _read_remind_every(name: str, value: object, problems: Problems) -> timedelta | None:
+    if value is None or (isinstance(value, timedelta) and value >= MIN_REMIND_EVERY):
+        return value
+    problems.error(
+        "E019",
+        f"The REMIND_EVERY of the channel {name!r} is {describe(value)}.",
+        "Make it a timedelta of an hour or more, or None for no reminders.",
+    )
+    return None
 
 
 def _unknown_events(names: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from importmonitor.conf.channels import ChannelConfig, read_channel
-from importmonitor.conf.problems import Problems, describe
+from importmonitor.conf.problems import Problems, describe, is_list_of
 from importmonitor.rocketchat.counters import PENDING, stride
 from importmonitor.rocketchat.operation import IMPORTERS
 from importmonitor.rocketchat.states import (
@@ -29,7 +29,15 @@ DAYS: dict[str, int | None] = {"KEEP_DAYS": None, "KEEP_SAMPLES_DAYS": 90}
 MAX_DAYS = 36_525
 #: How old a cached API response may be, on top of the age of the stored data.
 MAX_REMEMBER_FOR = timedelta(seconds=1)
-KEYS = frozenset({"CHANNELS", "BASE_URL", "PUBLIC_SCHEMA", "REMEMBER_FOR", *DURATIONS, *DAYS})
+#: The outcomes that can be incidents; failed and interrupted imports always are.
+INCIDENT_OUTCOMES = frozenset({"done_with_errors", "incomplete"})
+KEYS = frozenset(
+    {
+        *("CHANNELS", "BASE_URL", "PUBLIC_SCHEMA", "REMEMBER_FOR", "INCIDENT_OUTCOMES"),
+        *DURATIONS,
+        *DAYS,
+    }
+)
 
 
 #: Of STALLED_AFTER, by the number of records after which Rocket.Chat writes the counters. Slow
@@ -83,8 +91,9 @@ class Options:
     """The settings that are not about one workspace.
 
     `keep_days` is None to keep everything; `base_url` is this site's address without a trailing
-    slash, or ""; `remember_for` is how long a process caches a response of Rocket.Chat's endpoints;
-    `public_schema` opens the API's description to everyone.
+    slash, or ""; `incident_outcomes` are those that ask for a person besides failed and
+    interrupted imports; `remember_for` is how long a process caches a response of Rocket.Chat's
+    endpoints; `public_schema` opens the API's description to everyone.
     """
 
     channels: Mapping[str, ChannelConfig]
@@ -94,6 +103,7 @@ class Options:
     keep_days: int | None
     keep_samples_days: int | None
     base_url: str
+    incident_outcomes: frozenset[str]
     remember_for: timedelta
     public_schema: bool
 
@@ -116,6 +126,7 @@ def read_options(raw: Mapping[Any, Any], problems: Problems) -> Options:
         keep_days=_read_days(raw, "KEEP_DAYS", problems),
         keep_samples_days=_read_days(raw, "KEEP_SAMPLES_DAYS", problems),
         base_url=_read_base_url(raw.get("BASE_URL", ""), problems),
+        incident_outcomes=_read_incident_outcomes(raw.get("INCIDENT_OUTCOMES", ()), problems),
         remember_for=_read_remember_for(raw.get("REMEMBER_FOR", MAX_REMEMBER_FOR), problems),
         public_schema=_read_public_schema(raw.get("PUBLIC_SCHEMA", False), problems),
     )
@@ -183,6 +194,18 @@ def _read_remember_for(value: object, problems: Problems) -> timedelta:
         "IMPORTMONITOR_REMEMBER_FOR is a number of seconds.",
     )
     return timedelta(0)
+
+
+def _read_incident_outcomes(value: Any, problems: Problems) -> frozenset[str]:
+    if is_list_of(value, INCIDENT_OUTCOMES):
+        return frozenset(map(str, value))
+    problems.error(
+        "E030",
+        f"IMPORTMONITOR['INCIDENT_OUTCOMES'] is {describe(value)}.",
+        f"Make it a list of some of {', '.join(sorted(INCIDENT_OUTCOMES))}; in the environment, "
+        "IMPORTMONITOR_INCIDENT_OUTCOMES separates them by commas.",
+    )
+    return frozenset()
 
 
 def _read_public_schema(value: object, problems: Problems) -> bool:

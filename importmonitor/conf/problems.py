@@ -5,7 +5,7 @@ A wrong value can be a secret that was put in the wrong place: no text of a valu
 
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -79,6 +79,13 @@ def describe(value: object) -> str:
     if isinstance(value, str) and not value:
         return "empty"
     return f"a {type_name(value)}"
+
+
+def is_list_of(value: object, choices: Collection[str]) -> bool:
+    """Return whether a value is a list, or the like, of some of these texts."""
+    if not isinstance(value, list | tuple | set | frozenset):
+        return False
+    return all(isinstance(item, str) and item in choices for item in value)
 
 
 def type_name(value: object) -> str:

@@ -12,6 +12,7 @@ from django.tasks import task
 
 from importmonitor import conf
 from importmonitor.sync import poll as sync
+from importmonitor.sync.reminders import review_and_deliver
 
 
 @task
@@ -20,6 +21,7 @@ def sync_workspaces() -> int:
     aliases = conf.get_aliases()
     for alias in aliases:
         sync_workspace.enqueue(alias)
+    review_and_deliver()
     return len(aliases)
 
 

@@ -1,6 +1,7 @@
 """The store: the history of each workspace's imports, and of the polls that recorded it."""
 
 from importmonitor.models.alerts import Alert, Delivery
+from importmonitor.models.incidents import Incident
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.outcomes import EndReason, Outcome, TimeLeft
 from importmonitor.models.periods import SyncPeriod
@@ -16,6 +17,7 @@ __all__ = [
     "EndReason",
     "Freshness",
     "ImportOperation",
+    "Incident",
     "Outcome",
     "ProgressSample",
     "StatusTransition",

@@ -12,6 +12,7 @@ from importmonitor.conf.channels import NAME_MAX_LENGTH
 from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
 from importmonitor.models.compiled import Param
 from importmonitor.models.fields import ExactCharField
+from importmonitor.models.incidents import Incident
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.store import StoreQuerySet
 from importmonitor.models.transitions import StatusTransition
@@ -96,6 +97,13 @@ class Alert(models.Model):
         related_name="alerts",
         verbose_name=_("status transition"),
     )
+    incident = models.ForeignKey(
+        Incident,
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="alerts",
+        verbose_name=_("incident"),
+    )
     channel = ExactCharField(_("channel"), max_length=NAME_MAX_LENGTH)
     key = models.CharField(
         _("idempotency key"),
@@ -157,6 +165,19 @@ class Alert(models.Model):
     def subject(self) -> tuple[str, int | None]:
         """What it is about: alerts about the same are delivered in their order."""
         return self.workspace, self.operation_id
+
+    @property
+    def is_reminder(self) -> bool:
+        """Whether it repeats an earlier one, because its incident is still open."""
+        incident = self.body.get("incident")
+        return bool(incident and incident.get("reminder"))
+
+    def is_outdated(self, now: datetime) -> bool:
+        """Return whether it is a reminder of an incident that is over or acknowledged."""
+        if not self.is_reminder:
+            return False
+        incident = self.incident
+        return incident is None or not incident.is_open or incident.is_acknowledged(now)
 
     def is_due(self, now: datetime) -> bool:
         """Return whether it is to be delivered now."""

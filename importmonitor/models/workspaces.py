@@ -303,7 +303,7 @@ class Workspace(models.Model):
         """
         if self.sync_status != status or self.period_id is None:
             return False
-        return not self._has_gap(at, _MAX_FIRST_PAUSE)
+        return not self.has_gap(at)
 
     def was_paused(self, at: datetime) -> bool:
         """Return whether polling paused before a failed poll, as when the machine slept.
@@ -321,9 +321,9 @@ class Workspace(models.Model):
                 usual = before.first_at - earlier.last_at
             case _:
                 usual = _MAX_FIRST_PAUSE / _MAX_USUAL_PAUSES
-        return self._has_gap(at, _MAX_USUAL_PAUSES * usual)
+        return self.has_gap(at, _MAX_USUAL_PAUSES * usual)
 
-    def _has_gap(self, at: datetime, first_pause: timedelta) -> bool:
+    def has_gap(self, at: datetime, first_pause: timedelta = _MAX_FIRST_PAUSE) -> bool:
         """Return whether the pause before a poll is no usual one, or a clock was stepped back.
 
         `first_pause` is the longest that is usual after the first poll of a period.

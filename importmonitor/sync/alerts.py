@@ -1,7 +1,10 @@
 """The alerts of one poll: the events of its changes, as drafts for the outbox."""
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from django.db.models import F
 
@@ -11,24 +14,41 @@ from importmonitor.alerts.messages import (
     AlertDraft,
     draft_operation_alert,
     draft_workspace_alert,
-    workspace_key,
 )
 from importmonitor.alerts.queue import SAME_OUTAGE
-from importmonitor.choices import OK, Event
-from importmonitor.models import Alert, StatusTransition, Workspace
-from importmonitor.models.workspaces import STABLE_AFTER
+from importmonitor.choices import OK, Event, IncidentKind
+from importmonitor.models import Alert, Incident, StatusTransition, Workspace
 from importmonitor.rocketchat.exceptions import RocketChatError
 from importmonitor.sync.change import Change
 from importmonitor.sync.ends import SUPERSESSION_PAUSE, may_be_superseded
+from importmonitor.sync.incidents import (
+    EventIncidents,
+    close_flapping,
+    follow_failure,
+    follow_recovery,
+)
 
-# After so many outages within this time, the next is told as flapping, and is the last for now.
-_MAX_OUTAGES = 2
-_FLAP_WINDOW = timedelta(hours=2)
+#: The events by which incidents are alerted.
+_EVENTS = {
+    IncidentKind.FAILED: Event.FAILED,
+    IncidentKind.INTERRUPTED: Event.INTERRUPTED,
+    IncidentKind.INCOMPLETE: Event.FINISHED,
+    IncidentKind.DONE_WITH_ERRORS: Event.FINISHED,
+    IncidentKind.STALLED: Event.STALLED,
+    IncidentKind.WAITING: Event.WAITING,
+    IncidentKind.UNREACHABLE: Event.UNREACHABLE,
+    IncidentKind.REFUSED: Event.UNREACHABLE,
+    IncidentKind.FLAPPING: Event.UNREACHABLE,
+    IncidentKind.UNPOLLED: Event.UNPOLLED,
+}
 
 
-def alerts_for_change(change: Change, at: datetime) -> list[AlertDraft]:
+def alerts_for_change(change: Change, incidents: EventIncidents, at: datetime) -> list[AlertDraft]:
     """Return the alerts for the events of a saved change."""
-    return [_draft(change, event, transition, at) for event, transition in change.events]
+    return [
+        _draft(change, event, transition, at).about(incidents.get((change.operation.pk, event)))
+        for event, transition in change.events
+    ]
 
 
 def _draft(
@@ -63,6 +83,41 @@ def _draft(
     return draft
 
 
+def draft_for_incident(incident: Incident, at: datetime, *, reminder: int = 0) -> AlertDraft:
+    """Return an alert about an incident that is open; `reminder` counts how often it was repeated.
+
+    Its key is that of the time since when it is open, and of the number.
+    """
+    event, operation = _EVENTS[IncidentKind(incident.kind)], incident.operation
+    if operation is not None:
+        draft = draft_operation_alert(
+            event,
+            operation,
+            at=at,
+            key=f"{event}:{operation.workspace}:{operation.pk}:{incident.since:%Y%m%dT%H%M%S.%f}",
+            states=(operation.state, operation.state),
+            log_from=operation.last_progress_at,
+            step=operation.status,
+            transition_pk=None,
+        )
+    else:
+        workspace = Workspace.objects.get_state(incident.workspace)
+        is_failing = workspace is not None and not workspace.is_good
+        draft = draft_workspace_alert(
+            event,
+            incident.workspace,
+            at=at,
+            since=incident.since,
+            outcome=workspace.sync_status if workspace else "",
+            message=workspace.message if workspace and is_failing else incident.message,
+            flapping=incident.kind == IncidentKind.FLAPPING,
+        )
+    if reminder:
+        key = f"{draft.key}:reminder:{reminder}"
+        draft = replace(draft, key=key, body=draft.body | {"idempotency_key": key})
+    return draft.about(incident, reminder=reminder)
+
+
 def correct_alerts(change: Change, at: datetime) -> None:
     """Replace the alert of an interruption that turned out to be a supersession.
 
@@ -84,49 +139,68 @@ def alerts_for_failure(
     workspace: Workspace, error: RocketChatError, at: datetime
 ) -> list[AlertDraft]:
     """Return the alert about a workspace whose polls have failed for too long, once."""
-    since, options = workspace.failing_since, conf.get_options()
-    if since is None or not options.channels or at - since < options.unreachable_after:
+    incident = follow_failure(workspace, error, at)
+    if incident is None:
         return []
-    was_flapping = workspace.flapping_since is not None
-    if was_flapping:
-        if at - since < STABLE_AFTER:
-            return []
-        workspace.flapping_since = None
-    if _was_alerted(workspace.alias, since):
-        return []
-    if not was_flapping and _count_outages(workspace.alias, at) >= _MAX_OUTAGES:
-        workspace.flapping_since = at
+    is_flapping = incident.kind == IncidentKind.FLAPPING
     draft = draft_workspace_alert(
         Event.UNREACHABLE,
         workspace.alias,
         at=at,
-        since=since,
+        since=incident.since,
         outcome=error.kind,
         message=str(error),
-        flapping=workspace.flapping_since is not None,
+        flapping=is_flapping,
     )
-    return [_with_others(draft, workspace, since, at)]
+    return [_with_others(draft.about(incident), workspace, incident.since, at)]
 
 
-def alerts_for_recovery(workspace: Workspace, since: datetime, at: datetime) -> list[AlertDraft]:
+def alerts_for_recovery(
+    workspace: Workspace, changes: Sequence[Change], at: datetime
+) -> list[AlertDraft]:
     """Return the alert about a workspace that can be polled again, if there was one before."""
-    if workspace.flapping_since is not None or not _was_alerted(workspace.alias, since):
+    incident = follow_recovery(workspace, at, is_good=True)
+    if incident is None or incident.first_alert_at is None:
         return []
-    draft = draft_workspace_alert(
-        Event.RECOVERED, workspace.alias, at=at, since=since, outcome=OK, message=""
-    )
-    return [_with_others(draft, workspace, since, at)]
+    draft = _draft_recovery(workspace, incident, at, changes)
+    return [_with_others(draft, workspace, incident.since, at)]
 
 
 def alerts_for_settling(workspace: Workspace, at: datetime) -> list[AlertDraft]:
     """Return the alert about a workspace that has not been unreachable any more for long enough."""
-    since, workspace.flapping_since = workspace.flapping_since, None
-    assert since is not None
-    return [
-        draft_workspace_alert(
-            Event.RECOVERED, workspace.alias, at=at, since=since, outcome=OK, message=""
-        )
-    ]
+    incident = close_flapping(workspace, at)
+    return [] if incident is None else [_draft_recovery(workspace, incident, at)]
+
+
+def _draft_recovery(
+    workspace: Workspace, incident: Incident, at: datetime, changes: Sequence[Change] = ()
+) -> AlertDraft:
+    draft = draft_workspace_alert(
+        Event.RECOVERED,
+        workspace.alias,
+        at=at,
+        since=incident.since,
+        outcome=OK,
+        message="",
+        progress=[progress for change in changes if (progress := _progress(change))],
+    )
+    return draft.about(incident)
+
+
+def _progress(change: Change) -> dict[str, Any] | None:
+    """Return how far an import went since the poll before, None if it did not."""
+    operation, before = change.operation, copy(change.operation)
+    for name, (old, _new) in change.updated.items():
+        setattr(before, name, old)
+    if change.created or before.percent is None or before.percent == operation.percent:
+        return None
+    return {
+        "operation": operation.pk,
+        "type": operation.type,
+        "file": operation.file_name,
+        "from_percent": before.percent,
+        "to_percent": operation.percent,
+    }
 
 
 def _with_others(
@@ -150,21 +224,3 @@ def _with_others(
     held = Alert.objects.filter(event=draft.event, not_before__gt=at, attempts=0)
     held.filter(next_attempt_at__isnull=False).update(not_before=None, next_attempt_at=at)
     return draft
-
-
-def was_alerted(workspace: Workspace) -> bool:
-    """Return whether there was an alert about a workspace's present outage."""
-    since = workspace.failing_since
-    return since is not None and _was_alerted(workspace.alias, since)
-
-
-def _was_alerted(alias: str, since: datetime) -> bool:
-    key = workspace_key(Event.UNREACHABLE, alias, since)
-    return Alert.objects.filter(key=key).exists()
-
-
-def _count_outages(alias: str, at: datetime) -> int:
-    """Return how many outages of a workspace were alerted recently."""
-    alerts = Alert.objects.filter(workspace=alias, event=Event.UNREACHABLE)
-    recent = alerts.filter(created_at__range=(at - _FLAP_WINDOW, at))
-    return recent.values("key").distinct().count()

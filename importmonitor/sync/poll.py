@@ -33,12 +33,12 @@ from importmonitor.sync.alerts import (
     alerts_for_recovery,
     alerts_for_settling,
     correct_alerts,
-    was_alerted,
 )
 from importmonitor.sync.change import Change, Snapshot
 from importmonitor.sync.diff import diff
 from importmonitor.sync.estimates import store_speeds, update_estimates
 from importmonitor.sync.fetch import Fetched, affected_rows, fetch_snapshot, list_due_at
+from importmonitor.sync.incidents import follow_changes, follow_recovery, open_outage
 from importmonitor.sync.lease import LEASED, RECENT, Lease, LeaseLost, skip_reason
 from importmonitor.tenancy import store_alias
 
@@ -258,7 +258,8 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
         rows = affected_rows(snapshot)
         operation, changes = diff(snapshot, rows, options)
         _save(changes, operation, snapshot)
-        drafts = [draft for change in changes for draft in alerts_for_change(change, at)]
+        incidents = follow_changes(changes, at)
+        drafts = [draft for change in changes for draft in alerts_for_change(change, incidents, at)]
         created = [change.operation for change in changes if change.created]
         changed = {
             *fetched.changed,
@@ -266,8 +267,8 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
             *_follow([*rows, *created], snapshot),
         }
         if not continues:
-            if workspace.failing_since is not None:
-                drafts += alerts_for_recovery(workspace, workspace.failing_since, at)
+            if workspace.failing_since is not None or workspace.is_late(at):
+                drafts += alerts_for_recovery(workspace, changes, at)
             changed |= workspace.start_period(status, at)
         if has_settled:
             drafts += alerts_for_settling(workspace, at)
@@ -329,7 +330,7 @@ def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, a
     with transaction.atomic(using=store_alias()):
         lease.renew()
         changed = {"failing_since", "flapping_since"}
-        if workspace.was_paused(at) and not was_alerted(workspace):
+        if workspace.was_paused(at) and open_outage(workspace.alias) is None:
             # A pause in polling is neither good nor bad time: the threshold starts again.
             workspace.failing_since = None
         if workspace.continues(error.kind, at):
@@ -338,6 +339,8 @@ def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, a
                 workspace.message = message
                 changed.add("message")
         else:
+            if workspace.is_late(at):
+                follow_recovery(workspace, at, is_good=False)
             changed |= workspace.start_period(error.kind, at, message)
         workspace.last_polled_at = at
         workspace.period_polls += 1

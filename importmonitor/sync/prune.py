@@ -11,6 +11,7 @@ from django.utils import timezone
 from importmonitor.models import (
     Alert,
     ImportOperation,
+    Incident,
     ProgressSample,
     StatusTransition,
     SyncPeriod,
@@ -48,8 +49,7 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
     workspace.
     """
     pruned = Pruned()
-    workspaces = list(Workspace.objects.order_by("pk"))
-    for workspace in workspaces:
+    for workspace in Workspace.objects.order_by("pk"):
         operations = ImportOperation.objects.filter(
             workspace=workspace.alias, finished_at__lt=before
         )
@@ -73,10 +73,10 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
                 break
         pruned.periods += _delete(periods)
     alerts = Alert.objects.filter(operation=None, created_at__lt=before, next_attempt_at=None)
-    # The alert of a present outage stays, or it would be sent again.
-    failing = [row.alias for row in workspaces if row.failing_since is not None]
-    alerts = alerts.exclude(workspace__in=failing)
+    alerts = alerts.exclude(incident__in=Incident.objects.filter(until=None).order_by())
     pruned.alerts = alerts.count() if dry_run else _delete(alerts)
+    if not dry_run:
+        _delete(Incident.objects.filter(operation=None, until__lt=before))
     return pruned
 
 
@@ -117,6 +117,7 @@ def delete_workspace(alias: str) -> Pruned:
             pruned.operations += len(keys)
         lease.renew()
         pruned.periods, pruned.alerts = _delete(periods), pruned.alerts + _delete(alerts)
+        _delete(Incident.objects.filter(workspace=alias))
         Workspace.objects.filter(alias=alias, holder=lease.holder).delete()
     return pruned
 
@@ -133,6 +134,7 @@ def _delete_operations(keys: list[int]) -> None:
     Table by table: Django would first read all rows to collect the related ones.
     """
     Alert.objects.filter(operation__in=keys).delete()
+    Incident.objects.filter(operation__in=keys).delete()
     ProgressSample.objects.filter(operation__in=keys).delete()
     StatusTransition.objects.filter(operation__in=keys).delete()
     ImportOperation.objects.filter(pk__in=keys).delete()

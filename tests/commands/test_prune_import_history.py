@@ -9,15 +9,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from importmonitor.choices import IncidentKind
 from importmonitor.models import (
     Alert,
     ImportOperation,
+    Incident,
     ProgressSample,
     StatusTransition,
     SyncPeriod,
 )
 from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.sync import prune
+from importmonitor.sync.incidents import new_incident
 from importmonitor.sync.poll import sync_workspace
 from importmonitor.sync.prune import prune_operations, prune_samples
 from simulator.workspace import Workspace
@@ -136,13 +139,20 @@ def test_open_period_is_kept() -> None:
 
 
 def test_alert_and_start_of_a_lasting_outage_are_kept() -> None:
-    """Otherwise the alert would be sent again, and its end never."""
+    """Its page says who was alerted."""
     make_periods((300, "ok"), (200, "Unreachable"), (190, "RateLimited"))
     then = NOW - timedelta(days=190)
-    Alert.objects.create(workspace="default", key="outage", body={}, created_at=then)
+    incident = new_incident(IncidentKind.UNREACHABLE, "default", NOW - timedelta(days=200))
+    incident.save()
+    Alert.objects.create(
+        workspace="default", key="outage", body={}, created_at=then, incident=incident
+    )
     pruned = prune_operations(NOW - timedelta(days=100))
     assert (pruned.periods, pruned.alerts) == (2, 0)
     assert WorkspaceRow.objects.get().failing_since == NOW - timedelta(days=200)
+    Incident.objects.close([incident], NOW - timedelta(days=150))
+    assert prune_operations(NOW - timedelta(days=100)).alerts == 1
+    assert not Incident.objects.exists()
 
 
 def test_workspace_alerts_are_deleted_when_no_longer_due() -> None:

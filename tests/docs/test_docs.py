@@ -188,8 +188,11 @@ def test_documented_channels_are_valid(settings: Any, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PAGER_URL", "json://127.0.0.1:9/")
     workspace = {"URL": "https://a.example.org", "USER_ID": USER_ID, "AUTH_TOKEN": AUTH_TOKEN}
     settings.IMPORTMONITOR = {"WORKSPACES": {"default": workspace}}
-    exec("import os\n" + code_block("PAGER_URL"), {"IMPORTMONITOR": settings.IMPORTMONITOR})
-    assert set(conf.get_config().options.channels) == {"ops", "pager"}
+    monkeypatch.setenv("PHONE_URL", "json://127.0.0.1:9/")
+    namespace = {"IMPORTMONITOR": settings.IMPORTMONITOR}
+    for name in ("PAGER_URL", "PHONE_URL"):
+        exec("import os\n" + code_block(name), namespace)
+    assert set(conf.get_config().options.channels) == {"ops", "pager", "crm", "phone"}
 
 
 def test_documented_channel_sends_a_message(monkeypatch: pytest.MonkeyPatch) -> None:

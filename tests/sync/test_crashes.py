@@ -18,6 +18,7 @@ from importmonitor.choices import Event
 from importmonitor.models import (
     Alert,
     ImportOperation,
+    Incident,
     ProgressSample,
     StatusTransition,
     SyncPeriod,
@@ -47,6 +48,7 @@ MODELS: tuple[type[models.Model], ...] = (
     Workspace,
     StatusTransition,
     ProgressSample,
+    Incident,
     Alert,
 )
 #: The lease, the state, a request, and the result.
@@ -96,6 +98,8 @@ VARYING_KEYS = (
     "duration_seconds",
     "from",
     "to",
+    "since",
+    "until",
 )
 
 
@@ -213,6 +217,17 @@ class Store:
                 for row in self.rows[Alert]
             ),
         }
+        facts["incidents"] = Counter(
+            (
+                row.kind,
+                row.message,
+                self.remote_ids.get(row.operation_id),
+                row.is_open,
+                row.open_key is not None,
+                row.first_alert_at is not None,
+            )
+            for row in self.rows[Incident]
+        )
         for model, observed in OBSERVED.items():
             varying = {*VARYING_COLUMNS, *observed}
             names = [field.name for field in model._meta.concrete_fields]

@@ -23,6 +23,7 @@ from importmonitor.logs import make_printable
 from importmonitor.models import Workspace
 from importmonitor.rocketchat.exceptions import RateLimited
 from importmonitor.sync import poll as sync
+from importmonitor.sync.reminders import review_and_deliver
 
 if TYPE_CHECKING:
     from celery import Task
@@ -56,6 +57,7 @@ def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
             soft_time_limit=time_limit,
             time_limit=time_limit + GRACE,
         )
+    review_and_deliver()
     return len(workspaces)
 
 

@@ -30,6 +30,7 @@ from importmonitor.sync.poll import (
     poll_workspace,
     sync_workspace,
 )
+from importmonitor.sync.reminders import review_and_deliver
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
@@ -196,6 +197,8 @@ def poll_one(workspace: WorkspaceConfig, writer: ResultWriter, *, dry_run: bool)
         result = sync_workspace(workspace, dry_run=dry_run)
     except database_errors() as error:
         result = PollFailure(workspace.alias, error)
+    if not dry_run:
+        review_and_deliver()
     return {workspace.alias: writer.write(result)}
 
 
@@ -215,6 +218,8 @@ def poll_all(
         for result in results:
             last[result.workspace] = writer.write(result)
             alerts_due |= needs_delivery(result)
+    if not dry_run:
+        review_and_deliver()
     if alerts_due:
         # After all polls: an outage of several workspaces is one message.
         courier = Courier()
@@ -243,22 +248,15 @@ def watch_workspaces(
     from importmonitor.sync.watch import watch
 
     selected = list(workspaces)
+    last: Results = {}
 
     def read() -> Sequence[WorkspaceConfig]:
-        # If the settings have become invalid, go on with the last valid ones.
-        try:
-            selected[:] = select_workspaces(options["workspace"])
-        except CommandError as error:
-            logger.warning("%s", error)
-        # A callable WORKSPACES may have queried the database.
-        close_old_connections()
-        return selected
+        return reread(options["workspace"], selected, last)
 
     def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
         return poll_workspace(workspace, client=client)
 
     courier = Courier()
-    last: Results = {}
     reason = ""
     limits = WatchLimits(
         selected,
@@ -297,6 +295,25 @@ def watch_workspaces(
     if reason:
         raise CommandError(reason, returncode=EXIT_FAILED)
     return last
+
+
+def reread(
+    names: list[str], selected: list[WorkspaceConfig], last: Results
+) -> list[WorkspaceConfig]:
+    """Return the workspaces to watch, as configured now, and do what is due once a minute.
+
+    If the settings have become invalid, those are the last valid ones, `selected`.
+    """
+    if last:
+        # Not before the first polls.
+        review_and_deliver()
+    try:
+        selected[:] = select_workspaces(names)
+    except CommandError as error:
+        logger.warning("%s", error)
+    # A callable WORKSPACES may have queried the database.
+    close_old_connections()
+    return selected
 
 
 def is_finished(result: SyncResult | None) -> bool:

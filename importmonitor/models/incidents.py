@@ -1,0 +1,182 @@
+"""Incidents: what is wrong and asks for a person, from when until when."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import Case, Q, Value, When
+from django.utils.translation import gettext_lazy as _
+
+from importmonitor.choices import IncidentKind, incident_label
+from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
+from importmonitor.models.fields import ExactCharField
+from importmonitor.models.operations import ImportOperation
+from importmonitor.models.outcomes import Outcome
+from importmonitor.models.store import StoreQuerySet
+
+#: The kinds that are about how an import ended, by its outcome. What has ended cannot be over.
+ENDED_KINDS = {
+    Outcome.FAILED: IncidentKind.FAILED,
+    Outcome.INTERRUPTED: IncidentKind.INTERRUPTED,
+    Outcome.INCOMPLETE: IncidentKind.INCOMPLETE,
+    Outcome.DONE_WITH_ERRORS: IncidentKind.DONE_WITH_ERRORS,
+}
+#: The kinds of a workspace whose polls fail.
+OUTAGE_KINDS = (IncidentKind.UNREACHABLE, IncidentKind.REFUSED)
+
+# An alert that was written later than this was written by a clock that was ahead.
+_CLOCK_MARGIN = timedelta(minutes=15)
+
+
+class IncidentQuerySet(StoreQuerySet["Incident"]):
+    def open(self) -> Self:
+        """Return the incidents that are not over, the oldest first."""
+        return self.filter(until=None).exclude(kind=IncidentKind.MAINTENANCE).order_by("since")
+
+    def maintenance(self, at: datetime) -> Self:
+        """Return the maintenance at a time, of workspaces and of single imports."""
+        rows = self.filter(kind=IncidentKind.MAINTENANCE, since__lte=at)
+        return rows.filter(Q(until=None) | Q(until__gt=at))
+
+    def alert_due(self, now: datetime) -> Self:
+        """Return the open incidents about which an alert, or another one, is to be written."""
+        is_due = Q(next_alert_at__lte=now) | Q(last_alert_at__gt=now + _CLOCK_MARGIN)
+        return self.open().filter(is_due, next_alert_at__isnull=False)
+
+    def acknowledge(
+        self, *, by: str, at: datetime, until: datetime | None = None, note: str = ""
+    ) -> int:
+        """Acknowledge these incidents, until a time or until they are over; return how many.
+
+        One about an import that has ended cannot be over by itself: without a time, it is closed.
+        """
+        rows = self.open()
+        values = {"acknowledged_by": by, "acknowledged_at": at, "acknowledged_until": until}
+        if note:
+            values["note"] = note
+        if until is None:
+            ended = rows.filter(kind__in=ENDED_KINDS.values()).order_by()
+            closed = ended.update(**values, until=at, open_key=None, next_alert_at=None)
+            return closed + rows.order_by().update(**values, next_alert_at=None)
+        # The next alert, if there is to be one, comes after that.
+        later = Case(When(next_alert_at__isnull=False, then=Value(until)))
+        return rows.order_by().update(**values, next_alert_at=later)
+
+    def mute(
+        self,
+        workspace: str,
+        *,
+        operation: ImportOperation | None = None,
+        since: datetime,
+        until: datetime | None,
+        by: str,
+        at: datetime,
+        note: str = "",
+    ) -> "Incident":
+        """Store maintenance of a workspace, or of one of its imports, and return it.
+
+        Without `until` it lasts until the import ends, or the workspace is reachable again.
+        """
+        return self.create(
+            kind=IncidentKind.MAINTENANCE,
+            workspace=workspace,
+            operation=operation,
+            since=since,
+            until=until,
+            acknowledged_by=by,
+            acknowledged_at=at,
+            note=note,
+        )
+
+    def unmute(self, workspace: str, at: datetime, operation: ImportOperation | None = None) -> int:
+        """End present and planned maintenance of a subject, and return how many there was.
+
+        What it held back is alerted with the next polls, if it is not over.
+        """
+        subject = self.filter(workspace=workspace, operation=operation)
+        lasting = subject.filter(Q(until=None) | Q(until__gt=at), kind=IncidentKind.MAINTENANCE)
+        # Planned maintenance has not begun, and leaves nothing.
+        lasting.filter(since__gt=at).delete()
+        ended = lasting.update(until=at)
+        held = self.open().filter(workspace=workspace, first_alert_at=None).order_by()
+        held.filter(next_alert_at__gt=at).update(next_alert_at=at)
+        return ended
+
+    def close(self, incidents: "list[Incident]", at: datetime) -> None:
+        """Close incidents, in one query; none ends before it has begun."""
+        for incident in incidents:
+            incident.until = max(at, incident.since)
+            incident.open_key = None
+            incident.next_alert_at = None
+        self.bulk_update(incidents, ["until", "open_key", "next_alert_at"])
+
+
+class Incident(models.Model):
+    """Something that is wrong now, or was, and asks for a person.
+
+    The sync opens and closes it in the transaction of what causes it. Planned maintenance is a row
+    too: while it lasts, there are no alerts about its subject.
+    """
+
+    workspace = models.CharField(_("workspace"), max_length=ALIAS_MAX_LENGTH)
+    operation = models.ForeignKey(
+        ImportOperation,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="incidents",
+        verbose_name=_("import operation"),
+    )
+    kind = models.CharField(_("kind"), max_length=30)
+    since = models.DateTimeField(_("since"))
+    until = models.DateTimeField(_("until"), null=True, help_text=_("Empty while it is open."))
+    message = models.TextField(_("message"), blank=True)
+    first_alert_at = models.DateTimeField(_("first alert"), null=True)
+    last_alert_at = models.DateTimeField(_("last alert"), null=True)
+    next_alert_at = models.DateTimeField(_("next alert"), null=True)
+    acknowledged_by = models.CharField(_("acknowledged by"), max_length=150, blank=True)
+    acknowledged_at = models.DateTimeField(_("acknowledged"), null=True)
+    acknowledged_until = models.DateTimeField(
+        _("acknowledged until"), null=True, help_text=_("Empty: until it is over.")
+    )
+    note = models.TextField(_("note"), blank=True)
+    # One of a kind and subject is open at a time. Not a conditional constraint, which MySQL and
+    # MariaDB do not have.
+    open_key = ExactCharField(max_length=120, null=True, unique=True, editable=False)
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        base_manager_name = "objects"
+        verbose_name = _("incident")
+        verbose_name_plural = _("incidents")
+        ordering = ("-since", "-pk")
+        # The sync writes them; people acknowledge them.
+        default_permissions = ("view", "change")
+        indexes = (
+            models.Index(fields=("until", "workspace"), name="importmonitor_incident_open"),
+            models.Index(fields=("workspace", "-since"), name="importmonitor_incident_since"),
+            models.Index(fields=("next_alert_at",), name="importmonitor_incident_alert"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.workspace}: {incident_label(self.kind)}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not over."""
+        return self.until is None
+
+    @property
+    def key(self) -> str:
+        """What no two open incidents have in common: the kind and the subject."""
+        return f"{self.kind}:{self.workspace}:{self.operation_id or ''}"
+
+    def is_acknowledged(self, now: datetime) -> bool:
+        """Return whether a person has acknowledged it, and not only until a time that is past."""
+        if self.acknowledged_at is None:
+            return False
+        return self.acknowledged_until is None or self.acknowledged_until > now
+
+    def duration(self, now: datetime) -> timedelta:
+        """Return how long it lasted, or has lasted; never negative."""
+        return max((self.until or now) - self.since, timedelta(0))
