@@ -1,8 +1,8 @@
-"""Numbers and durations as people write them."""
+"""Numbers, times and durations as people write them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.utils import formats
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 
@@ -23,3 +23,10 @@ def format_duration(duration: timedelta) -> str:
     if hours < 24:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}
     return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours % 24}
+
+
+def format_moment(moment: str | None) -> str:
+    """Return an ISO 8601 time as people read it, in the active time zone; "" for none."""
+    if moment is None:
+        return ""
+    return f"{timezone.localtime(datetime.fromisoformat(moment)):%Y-%m-%d %H:%M:%S %Z}"

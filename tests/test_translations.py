@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import to_language
 
-from importmonitor.alerts import messages
+from importmonitor.alerts import drafts, messages
 from importmonitor.charts.scales import short_date
 from importmonitor.charts.weeks import Week, format_week
 from importmonitor.choices import Event
@@ -225,9 +225,9 @@ def test_empty_history_is_translated(superuser_client: Client, locale: str) -> N
 def alert_body(event: str) -> dict[str, Any]:
     """Return the stored body of an alert about an event."""
     if event == "test":
-        return messages.draft_test_alert("default", at=NOON, key="key").body
+        return drafts.draft_test_alert("default", at=NOON, key="key").body
     if event.startswith("workspace."):
-        return messages.draft_workspace_alert(
+        return drafts.draft_workspace_alert(
             Event(event),
             "default",
             at=NOON,
@@ -246,7 +246,7 @@ def alert_body(event: str) -> dict[str, Any]:
         count_error=3,
         rate=0.5,
     )
-    return messages.draft_operation_alert(
+    return drafts.draft_operation_alert(
         Event(event),
         operation,
         at=NOON + timedelta(hours=1),

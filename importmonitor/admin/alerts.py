@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from importmonitor.admin import display, filters
 from importmonitor.admin.mixins import ViewOnlyMixin, outside_transactions
 from importmonitor.alerts import outbox
-from importmonitor.alerts.messages import TEST
+from importmonitor.alerts.drafts import TEST
 from importmonitor.choices import event_label
 from importmonitor.models import Alert, Delivery
 from importmonitor.permissions import RUN_IMPORT, has_perm

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from importmonitor.admin import clock, display, remarks
-from importmonitor.alerts.messages import OPENED_SETTINGS
+from importmonitor.alerts.advice import OPENED_SETTINGS
 from importmonitor.charts import progress_chart
 from importmonitor.models import (
     ImportOperation,

@@ -17,8 +17,8 @@ from django.utils.module_loading import import_string
 
 from importmonitor.alerts import smtp
 from importmonitor.alerts.http import limited_http
-from importmonitor.alerts.messages import Message, one_line
-from importmonitor.alerts.plain_text import defuse
+from importmonitor.alerts.messages import Message
+from importmonitor.alerts.plain_text import defuse, one_line
 from importmonitor.conf.channels import KEYS, ChannelConfig
 from importmonitor.conf.problems import DOTTED_PATH, describe_name
 
@@ -95,7 +95,7 @@ class EmailChannel:
 
     def send(self, message: Message) -> None:
         to = [address for address in self.to if address not in message.delivered_to]
-        connection = _mail_connection()
+        connection = smtp.get_connection()
         try:
             try:
                 # Django closes what it opened itself, with the replies.
@@ -188,7 +188,7 @@ class AppriseChannel:
             self.service.payload_extras = {**self.service.payload_extras, **message.body}
             self.service.headers["Idempotency-Key"] = message.body["idempotency_key"]
         elif self.scheme not in _EXACT_SCHEMES:
-            title, text = defuse(title), defuse(text, message.body.get("url"))
+            title, text = defuse(title), defuse(text, message.links)
         with _captured_logs() as lines, limited_http() as exchange:
             delivered = self.service.notify(
                 title=title, body=text, body_format="text", notify_type=_notify_type(message)
@@ -204,21 +204,8 @@ class AppriseChannel:
 _JSON_SCHEMES = frozenset({"json", "jsons"})
 #: Programs and mailboxes, which show text as it is.
 _EXACT_SCHEMES = frozenset({"xml", "xmls", "form", "forms", "mailto", "mailtos", "syslog"})
-#: Seconds for each reply of a mail server, where the host's settings have no timeout.
-_MAIL_TIMEOUT = 10
 _CODE = re.compile(r"error=([0-9]{3})\b")
 _captured_lines: ContextVar[list[str] | None] = ContextVar("captured_lines", default=None)
-
-
-def _mail_connection() -> Any:
-    """Return Django's mail connection, always with a timeout."""
-    # Django 6.1 has several mailers, and deprecates get_connection.
-    mailers: Any = getattr(mail, "mailers", None)
-    connection: Any = mail.get_connection() if mailers is None else mailers.default
-    connection = smtp.limited(connection)
-    if getattr(connection, "timeout", _MAIL_TIMEOUT) is None:
-        connection.timeout = _MAIL_TIMEOUT
-    return connection
 
 
 # One address, bare or after a name; a comma or the like in the name has to be quoted (RFC 5322,

@@ -6,9 +6,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from importmonitor.alerts.messages import Message, format_moment, history_link, one_line
-from importmonitor.choices import Event
-from importmonitor.humanize import format_number
+from importmonitor.alerts.contents import Content, Item, get_severity, get_tone
+from importmonitor.alerts.links import page_links, page_url
+from importmonitor.alerts.messages import Message, build_message
+from importmonitor.alerts.plain_text import one_line
+from importmonitor.choices import Event, Severity
+from importmonitor.humanize import format_moment, format_number
 
 #: The event of a message with alerts about several imports.
 DIGEST = "digest"
@@ -17,38 +20,46 @@ DIGEST = "digest"
 def render_digest(messages: Sequence[Message]) -> Message:
     """Return one message for those of several alerts, in the active language.
 
-    Its JSON form is that of the first, with all of them under `alerts` and a key of its own.
+    Its JSON form is that of the first, with all of them under `alerts`, a key of its own, and the
+    worst severity.
     """
-    first = messages[0].body
-    count = {"count": format_number(len(messages)), "workspace": first["workspace"]}
-    if first["event"] == Event.UNREACHABLE:
-        title = _("%(count)s workspaces unreachable") % count
-    elif first["event"] == Event.RECOVERED:
-        title = _("%(count)s workspaces reachable again") % count
-    else:
-        title = _("%(workspace)s: %(count)s alerts") % count
-    if first["sync"] is not None:
-        event, lines = first["event"], [_outage_line(message.body) for message in messages]
-    else:
-        event, lines = DIGEST, [message.title for message in messages]
+    first, severities = messages[0].body, list(Severity)
     keys = " ".join(message.body["idempotency_key"] for message in messages)
-    link = history_link()
+    worst = min(
+        messages, key=lambda message: severities.index(Severity(get_severity(message.body)))
+    ).body
     body = first | {
-        "event": event,
+        "event": first["event"] if first["sync"] else DIGEST,
         "idempotency_key": f"digest:{hashlib.sha256(keys.encode()).hexdigest()}",
+        "severity": get_severity(worst),
         "operation": None,
         "server_log": None,
-        "url": link,
+        "url": page_url(None),
         "alerts": [message.body for message in messages],
     }
-    return Message(title, "\n".join([*lines, *([link] if link else [])]), body)
+    title = _title(first, len(messages))
+    items = [_item(message) for message in messages]
+    content = Content(title, title, get_tone(worst), items=items, links=page_links(None))
+    return build_message(content, body)
 
 
-def _outage_line(body: dict[str, Any]) -> str:
+def _title(first: dict[str, Any], count: int) -> str:
+    values = {"count": format_number(count), "workspace": first["workspace"]}
+    if first["event"] == Event.UNREACHABLE:
+        return _("%(count)s workspaces unreachable") % values
+    if first["event"] == Event.RECOVERED:
+        return _("%(count)s workspaces reachable again") % values
+    return _("%(workspace)s: %(count)s alerts") % values
+
+
+def _item(message: Message) -> Item:
+    body = message.body
     sync = body["sync"]
-    since = {"workspace": body["workspace"], "start": format_moment(sync["since"])}
+    if sync is None:
+        return Item(get_tone(body), message.title, url=body["url"])
+    times = {"start": format_moment(sync["since"]), "end": format_moment(body["occurred_at"])}
     if body["event"] == Event.RECOVERED:
-        end = format_moment(body["occurred_at"])
-        return _("%(workspace)s: from %(start)s to %(end)s") % {**since, "end": end}
-    since["message"] = one_line(sync["message"])
-    return _("%(workspace)s: since %(start)s. %(message)s") % since
+        return Item(get_tone(body), body["workspace"], _("from %(start)s to %(end)s") % times)
+    message_text = one_line(sync["message"]).removeprefix(f"{body['workspace']}: ")
+    cause = {"start": times["start"], "message": message_text}
+    return Item(get_tone(body), body["workspace"], _("since %(start)s. %(message)s") % cause)

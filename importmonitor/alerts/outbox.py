@@ -15,7 +15,9 @@ from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, Undelivered, load_backend
 from importmonitor.alerts.deadline import DeadlinePassed, deadline
 from importmonitor.alerts.digests import render_digest
-from importmonitor.alerts.messages import TEST, AlertDraft, Message, one_line, render_message
+from importmonitor.alerts.drafts import TEST, AlertDraft
+from importmonitor.alerts.messages import Message, render_message
+from importmonitor.alerts.plain_text import one_line
 from importmonitor.alerts.queue import Batch, Queue
 from importmonitor.conf.channels import ChannelConfig
 from importmonitor.humanize import format_duration

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from importmonitor.alerts.messages import TEST
+from importmonitor.alerts.drafts import TEST
 from importmonitor.choices import Event
 from importmonitor.models import Alert
 

@@ -3,10 +3,14 @@
 import smtplib
 from typing import Any
 
+from django.core import mail
 from django.core.mail.backends import smtp
 
 #: Bytes of all replies of a server to one e-mail. Real ones take a few hundred.
 MAX_REPLIES = 64 * 1024
+
+# Seconds for each reply, where the host's settings have no timeout.
+_TIMEOUT = 10
 
 
 class _Replies:
@@ -63,13 +67,18 @@ class EmailBackend(smtp.EmailBackend):
         return _SslConnection if self.use_ssl else _Connection
 
 
-def limited(connection: Any) -> Any:
-    """Return a mail connection, limited if it is one of Django's own SMTP backend.
+def get_connection() -> Any:
+    """Return Django's mail connection, with a timeout, and limited if it is one by SMTP.
 
     Django has no option for the class of the connection that its backend makes (to 6.1).
     """
+    # Django 6.1 has several mailers, and deprecates get_connection.
+    mailers: Any = getattr(mail, "mailers", None)
+    connection: Any = mail.get_connection() if mailers is None else mailers.default
     if type(connection) is smtp.EmailBackend:
         connection.__class__ = EmailBackend
+    if getattr(connection, "timeout", _TIMEOUT) is None:
+        connection.timeout = _TIMEOUT
     return connection
 
 

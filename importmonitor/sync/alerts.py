@@ -10,7 +10,7 @@ from django.db.models import F
 
 from importmonitor import conf
 from importmonitor.alerts import outbox
-from importmonitor.alerts.messages import (
+from importmonitor.alerts.drafts import (
     AlertDraft,
     draft_operation_alert,
     draft_workspace_alert,

@@ -8,7 +8,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from importmonitor.alerts import messages
+from importmonitor.alerts import drafts
 from importmonitor.models import Alert
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import messages as messages_of
@@ -29,10 +29,10 @@ def _channels(settings: Any) -> None:
 
 def make_alert(key: str, **fields: Any) -> Alert:
     defaults = {
-        "event": messages.TEST,
+        "event": drafts.TEST,
         "workspace": "default",
         "channel": "ops",
-        "body": messages.draft_test_alert("default", at=NOON, key=key).body,
+        "body": drafts.draft_test_alert("default", at=NOON, key=key).body,
         "created_at": NOON,
         "next_attempt_at": None,
         "given_up_at": NOON,

@@ -8,7 +8,7 @@ from typing import Any
 from django.test import TestCase
 
 from importmonitor.alerts import outbox
-from importmonitor.alerts.messages import draft_workspace_alert
+from importmonitor.alerts.drafts import draft_workspace_alert
 from importmonitor.choices import Event
 from importmonitor.models import Alert
 from importmonitor.rocketchat.exceptions import RocketChatError, Unreachable

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from importmonitor.alerts.messages import OPENED_SETTINGS, Message
+from importmonitor.alerts.advice import OPENED_SETTINGS
+from importmonitor.alerts.messages import Message
 from importmonitor.models import Alert, ImportOperation, StatusTransition
 from simulator.workspace import Workspace
 from tests.alerts.backends import Recorder

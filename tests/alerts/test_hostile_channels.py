@@ -214,4 +214,15 @@ def test_remote_text_is_text_in_chat_services(settings: Any, scheme: str, path: 
 
 def test_text_without_markup_stays_as_it_is() -> None:
     text = "Progress: 1,234 of 5,000 (24 %)\nhttps://imports.example.org/admin/"
-    assert defuse(text, "https://imports.example.org/admin/") == text
+    assert defuse(text, ["https://imports.example.org/admin/"]) == text
+
+
+def test_links_after_a_label_stay_and_what_is_before_them_does_not() -> None:
+    link = "https://imports.example.org/admin/"
+    assert (
+        defuse(f"Server log: {link}", ["https://logs.example.org", link]) == f"Server log: {link}"
+    )
+    text = defuse(f"File: @all evil.example {link}", [link])
+    assert text.endswith(f" {link}")
+    assert "@all" not in text
+    assert "evil.example" not in text

@@ -8,12 +8,8 @@ from typing import Any
 import pytest
 from django.utils import translation
 
-from importmonitor.alerts.messages import (
-    Message,
-    draft_operation_alert,
-    draft_workspace_alert,
-    render_message,
-)
+from importmonitor.alerts.drafts import draft_operation_alert, draft_workspace_alert
+from importmonitor.alerts.messages import Message, render_message
 from importmonitor.choices import Event
 from importmonitor.models import Alert, EndReason, ImportOperation
 from importmonitor.rocketchat.operation import parse_operation
@@ -181,11 +177,12 @@ def test_response_of_a_workspace_is_one_line() -> None:
         message="HTTP status 200\r\nUntil: now\x1b[2J",
     )
     message = render_message(json.loads(json.dumps(draft.body)))
-    assert [line.partition(" ")[0] for line in message.text.splitlines()] == [
+    assert [block.partition(" ")[0] for block in message.text.split("\n\n")] == [
         "Since:",
         "HTTP",
         "An",
     ]
+    assert len(message.text.splitlines()) == 5
 
 
 @pytest.mark.django_db

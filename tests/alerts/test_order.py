@@ -9,7 +9,7 @@ from django.test import TestCase
 
 from importmonitor.alerts import outbox
 from importmonitor.alerts.channels import Undelivered
-from importmonitor.alerts.messages import draft_workspace_alert
+from importmonitor.alerts.drafts import draft_workspace_alert
 from importmonitor.choices import Event
 from importmonitor.models import Alert
 from importmonitor.models import Workspace as WorkspaceRow

@@ -10,7 +10,7 @@ import pytest
 
 from importmonitor.alerts import outbox
 from importmonitor.alerts.channels import Misconfigured, Undelivered
-from importmonitor.alerts.messages import draft_test_alert
+from importmonitor.alerts.drafts import draft_test_alert
 from importmonitor.models import Alert
 from simulator.clock import Clock
 from tests.alerts.backends import Recorder, recording

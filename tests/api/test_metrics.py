@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from importmonitor.alerts.messages import TEST
+from importmonitor.alerts.drafts import TEST
 from importmonitor.choices import GOOD_STATUSES
 from importmonitor.contrib.prometheus.collector import POLL_OUTCOMES
 from importmonitor.models import Alert, ImportOperation, Workspace

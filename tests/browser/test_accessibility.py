@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from importmonitor import models
-from importmonitor.alerts.messages import TEST
+from importmonitor.alerts.drafts import TEST
 from importmonitor.models import Alert, ApiToken, ImportOperation
 from importmonitor.rocketchat.exceptions import Unreachable
 from importmonitor.sync.poll import sync_workspace

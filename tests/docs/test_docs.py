@@ -23,7 +23,8 @@ from django.test import Client, RequestFactory
 
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured
-from importmonitor.alerts.messages import draft_test_alert, render_message
+from importmonitor.alerts.drafts import draft_test_alert
+from importmonitor.alerts.messages import render_message
 from importmonitor.conf import options
 from importmonitor.conf.problems import Problems
 from importmonitor.models import ApiToken, ImportOperation, ProgressSample, StatusTransition

@@ -11,7 +11,9 @@ from django.test import Client, RequestFactory
 from django.urls import include, path
 
 from importmonitor.admin import AlertAdmin, ApiTokenAdmin, ImportOperationAdmin, WorkspaceAdmin
-from importmonitor.alerts.messages import draft_test_alert, history_link, render_message
+from importmonitor.alerts.drafts import draft_test_alert
+from importmonitor.alerts.links import page_url
+from importmonitor.alerts.messages import render_message
 from importmonitor.models import Alert, ApiToken, ImportOperation, Workspace
 from tests.admin.helpers import Page, save_rows
 from tests.admin.test_alerts_page import make_alert
@@ -124,7 +126,7 @@ def test_every_redirect_stays_in_its_site() -> None:
 def test_links_in_alerts_prefer_the_default_site(settings: Any, host: str) -> None:
     settings.IMPORTMONITOR = {**settings.IMPORTMONITOR, "BASE_URL": "https://imports.example"}
     folder = "admin" if host == "second site" else "ops"
-    assert history_link() == f"https://imports.example/{folder}/importmonitor/importoperation/"
+    assert page_url(None) == f"https://imports.example/{folder}/importmonitor/importoperation/"
     body = draft_test_alert("default", at=NOON, key="key").body | {"operation": {"id": 7}}
     link = f"https://imports.example/{folder}/importmonitor/importoperation/7/change/"
     assert render_message(body).body["url"] == link
@@ -157,7 +159,7 @@ def test_status_line_has_no_link_without_an_admin(settings: Any) -> None:
     line = render_tag(make_user("root", is_staff=True, is_superuser=True))
     assert "1 running" in line
     assert "<a" not in line
-    assert history_link() is None
+    assert page_url(None) is None
 
 
 @pytest.mark.django_db

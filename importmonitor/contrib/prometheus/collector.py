@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from importmonitor import __version__, conf
-from importmonitor.alerts.messages import TEST
+from importmonitor.alerts.drafts import TEST
 from importmonitor.choices import EMPTY, OK
 from importmonitor.contrib.prometheus.families import OTHER, gauge, known_or_other
 from importmonitor.contrib.prometheus.operations import operation_metrics

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from importmonitor import conf
 from importmonitor.alerts import outbox
-from importmonitor.alerts.messages import draft_test_alert
+from importmonitor.alerts.drafts import draft_test_alert
 from importmonitor.logs import printable
 from importmonitor.management.arguments import EXIT_FAILED, EXIT_MISUSED
 from importmonitor.management.base import ProcessCommand
