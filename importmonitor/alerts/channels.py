@@ -16,6 +16,7 @@ from django.core.validators import EmailValidator
 from django.utils.module_loading import import_string
 
 from importmonitor.alerts import smtp
+from importmonitor.alerts.contents import get_tone
 from importmonitor.alerts.http import limited_http
 from importmonitor.alerts.messages import Message
 from importmonitor.alerts.plain_text import defuse, one_line
@@ -189,9 +190,10 @@ class AppriseChannel:
             self.service.headers["Idempotency-Key"] = message.body["idempotency_key"]
         elif self.scheme not in _EXACT_SCHEMES:
             title, text = defuse(title), defuse(text, message.links)
+        kind = _NOTIFY_TYPES.get(get_tone(message.body), "info")
         with _captured_logs() as lines, limited_http() as exchange:
             delivered = self.service.notify(
-                title=title, body=text, body_format="text", notify_type=_notify_type(message)
+                title=title, body=text, body_format="text", notify_type=kind
             )
         if exchange.problem:
             raise Undelivered(f"{self.scheme}: {exchange.problem}.")
@@ -204,6 +206,8 @@ class AppriseChannel:
 _JSON_SCHEMES = frozenset({"json", "jsons"})
 #: Programs and mailboxes, which show text as it is.
 _EXACT_SCHEMES = frozenset({"xml", "xmls", "form", "forms", "mailto", "mailtos", "syslog"})
+#: Apprise's, by the tone of a message's state.
+_NOTIFY_TYPES = {"bad": "failure", "warn": "warning", "good": "success"}
 _CODE = re.compile(r"error=([0-9]{3})\b")
 _captured_lines: ContextVar[list[str] | None] = ContextVar("captured_lines", default=None)
 
@@ -238,18 +242,6 @@ def _refuse_unknown(options: Mapping[str, Any], names: set[str]) -> None:
             f"Unknown option: {', '.join(unknown)}. The options are {', '.join(KEYS)} and "
             f"{', '.join(sorted(names))}."
         )
-
-
-def _notify_type(message: Message) -> str:
-    return {
-        "import.failed": "failure",
-        "import.interrupted": "failure",
-        "workspace.unreachable": "failure",
-        "import.stalled": "warning",
-        "import.waiting": "warning",
-        "import.finished": "success",
-        "workspace.recovered": "success",
-    }.get(message.body["event"], "info")
 
 
 @contextmanager

@@ -25,9 +25,7 @@ def render_digest(messages: Sequence[Message]) -> Message:
     """
     first, severities = messages[0].body, list(Severity)
     keys = " ".join(message.body["idempotency_key"] for message in messages)
-    worst = min(
-        messages, key=lambda message: severities.index(Severity(get_severity(message.body)))
-    ).body
+    worst = min(messages, key=lambda message: severities.index(get_severity(message.body))).body
     body = first | {
         "event": first["event"] if first["sync"] else DIGEST,
         "idempotency_key": f"digest:{hashlib.sha256(keys.encode()).hexdigest()}",

@@ -14,6 +14,7 @@ import responses
 import importmonitor
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, load_backend
+from importmonitor.alerts.messages import Message
 from importmonitor.checks import check_channels
 from importmonitor.models import ImportOperation
 from simulator.clock import Clock
@@ -241,3 +242,30 @@ def test_backend_that_raises_on_its_options_is_a_check_error(settings: Any, opti
     (error,) = check_channels(app_configs=None)
     assert error.id == "importmonitor.E020"
     assert "hush" not in f"{error.msg} {error.hint}"
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome", "severity", "notify_type"),
+    [
+        ("import.failed", "failed", None, "failure"),
+        ("import.stalled", None, None, "warning"),
+        ("import.stalled", None, "critical", "failure"),
+        ("import.resumed", None, "warning", "info"),
+        ("import.finished", "done", "info", "success"),
+        ("import.finished", "done_with_errors", "warning", "warning"),
+        ("import.finished", "canceled", "info", "info"),
+        ("workspace.recovered", None, "critical", "success"),
+        ("import.started", None, "info", "info"),
+        ("test", None, None, "info"),
+    ],
+)
+def test_type_follows_severity(
+    settings: Any, event: str, outcome: str | None, severity: str | None, notify_type: str
+) -> None:
+    body = {"event": event, "idempotency_key": "key", "severity": severity}
+    sink = HttpSink()
+    with listening(sink) as server:
+        configure_apprise(settings, f"json://127.0.0.1:{server.port}/")
+        message = Message("title", "text", body | {"operation": {"outcome": outcome}})
+        load_backend(conf.get_options().channels["ops"]).send(message)
+    assert sink.requests[0].json["type"] == notify_type
