@@ -20,6 +20,7 @@ from importmonitor.alerts.contents import get_tone
 from importmonitor.alerts.http import limited_http
 from importmonitor.alerts.messages import Message
 from importmonitor.alerts.plain_text import defuse, one_line
+from importmonitor.alerts.threads import thread_headers
 from importmonitor.conf.channels import KEYS, ChannelConfig
 from importmonitor.conf.problems import DOTTED_PATH, describe_name
 
@@ -134,6 +135,7 @@ class EmailChannel:
                 # RFC 3834: no out-of-office replies.
                 "Auto-Submitted": "auto-generated",
                 "X-Importmonitor-Event": message.body["event"],
+                **thread_headers(message.body),
             },
         )
 

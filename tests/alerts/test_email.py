@@ -228,6 +228,8 @@ def test_text_of_an_operation_adds_no_email_header(settings: Any, name: str) -> 
         "message-id",
         "auto-submitted",
         "x-importmonitor-event",
+        "in-reply-to",
+        "references",
     }
     assert mail.message["Subject"].strip().startswith("[importmonitor] default: Import started (")
     assert mail.message.get_content_type() == "text/plain"
