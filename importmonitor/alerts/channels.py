@@ -121,10 +121,10 @@ class EmailChannel:
         if refused:
             raise _refusal(to, refused, message.delivered_to)
 
-    def _email(self, message: Message, to: list[str]) -> mail.EmailMessage:
+    def _email(self, message: Message, to: list[str]) -> mail.EmailMultiAlternatives:
         # The same for every attempt from every host, so that a mailbox can drop duplicates.
         key = hashlib.sha256(message.body["idempotency_key"].encode()).hexdigest()[:32]
-        return mail.EmailMessage(
+        email = mail.EmailMultiAlternatives(
             subject=f"[importmonitor] {message.title}",
             body=message.text,
             from_email=self.sender,
@@ -138,6 +138,9 @@ class EmailChannel:
                 **thread_headers(message.body),
             },
         )
+        if message.html:
+            email.attach_alternative(message.html, "text/html")
+        return email
 
 
 def _refusal(to: list[str], refused: dict[str, int], before: Collection[str]) -> Undelivered:

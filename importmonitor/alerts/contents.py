@@ -24,11 +24,12 @@ _END_TONES = {Event.RECOVERED: "good", Event.RESUMED: "busy"}
 
 
 class Fact(NamedTuple):
-    """A label and a value; `is_headline` is whether the head of the HTML has the value already."""
+    """A label and a value, which is a problem, or which the head of the HTML has already."""
 
     label: str
     value: str
     is_headline: bool = False
+    is_problem: bool = False
 
 
 class Item(NamedTuple):
@@ -98,6 +99,11 @@ def get_tone(body: dict[str, Any]) -> str:
     return "busy"
 
 
+def get_cause(body: dict[str, Any]) -> str:
+    """Return why a workspace is unreachable, without its name in front."""
+    return one_line(body["sync"]["message"]).removeprefix(f"{body['workspace']}: ")
+
+
 def _workspace_content(body: dict[str, Any]) -> Content:
     sync, label = body["sync"], event_label(body["event"])
     facts = [Fact(_("Since"), format_moment(sync["since"]))]
@@ -108,7 +114,7 @@ def _workspace_content(body: dict[str, Any]) -> Content:
         facts.append(Fact(_("Until"), format_moment(body["occurred_at"])))
     else:
         paragraphs = [
-            one_line(sync["message"]),
+            get_cause(body),
             _(
                 "An import may still be running there; its progress cannot be seen until the "
                 "workspace is reachable again."
@@ -169,7 +175,7 @@ def _operation_facts(body: dict[str, Any], operation: dict[str, Any]) -> list[Fa
         Fact(_("Status in Rocket.Chat"), f"{operation['state']}, {operation['status']}"),
         Fact(_("Progress"), _progress(operation), is_headline=operation["percent"] is not None),
         *(
-            Fact(label, format_number(counters[key]))
+            Fact(label, format_number(counters[key]), is_problem=key == "error")
             for key, label in (
                 ("users", _("Users")),
                 ("channels", _("Channels")),

@@ -6,10 +6,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from importmonitor.alerts.contents import Content, Item, get_severity, get_tone
+from importmonitor.alerts.contents import Content, Item, get_cause, get_severity, get_tone
 from importmonitor.alerts.links import page_links, page_url
 from importmonitor.alerts.messages import Message, build_message
-from importmonitor.alerts.plain_text import one_line
 from importmonitor.choices import Event, Severity
 from importmonitor.humanize import format_moment, format_number
 
@@ -58,6 +57,5 @@ def _item(message: Message) -> Item:
     times = {"start": format_moment(sync["since"]), "end": format_moment(body["occurred_at"])}
     if body["event"] == Event.RECOVERED:
         return Item(get_tone(body), body["workspace"], _("from %(start)s to %(end)s") % times)
-    message_text = one_line(sync["message"]).removeprefix(f"{body['workspace']}: ")
-    cause = {"start": times["start"], "message": message_text}
-    return Item(get_tone(body), body["workspace"], _("since %(start)s. %(message)s") % cause)
+    values = times | {"message": get_cause(body)}
+    return Item(get_tone(body), body["workspace"], _("since %(start)s. %(message)s") % values)

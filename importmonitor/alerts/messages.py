@@ -1,26 +1,57 @@
-"""An alert as people read it: a text, made of its content."""
+"""An alert as people read it: a text and HTML, made of the same content."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from django.template import TemplateDoesNotExist
+from django.template.loader import render_to_string
 
 from importmonitor.alerts.contents import Content, compose
 from importmonitor.alerts.links import page_url
+from importmonitor.logs import get_logger
+
+logger = get_logger(__name__)
+
+#: Gmail cuts an e-mail off after 102 KB of HTML, the end tags included.
+_MAX_HTML_ITEMS = 60
 
 
 @dataclass(frozen=True)
 class Message:
-    """An alert as people read it: a line and a text; `body` is its JSON form.
+    """An alert as people read it: a line, a text and HTML; `body` is its JSON form.
 
-    `links` are the URLs in `text`, each at the end of a line. `delivered_to` are the recipients
-    that got it by an earlier attempt.
+    `html` is the text as a page for e-mail, or "". `links` are the URLs in `text`, each at the end
+    of a line. `delivered_to` are the recipients that got it by an earlier attempt.
     """
 
     title: str
     text: str
     body: dict[str, Any]
     delivered_to: Collection[str] = ()
+    html: str = ""
     links: Collection[str] = ()
+
+
+class _Tone(NamedTuple):
+    """A state's CSS class, its colour, the one behind its words, and the symbol before them."""
+
+    name: str
+    color: str
+    tint: str
+    symbol: str
+
+
+_TONES = {
+    tone.name: tone
+    for tone in (
+        _Tone("good", "#1a6b33", "#e8f3eb", "✓"),
+        _Tone("warn", "#7a5200", "#fbf1dc", "!"),
+        _Tone("bad", "#a41515", "#fbe9e9", "✕"),
+        _Tone("busy", "#0f5a86", "#e6f1f8", "●"),
+        _Tone("quiet", "#5b6168", "#eef0f2", "○"),
+    )
+}
 
 
 def render_message(body: dict[str, Any]) -> Message:
@@ -34,6 +65,7 @@ def build_message(content: Content, body: dict[str, Any]) -> Message:
         content.title,
         _render_text(content),
         body,
+        html=_render_html(content),
         links=[link.url for link in content.links],
     )
 
@@ -53,3 +85,22 @@ def _render_text(content: Content) -> str:
         ),
     ]
     return "\n\n".join(filter(None, blocks))
+
+
+def _render_html(content: Content) -> str:
+    items = content.items[:_MAX_HTML_ITEMS]
+    context = {
+        "content": content,
+        "tone": _TONES[content.tone],
+        "items": [(_TONES[item.tone], item) for item in items],
+        "more": len(content.items) - len(items),
+    }
+    try:
+        return render_to_string("importmonitor/mail/message.html", context)
+    except TemplateDoesNotExist:
+        # Of a host that has no template engine of Django's, or not for the templates of apps.
+        return ""
+    except Exception:
+        # Of a host's own template; the text arrives nevertheless.
+        logger.exception("%s has no HTML", content.title)
+        return ""

@@ -30,7 +30,14 @@ class Mail:
 
     @property
     def text(self) -> str:
-        body = self.message.get_body(("plain",))
+        return self._body("plain")
+
+    @property
+    def html(self) -> str:
+        return self._body("html")
+
+    def _body(self, kind: str) -> str:
+        body = self.message.get_body((kind,))
         assert body is not None
         text: str = body.get_content()
         return text

@@ -48,7 +48,9 @@ def test_email_has_recipients_headers_and_text(clock: Clock, settings: Any) -> N
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["X-Importmonitor-Event"] == "workspace.unreachable"
     assert message["Message-ID"].strip().startswith("<importmonitor.")
-    assert message.get_content_type() == "text/plain"
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert "Workspace unreachable" in mail.html
     assert list(filter(None, mail.text.splitlines())) == [
         "Since: 2026-01-05 09:00:00 UTC",
         "no answer",
@@ -232,7 +234,7 @@ def test_text_of_an_operation_adds_no_email_header(settings: Any, name: str) -> 
         "references",
     }
     assert mail.message["Subject"].strip().startswith("[importmonitor] default: Import started (")
-    assert mail.message.get_content_type() == "text/plain"
+    assert mail.message.get_content_type() == "multipart/alternative"
     assert "Started by: d26x6zSkaPSe5gCyy" in mail.text.splitlines()
     assert max(map(len, mail.raw.splitlines())) <= 998
 

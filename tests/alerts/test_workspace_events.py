@@ -81,7 +81,7 @@ def test_long_outage_and_its_end_are_alerted_once_each(
     assert (recovered.body["old_state"], recovered.body["new_state"]) == ("failing", "ok")
     assert unreachable.text.split("\n\n") == [
         "Since: 2026-01-05 09:01:01 UTC",
-        unreachable.body["sync"]["message"],
+        unreachable.body["sync"]["message"].removeprefix("default: "),
         "An import may still be running there; its progress cannot be seen until the workspace "
         "is reachable again.",
         f"{BASE_URL}/admin/importmonitor/importoperation/",

@@ -1,0 +1,70 @@
+"""The HTML of e-mails, as a mail program on a phone or a desktop shows it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from importmonitor.alerts.digests import render_digest
+from importmonitor.alerts.drafts import draft_workspace_alert
+from importmonitor.alerts.messages import Message, render_message
+from importmonitor.choices import Event
+from tests.alerts.helpers import BASE_URL
+from tests.alerts.test_messages import RUNNING, render, row
+from tests.api.helpers import NOON
+from tests.browser.browser_page import AXE, IN_CHROMIUM, NODE_CLIENTS, BrowserPage
+from tests.malformed_documents import SCRIPT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = IN_CHROMIUM
+
+LONG = "x" * 400 + "\N{HEBREW LETTER ALEF}" * 100
+
+
+@pytest.fixture(params=[(360, "light"), (360, "dark"), (800, "light")], ids=str)
+def mail(chromium: "Browser", request: pytest.FixtureRequest) -> Iterator[BrowserPage]:
+    """A page as wide as a phone, or wider, that has no network."""
+    width, scheme = request.param
+    viewport = {"width": width, "height": 740}
+    page = BrowserPage(
+        chromium, "http://mail.invalid", viewport=viewport, color_scheme=scheme, offline=True
+    )
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def messages(settings: Any) -> list[Message]:
+    """Messages of each form, with names that are too long and mean to be more than text."""
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"BASE_URL": BASE_URL}
+    hostile = {"file": LONG, "type": SCRIPT, "status": LONG}
+    rows = [
+        render(event, row({**RUNNING, **document}))
+        for event in (Event.STARTED, Event.STALLED, Event.FINISHED, Event.FAILED)
+        for document in ({}, hostile)
+    ]
+    unreachable = draft_workspace_alert(
+        Event.UNREACHABLE, "default", at=NOON, since=NOON, outcome="BadAnswer", message=LONG
+    )
+    return [*rows, render_message(unreachable.body), render_digest([*rows[:2], *rows[-2:]])]
+
+
+def test_mail_fits_its_window_and_loads_nothing(mail: BrowserPage, messages: list[Message]) -> None:
+    for message in messages:
+        mail.page.set_content(message.html)
+        assert mail.overflow() == 0
+        button = mail.page.locator(".button a").bounding_box()
+        assert button is not None
+        # As high as a finger needs it (WCAG 2.2, 2.5.8, asks for 24).
+        assert button["height"] >= 36
+    assert mail.request_types == []
+
+
+@pytest.mark.skipif(not NODE_CLIENTS, reason="NODE_CLIENTS names no folder with axe-core")
+def test_mail_is_accessible(mail: BrowserPage, messages: list[Message]) -> None:
+    for message in messages:
+        mail.page.set_content(message.html)
+        mail.page.add_script_tag(path=AXE)
+        assert mail.violations() == []
