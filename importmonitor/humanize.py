@@ -25,6 +25,11 @@ def format_duration(duration: timedelta) -> str:
     return _("%(days)d d %(hours)d h") % {"days": days, "hours": hours % 24}
 
 
+def format_span(start: str, end: str) -> str:
+    """Return how long it is from one ISO 8601 time to another."""
+    return format_duration(datetime.fromisoformat(end) - datetime.fromisoformat(start))
+
+
 def format_moment(moment: str | None) -> str:
     """Return an ISO 8601 time as people read it, in the active time zone; "" for none."""
     if moment is None:

@@ -12,7 +12,7 @@ from importmonitor.alerts.drafts import TEST
 from importmonitor.alerts.links import Link, page_links
 from importmonitor.alerts.plain_text import one_line
 from importmonitor.choices import Event, Severity, event_label, severity
-from importmonitor.humanize import format_duration, format_moment, format_number
+from importmonitor.humanize import format_duration, format_moment, format_number, format_span
 from importmonitor.models import Outcome
 
 #: Characters of a title, which becomes the subject of an e-mail.
@@ -105,13 +105,16 @@ def get_cause(body: dict[str, Any]) -> str:
 
 
 def _workspace_content(body: dict[str, Any]) -> Content:
-    sync, label = body["sync"], event_label(body["event"])
+    sync, label, intro = body["sync"], event_label(body["event"]), _reminder(body)
     facts = [Fact(_("Since"), format_moment(sync["since"]))]
-    paragraphs = []
     if sync.get("flapping"):
         label = _("%(event)s again and again (flapping)") % {"event": label}
     if body["event"] == Event.RECOVERED:
+        duration = format_span(sync["since"], body["occurred_at"])
+        intro = _("Reachable again after %(duration)s.") % {"duration": duration}
         facts.append(Fact(_("Until"), format_moment(body["occurred_at"])))
+        # Alerts of an earlier release have no progress.
+        paragraphs = [_progress_meanwhile(progress) for progress in sync.get("progress", [])]
     else:
         paragraphs = [
             get_cause(body),
@@ -132,24 +135,47 @@ def _workspace_content(body: dict[str, Any]) -> Content:
         name=body["workspace"],
         tone=get_tone(body),
         label=label,
+        intro=intro,
         facts=facts,
         paragraphs=paragraphs,
         links=page_links(None),
     )
 
 
+def _reminder(body: dict[str, Any]) -> str:
+    """Return the first line of a reminder of an incident, or ""."""
+    incident = body.get("incident") or {}
+    if not incident.get("reminder"):
+        return ""
+    since = incident["since"]
+    age = {"start": format_moment(since), "age": format_span(since, body["occurred_at"])}
+    return _("Still open, since %(start)s (%(age)s).") % age
+
+
+def _progress_meanwhile(progress: dict[str, Any]) -> str:
+    return _("%(import)s went from %(start)s to %(end)s meanwhile.") % {
+        "import": _name(progress) or _("Import"),
+        "start": f"{progress['from_percent']} %",
+        "end": f"{progress['to_percent']} %",
+    }
+
+
+def _name(operation: dict[str, Any]) -> str:
+    return one_line(", ".join(filter(None, (operation["type"], operation["file"]))))
+
+
 def _operation_content(body: dict[str, Any], operation: dict[str, Any]) -> Content:
     label = event_label(body["event"])
     if body["event"] == Event.FINISHED and operation["outcome"]:
         label = f"{label}: {Outcome(operation['outcome']).label}"
-    name = one_line(", ".join(filter(None, (operation["type"], operation["file"]))))
-    name, percent = name or operation["remote_id"], operation["percent"]
+    name, percent = _name(operation) or operation["remote_id"], operation["percent"]
     return Content(
         title=one_line(f"{body['workspace']}: {label} ({name})")[:_MAX_TITLE_LENGTH],
         name=name,
         tone=get_tone(body),
         label=label,
         workspace=body["workspace"],
+        intro=_reminder(body),
         progress="" if percent is None else _progress(operation),
         percent=percent,
         facts=_operation_facts(body, operation),

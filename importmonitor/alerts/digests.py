@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from importmonitor.alerts.contents import Content, Item, get_cause, get_severity, get_tone
 from importmonitor.alerts.links import page_links, page_url
 from importmonitor.alerts.messages import Message, build_message
-from importmonitor.choices import Event, Severity
-from importmonitor.humanize import format_moment, format_number
+from importmonitor.choices import Event, Severity, event_label
+from importmonitor.humanize import format_moment, format_number, format_span
 
 #: The event of a message with alerts about several imports.
 DIGEST = "digest"
@@ -34,18 +34,23 @@ def render_digest(messages: Sequence[Message]) -> Message:
         "url": page_url(None),
         "alerts": [message.body for message in messages],
     }
-    title = _title(first, len(messages))
+    title = _title([message.body for message in messages])
     items = [_item(message) for message in messages]
     content = Content(title, title, get_tone(worst), items=items, links=page_links(None))
     return build_message(content, body)
 
 
-def _title(first: dict[str, Any], count: int) -> str:
-    values = {"count": format_number(count), "workspace": first["workspace"]}
+def _title(bodies: Sequence[dict[str, Any]]) -> str:
+    first = bodies[0]
+    label = event_label(first["event"])
+    values = {"count": format_number(len(bodies)), "workspace": first["workspace"], "event": label}
     if first["event"] == Event.UNREACHABLE:
         return _("%(count)s workspaces unreachable") % values
     if first["event"] == Event.RECOVERED:
         return _("%(count)s workspaces reachable again") % values
+    if len({body["workspace"] for body in bodies}) > 1:
+        # The same happened to all of them.
+        return _("%(event)s: %(count)s imports") % values
     return _("%(workspace)s: %(count)s alerts") % values
 
 
@@ -56,6 +61,8 @@ def _item(message: Message) -> Item:
         return Item(get_tone(body), message.title, url=body["url"])
     times = {"start": format_moment(sync["since"]), "end": format_moment(body["occurred_at"])}
     if body["event"] == Event.RECOVERED:
-        return Item(get_tone(body), body["workspace"], _("from %(start)s to %(end)s") % times)
+        duration = format_span(sync["since"], body["occurred_at"])
+        text = _("from %(start)s to %(end)s") % times
+        return Item(get_tone(body), body["workspace"], f"{text} ({duration})")
     values = times | {"message": get_cause(body)}
     return Item(get_tone(body), body["workspace"], _("since %(start)s. %(message)s") % values)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -81,6 +82,13 @@ def bodies() -> Iterator[dict[str, Any]]:
             yield body | {"operation": {**body["operation"], "outcome": outcome}}
 
 
+def outage(workspace: str, message: str) -> dict[str, Any]:
+    """Return the body of an alert about a workspace that has just become unreachable."""
+    return draft_workspace_alert(
+        Event.UNREACHABLE, workspace, at=NOON, since=NOON, outcome="Unreachable", message=message
+    ).body
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_html_of_every_event_and_outcome_says_what_the_text_says(language: str) -> None:
     with translation.override(language):
@@ -132,10 +140,7 @@ def test_remote_text_is_text_in_html(settings: Any, autoescape: bool) -> None:
 
 
 def test_remote_text_of_a_response_is_text_in_html() -> None:
-    draft = draft_workspace_alert(
-        Event.UNREACHABLE, "default", at=NOON, since=NOON, outcome="BadAnswer", message=SCRIPT
-    )
-    message = render_message(draft.body)
+    message = render_message(outage("default", SCRIPT))
     assert "script" not in Mail(message).elements
     assert SCRIPT in Mail(render_digest([message, message])).text
     assert "script" not in Mail(render_digest([message, message])).elements
@@ -165,6 +170,44 @@ def test_first_line_and_further_links_are_in_text_and_html() -> None:
     assert positions == sorted(positions)
     without = build_message(replace(content, links=[]), {})
     assert without.text.endswith("What to do.")
+
+
+@pytest.mark.parametrize("event", [Event.STALLED, Event.UNREACHABLE])
+def test_reminder_says_first_since_when(event: Event) -> None:
+    incident = {"since": (NOON - timedelta(hours=27)).isoformat(), "reminder": 1}
+    if event == Event.UNREACHABLE:
+        body = outage("acme", "no answer")
+    else:
+        body = render(event, row(RUNNING)).body
+    line = "Still open, since 2026-03-24 09:00:00 UTC (1 d 3 h)."
+    message = render_message(body | {"incident": incident})
+    assert message.text.splitlines()[0] == line
+    assert line in Mail(message).text
+    first = render_message(body | {"incident": incident | {"reminder": 0}})
+    assert "Still open" not in first.text + first.html
+
+
+def test_recovery_says_how_long_it_was_and_what_imports_did() -> None:
+    progress = {"type": "Slack", "file": "acme.zip", "from_percent": 61, "to_percent": 100}
+    draft = draft_workspace_alert(
+        Event.RECOVERED,
+        "acme",
+        at=NOON,
+        since=NOON - timedelta(hours=6, minutes=51),
+        outcome="ok",
+        message="",
+        progress=[progress],
+    )
+    message = render_message(draft.body)
+    assert message.text.startswith("Reachable again after 6 h 51 min.\n")
+    assert "Slack, acme.zip went from 61 % to 100 % meanwhile." in message.text
+    assert "(6 h 51 min)" in render_digest([message, message]).text
+
+
+def test_same_event_of_several_workspaces_is_named_in_the_title() -> None:
+    bodies = [render(Event.FAILED, row(RUNNING, workspace=name)).body for name in ("a", "b", "c")]
+    digest = render_digest([render_message(body) for body in bodies])
+    assert digest.title == "Import failed: 3 imports"
 
 
 @pytest.mark.parametrize(("event", "is_linked"), [(Event.FAILED, True), (Event.STARTED, False)])
@@ -219,13 +262,8 @@ def test_digest_has_the_worst_severity() -> None:
 
 
 def test_digest_of_an_outage_names_each_workspace_once() -> None:
-    drafts = [
-        draft_workspace_alert(
-            Event.UNREACHABLE, alias, at=NOON, since=NOON, outcome="Unreachable", message=message
-        )
-        for alias, message in (("acme", "acme: no answer"), ("globex", "globex: no answer"))
-    ]
-    digest = render_digest([render_message(draft.body) for draft in drafts])
+    bodies = [outage("acme", "acme: no answer"), outage("globex", "globex: no answer")]
+    digest = render_digest([render_message(body) for body in bodies])
     assert digest.text.split("\n\n")[0].splitlines() == [
         "acme: since 2026-03-25 12:00:00 UTC. no answer",
         "globex: since 2026-03-25 12:00:00 UTC. no answer",

@@ -86,7 +86,9 @@ def test_long_outage_and_its_end_are_alerted_once_each(
         "is reachable again.",
         f"{BASE_URL}/admin/importmonitor/importoperation/",
     ]
-    assert recovered.text.splitlines()[:2] == [
+    assert recovered.text.splitlines()[:4] == [
+        "Reachable again after 1 h 10 min.",
+        "",
         "Since: 2026-01-05 09:01:01 UTC",
         "Until: 2026-01-05 10:11:01 UTC",
     ]
