@@ -30,6 +30,12 @@ def format_span(start: str, end: str) -> str:
     return format_duration(datetime.fromisoformat(end) - datetime.fromisoformat(start))
 
 
+def format_time_of_day(moment: str, at: str) -> str:
+    """Return an ISO 8601 time as hours and minutes, with its date if `at` is not of that day."""
+    time, now = (timezone.localtime(datetime.fromisoformat(text)) for text in (moment, at))
+    return f"{time:%H:%M}" if time.date() == now.date() else f"{time:%Y-%m-%d %H:%M}"
+
+
 def format_moment(moment: str | None) -> str:
     """Return an ISO 8601 time as people read it, in the active time zone; "" for none."""
     if moment is None:

@@ -11,7 +11,7 @@ from importmonitor.alerts.advice import advice, has_logged_reason
 from importmonitor.alerts.drafts import TEST
 from importmonitor.alerts.links import Link, page_links
 from importmonitor.alerts.plain_text import one_line
-from importmonitor.choices import Event, Severity, event_label, severity
+from importmonitor.choices import Event, IncidentKind, Severity, event_label, severity
 from importmonitor.humanize import format_duration, format_moment, format_number, format_span
 from importmonitor.models import Outcome
 
@@ -111,10 +111,20 @@ def _workspace_content(body: dict[str, Any]) -> Content:
         label = _("%(event)s again and again (flapping)") % {"event": label}
     if body["event"] == Event.RECOVERED:
         duration = format_span(sync["since"], body["occurred_at"])
-        intro = _("Reachable again after %(duration)s.") % {"duration": duration}
+        text = _("Reachable again after %(duration)s.")
+        if (body.get("incident") or {}).get("kind") == IncidentKind.UNPOLLED:
+            text = _("Polled again after %(duration)s.")
+        intro = text % {"duration": duration}
         facts.append(Fact(_("Until"), format_moment(body["occurred_at"])))
         # Alerts of an earlier release have no progress.
         paragraphs = [_progress_meanwhile(progress) for progress in sync.get("progress", [])]
+    elif body["event"] == Event.UNPOLLED:
+        paragraphs = [
+            _(
+                "Nothing polls it, while other workspaces are polled. Check the cron job, the "
+                "worker or the container that does."
+            )
+        ]
     else:
         paragraphs = [
             get_cause(body),

@@ -10,17 +10,17 @@ from importmonitor.alerts.contents import Content, Item, get_cause, get_severity
 from importmonitor.alerts.links import page_links, page_url
 from importmonitor.alerts.messages import Message, build_message
 from importmonitor.choices import Event, Severity, event_label
-from importmonitor.humanize import format_moment, format_number, format_span
+from importmonitor.humanize import format_moment, format_number, format_span, format_time_of_day
 
 #: The event of a message with alerts about several imports.
 DIGEST = "digest"
 
 
-def render_digest(messages: Sequence[Message]) -> Message:
+def render_digest(messages: Sequence[Message], *, is_everything: bool = False) -> Message:
     """Return one message for those of several alerts, in the active language.
 
-    Its JSON form is that of the first, with all of them under `alerts`, a key of its own, and the
-    worst severity.
+    `is_everything` is whether no workspace can be reached. Its JSON form is that of the first, with
+    all of them under `alerts`, a key of its own, and the worst severity.
     """
     first, severities = messages[0].body, list(Severity)
     keys = " ".join(message.body["idempotency_key"] for message in messages)
@@ -36,7 +36,14 @@ def render_digest(messages: Sequence[Message]) -> Message:
     }
     title = _title([message.body for message in messages])
     items = [_item(message) for message in messages]
-    content = Content(title, title, get_tone(worst), items=items, links=page_links(None))
+    paragraphs = []
+    if is_everything and first["event"] == Event.UNREACHABLE:
+        paragraphs.append(
+            _("No workspace can be reached: probably it is the monitor's own network.")
+        )
+    content = Content(
+        title, title, get_tone(worst), items=items, paragraphs=paragraphs, links=page_links(None)
+    )
     return build_message(content, body)
 
 
@@ -45,7 +52,9 @@ def _title(bodies: Sequence[dict[str, Any]]) -> str:
     label = event_label(first["event"])
     values = {"count": format_number(len(bodies)), "workspace": first["workspace"], "event": label}
     if first["event"] == Event.UNREACHABLE:
-        return _("%(count)s workspaces unreachable") % values
+        since = min(body["sync"]["since"] for body in bodies)
+        values["time"] = format_time_of_day(since, first["occurred_at"])
+        return _("%(count)s workspaces unreachable since %(time)s") % values
     if first["event"] == Event.RECOVERED:
         return _("%(count)s workspaces reachable again") % values
     if len({body["workspace"] for body in bodies}) > 1:

@@ -19,10 +19,11 @@ from importmonitor.alerts.drafts import TEST, AlertDraft
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.alerts.plain_text import one_line
 from importmonitor.alerts.queue import Batch, Queue
+from importmonitor.choices import GOOD_STATUSES
 from importmonitor.conf.channels import ChannelConfig
 from importmonitor.humanize import format_duration
 from importmonitor.logs import get_logger
-from importmonitor.models import Alert, Incident
+from importmonitor.models import Alert, Incident, Workspace
 from importmonitor.models.alerts import MAX_BACKOFF, AlertQuerySet
 from importmonitor.secret import trim_traceback
 
@@ -245,12 +246,22 @@ def _render(alerts: Sequence[Alert], at: datetime) -> Message:
     # In the site's language and time zone, not those of the request that delivers.
     with translation.override(settings.LANGUAGE_CODE), timezone.override(None):
         messages = [render_message(alert.body) for alert in alerts]
-        message = messages[0] if len(messages) == 1 else render_digest(messages)
+        message = (
+            messages[0]
+            if len(messages) == 1
+            else render_digest(messages, is_everything=_is_everything_down(at))
+        )
         age = at - alerts[0].created_at
         if age >= _LATE:
             late = {"title": message.title, "age": format_duration(age)}
             message = replace(message, title=_("%(title)s, %(age)s ago") % late)
         return replace(message, delivered_to=tuple(alerts[0].delivered_to))
+
+
+def _is_everything_down(at: datetime) -> bool:
+    """Return whether the last polls of all workspaces that are polled have failed."""
+    polled = Workspace.objects.filter(last_polled_at__gt=at - 2 * conf.get_options().late_after)
+    return not polled.filter(sync_status__in=GOOD_STATUSES).exists()
 
 
 def _store_delivery(batch: Batch, attempt: _Attempt, now: datetime) -> None:

@@ -142,7 +142,9 @@ def _batch(head: Alert, at: datetime) -> Batch:
         if start.created_at == alert.created_at == head.created_at:
             of_poll.append(alert)
         is_same_time = abs(alert.created_at - head.created_at) <= SAME_OUTAGE
-        if alert is start and alert.event == head.event and is_same_time:
+        # Not what waits for another attempt: each new one would repeat it.
+        can_join = alert is start and (alert.pk == head.pk or alert.is_due(at))
+        if alert.event == head.event and is_same_time and can_join:
             of_cause.append(alert)
     if head.event in _GROUPED and len(of_cause) > MAX_OF_CAUSE:
         return Batch(of_cause)

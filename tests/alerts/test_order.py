@@ -14,9 +14,9 @@ from importmonitor.choices import Event
 from importmonitor.models import Alert
 from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.rocketchat.exceptions import Unreachable
-from importmonitor.sync.poll import sync_workspace
+from importmonitor.sync.poll import poll_workspace, sync_workspace
 from simulator.clock import Clock
-from tests.alerts.backends import Recorder, recording
+from tests.alerts.backends import Recorder, Recording, recording
 from tests.alerts.helpers import PolledWorkspace, configure_channels, deliver, write_alerts
 from tests.conftest import AUTH_TOKEN, MONDAY, USER_ID
 from tests.fake_client import FakeClient
@@ -188,7 +188,7 @@ def fleet(settings: Any, clock: Clock, recorder: Recorder) -> Fleet:
 def test_outage_of_many_workspaces_is_one_message(fleet: Fleet, recorder: Recorder) -> None:
     fleet.poll(9, down=True)
     (message,) = recorder.messages
-    assert message.title == "6 workspaces unreachable"
+    assert message.title == "6 workspaces unreachable since 09:03"
     assert message.body["event"] == "workspace.unreachable"
     assert [body["workspace"] for body in message.body["alerts"]] == fleet.aliases
     assert "w04: since " in message.text
@@ -300,3 +300,47 @@ def test_retry_during_a_delivery_sends_nothing_twice(clock: Clock, recorder: Rec
     assert deliver(clock) == 1
     assert results == [(0, 0)] * 4
     assert len(recorder.attempted) == 1
+
+
+def test_outage_of_everything_is_probably_the_monitors_own(
+    fleet: Fleet, recorder: Recorder
+) -> None:
+    down = fleet.aliases[:3]
+    fleet.poll(9, down=True, only=3)
+    # The others are polled no more, and their last poll was good.
+    assert [message.title[:26] for message in recorder.messages] == ["3 workspaces unreachable s"]
+    assert "own network" not in recorder.messages[0].text
+    assert [body["workspace"] for body in recorder.messages[0].body["alerts"]] == down
+    fleet.poll(3)
+    fleet.poll(9, down=True)
+    assert "probably it is the monitor's own network" in recorder.messages[-1].text
+
+
+def test_same_event_of_several_imports_is_one_message_but_for_hooks(
+    fleet: Fleet, recorder: Recorder, settings: Any
+) -> None:
+    hook = recording("hook") | {"BACKEND": f"{__name__}.OneByOne"}
+    configure_channels(settings, {"ops": recording(), "hook": hook})
+    running = {
+        "_id": "a" * 24,
+        "importerKey": "csv",
+        "valid": True,
+        "_updatedAt": MONDAY.isoformat(),
+    }
+    for fake in fleet.clients.values():
+        fake.source = running | {"status": "importer_importing_messages"}
+    fleet.poll(1)
+    recorder.delivered.clear()
+    for fake in fleet.clients.values():
+        fake.source = running | {"status": "importer_import_failed"}
+    for alias in fleet.aliases:
+        client: Any = fleet.clients[alias]
+        poll_workspace(alias, client=client, now=fleet.clock.now)
+    deliver(fleet.clock)
+    titles = [message.title for name, message in recorder.delivered if name == "ops"]
+    assert titles == ["Import failed: 6 imports"]
+    assert len([name for name, _message in recorder.delivered if name == "hook"]) == 6
+
+
+class OneByOne(Recording):
+    can_group = False
