@@ -220,8 +220,8 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         context: dict[str, Any] = {"title": _("Import operation")}
         operation = self.get_object(request, unquote(object_id))
         if operation is not None and self.has_view_permission(request, operation):
-            older, newer = ImportOperation.objects.neighbours(operation)
-            context |= {"older": older, "newer": newer}
+            neighbours = ImportOperation.objects.neighbours(operation)
+            context |= {"older": neighbours.older, "newer": neighbours.newer}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def _workspaces_url(self, request: HttpRequest) -> str | None:

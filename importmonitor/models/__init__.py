@@ -2,6 +2,7 @@
 
 from importmonitor.models.alerts import Alert, Delivery
 from importmonitor.models.incidents import Incident
+from importmonitor.models.kinds import Unusual, earlier_of_kind, find_unusual
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.outcomes import EndReason, Outcome, TimeLeft
 from importmonitor.models.periods import SyncPeriod
@@ -23,5 +24,8 @@ __all__ = [
     "StatusTransition",
     "SyncPeriod",
     "TimeLeft",
+    "Unusual",
     "Workspace",
+    "earlier_of_kind",
+    "find_unusual",
 ]

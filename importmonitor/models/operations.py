@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from django.db import connections, models
-from django.db.models import Case, Value, When
+from django.db.models import Case, Exists, Subquery, Value, When
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -20,8 +20,21 @@ from importmonitor.rocketchat.counters import PENDING, Counters, stride
 from importmonitor.rocketchat.operation import COUNTS, FILE_LENGTH, ID_LENGTH, is_legacy_time
 from importmonitor.rocketchat.payload import TEXT_LENGTH
 
+#: Characters of the name of the user who wrote a note: as many as an e-mail address can have.
+NOTE_BY_LENGTH = 254
 #: A year: longer than any import, so a longer estimate is no estimate.
 _MAX_TIME_LEFT = 365 * 86_400.0
+
+
+class Neighbours(NamedTuple):
+    """The keys of the operations before and after one, None where there is none.
+
+    `downloads` are those importers of pending files and avatars that ran, or run, after it.
+    """
+
+    older: int | None
+    newer: int | None
+    downloads: frozenset[str]
 
 
 class ImportOperationQuerySet(StoreQuerySet["ImportOperation"]):
@@ -55,15 +68,26 @@ class ImportOperationQuerySet(StoreQuerySet["ImportOperation"]):
         unique = {row.pk: row for row in rows}
         return sorted(unique.values(), key=lambda row: (row.started_at, row.pk))
 
-    def neighbours(
-        self, operation: "ImportOperation"
-    ) -> tuple["ImportOperation | None", "ImportOperation | None"]:
-        """Return the operations of the same workspace before and after one, or None."""
-        rows = self.filter(workspace=operation.workspace).defer("payload")
+    def neighbours(self, operation: "ImportOperation") -> "Neighbours":
+        """Return what is before and after an operation in its workspace, in one query."""
+        rows = self.filter(workspace=operation.workspace)
         at, key = operation.started_at, operation.pk
         before = rows.filter(started_at__lte=at).exclude(started_at=at, pk__gte=key)
         after = rows.filter(started_at__gte=at).exclude(started_at=at, pk__lte=key)
-        return before.newest_first().first(), after.order_by("started_at", "pk").first()
+        downloads = [Exists(after.filter(importer_key=name)) for name in sorted(PENDING)]
+        row = (
+            self.filter(pk=key)
+            .order_by()
+            .values_list(
+                Subquery(before.newest_first().values("pk")[:1]),
+                Subquery(after.order_by("started_at", "pk").values("pk")[:1]),
+                *downloads,
+            )
+            .get()
+        )
+        older, newer, *has_download = row
+        names = zip(sorted(PENDING), has_download, strict=True)
+        return Neighbours(older, newer, frozenset(name for name, has in names if has))
 
     def mark_gone(self, workspace: str, remote_ids: Collection[str], at: datetime) -> int:
         """Mark a workspace's other operations as deleted in Rocket.Chat; return how many."""
@@ -191,6 +215,11 @@ class ImportOperation(models.Model):
     payload = models.JSONField(_("payload"), default=dict)
     unreadable = models.JSONField(_("unreadable"), default=list)
     note = models.TextField(_("note"), blank=True)
+    # A name, not a user: the history may be in another database, and outlives its users.
+    note_by = models.CharField(
+        _("note by"), max_length=NOTE_BY_LENGTH, blank=True, default="", db_default=""
+    )
+    note_at = models.DateTimeField(_("note written"), null=True)
 
     objects = ImportOperationQuerySet.as_manager()
 
@@ -233,6 +262,10 @@ class ImportOperation(models.Model):
             ),
             models.Index(
                 fields=("importer_key", "-started_at", "-id"), name="importmonitor_op_importer"
+            ),
+            models.Index(
+                fields=("workspace", "importer_key", "-started_at", "-id"),
+                name="importmonitor_op_kind",
             ),
             models.Index(fields=("remote_id",), name="importmonitor_op_remote_id"),
             models.Index(fields=("finished_at", "id"), name="importmonitor_op_finished"),

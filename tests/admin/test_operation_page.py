@@ -139,9 +139,9 @@ def test_neighbours_that_started_together_are_in_order_of_their_keys() -> None:
     rows = [make_row(number, started_at=NOON) for number in range(3)]
     for row in rows:
         row.save()
-    first, second, third = rows
-    neighbours = ImportOperation.objects.neighbours
-    assert [neighbours(row) for row in rows] == [(None, second), (first, third), (second, None)]
+    first, second, third = (row.pk for row in rows)
+    neighbours = [ImportOperation.objects.neighbours(row)[:2] for row in rows]
+    assert neighbours == [(None, second), (first, third), (second, None)]
 
 
 def server_log(operation: ImportOperation) -> dict[str, Any]:
