@@ -315,6 +315,8 @@ def rocketchat_workspace(prefix: str) -> dict[str, Any]:
     for key in ("TIMEOUT", "DEADLINE"):
         if read_text(f"{prefix}_{key}"):
             options[key] = read_number(f"{prefix}_{key}")
+    if log_url := read_text(f"{prefix}_LOG_URL"):
+        options["LOG_URL"] = log_url
     if text := read_secret(f"{prefix}_HEADERS"):
         options["HEADERS"] = text
         # What is not JSON stays text, for the system checks to report.

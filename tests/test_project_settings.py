@@ -57,6 +57,7 @@ def test_several_workspaces_and_all_options_are_read(monkeypatch: pytest.MonkeyP
         monkeypatch,
         ROCKETCHAT_WORKSPACES="acme, globex-eu",
         ROCKETCHAT_ACME_URL="https://acme.example",
+        ROCKETCHAT_ACME_LOG_URL="https://logs.example/{id}",
         ROCKETCHAT_GLOBEX_EU_URL="http://globex.example",
         ROCKETCHAT_GLOBEX_EU_ALLOW_HTTP="yes",
         ROCKETCHAT_GLOBEX_EU_TIMEOUT="2.5",
@@ -64,7 +65,7 @@ def test_several_workspaces_and_all_options_are_read(monkeypatch: pytest.MonkeyP
         ROCKETCHAT_GLOBEX_EU_CA_BUNDLE="/etc/ca.pem",
     )
     assert values["IMPORTMONITOR"]["WORKSPACES"] == {
-        "acme": {"URL": "https://acme.example"},
+        "acme": {"URL": "https://acme.example", "LOG_URL": "https://logs.example/{id}"},
         "globex-eu": {
             "URL": "http://globex.example",
             "ALLOW_HTTP": True,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from importmonitor import conf
 from importmonitor.choices import Event, severity
 from importmonitor.models import ImportOperation, Incident
 
@@ -71,6 +72,8 @@ def draft_operation_alert(
     """
     outcome = operation.present_outcome
     left = operation.time_left(at)
+    log_to = operation.finished_at or at
+    links = conf.get_links(operation.workspace)
     body = _base_body(event, operation.workspace, key, at, states) | {
         "severity": severity(event, outcome),
         "operation": {
@@ -97,8 +100,9 @@ def draft_operation_alert(
         },
         "server_log": {
             "from": _iso(log_from),
-            "to": _iso(operation.finished_at or at),
+            "to": _iso(log_to),
             "status": step,
+            "log_url": links.log_link(log_from, log_to, operation.remote_id) or None,
         },
     }
     return AlertDraft(event, operation.workspace, key, body, operation.pk, transition_pk)

@@ -10,8 +10,11 @@ from importmonitor.admin_urls import admin_url
 
 
 class Link(NamedTuple):
+    """A link, to the page of what a message is about or to something else."""
+
     label: str
     url: str
+    is_page: bool = False
 
 
 def page_url(operation: dict[str, Any] | None) -> str | None:
@@ -34,4 +37,4 @@ def page_links(operation: dict[str, Any] | None) -> list[Link]:
     """Return the link to an operation's page, or to the history, if there is that page."""
     url = page_url(operation)
     label = _("Show all imports") if operation is None else _("Open this import")
-    return [Link(label, url)] if url else []
+    return [Link(label, url, is_page=True)] if url else []

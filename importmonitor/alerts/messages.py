@@ -78,10 +78,9 @@ def _render_text(content: Content) -> str:
             f"{item.heading}: {item.text}" if item.text else item.heading for item in content.items
         ),
         *content.paragraphs,
-        # The first is that to the page, which needs no label.
+        # That to the page needs no label.
         "\n".join(
-            f"{link.label}: {link.url}" if number else link.url
-            for number, link in enumerate(content.links)
+            link.url if link.is_page else f"{link.label}: {link.url}" for link in content.links
         ),
     ]
     return "\n\n".join(filter(None, blocks))

@@ -22,7 +22,7 @@ from importmonitor.conf.problems import (
     describe_error,
     describe_name,
 )
-from importmonitor.conf.workspaces import ALIAS, read_workspace
+from importmonitor.conf.workspaces import ALIAS, WorkspaceLinks, read_links, read_workspace
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.secret import SecretMapping
 
@@ -79,6 +79,14 @@ def get_aliases() -> list[str]:
     """
     raw = _raw_workspaces(_raw(), Problems())
     return [alias for alias in raw if isinstance(alias, str)]
+
+
+def get_links(alias: str) -> WorkspaceLinks:
+    """Return the addresses of a workspace that people can open, configured or not.
+
+    Its credentials are not read: a process that only serves pages need not have them.
+    """
+    return read_links(_raw_workspaces(_raw(), Problems()).get(alias))
 
 
 def get_options() -> Options:

@@ -3,17 +3,19 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from importmonitor.conf.problems import Problems, describe, describe_name
-from importmonitor.rocketchat import urls
+from importmonitor.rocketchat import log_url, urls
 from importmonitor.rocketchat.config import WorkspaceConfig
 
 KEYS = frozenset(
     {
         *("URL", "USER_ID", "AUTH_TOKEN", "HEADERS", "CA_BUNDLE"),
-        *("TIMEOUT", "DEADLINE", "ALLOW_HTTP"),
+        *("TIMEOUT", "DEADLINE", "ALLOW_HTTP", "LOG_URL"),
     }
 )
 
@@ -35,6 +37,37 @@ RESERVED_HEADERS = frozenset(
         *("if-match", "if-modified-since", "if-unmodified-since", "set-cookie", "max-forwards"),
     }
 )
+
+
+@dataclass(frozen=True)
+class WorkspaceLinks:
+    """Addresses for people: a workspace's, and one of its log with placeholders; "" for none."""
+
+    url: str = ""
+    log_url: str = ""
+
+    @property
+    def import_page(self) -> str:
+        """Rocket.Chat's own page of imports."""
+        return f"{self.url}/admin/import" if self.url else ""
+
+    def log_link(self, start: datetime, end: datetime, remote_id: str) -> str:
+        """Return the link into the log at a time span, "" if there is none."""
+        return log_url.fill(self.log_url, start, end, remote_id) if self.log_url else ""
+
+
+def read_links(options: object) -> WorkspaceLinks:
+    """Return the addresses of an entry of WORKSPACES; those that are invalid are left out."""
+    if not isinstance(options, Mapping):
+        return WorkspaceLinks()
+    url, template = options.get("URL"), options.get("LOG_URL")
+    url_problems, log_problems = Problems(), Problems()
+    _check_url("", url, url_problems, allow_http=True)
+    _check_log_url("", template, log_problems)
+    return WorkspaceLinks(
+        "" if len(url_problems) else str(url).rstrip("/"),
+        "" if len(log_problems) else str(template or ""),
+    )
 
 
 def read_workspace(alias: object, options: object, problems: Problems) -> WorkspaceConfig | None:
@@ -73,6 +106,7 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
     _check_headers(alias, headers, problems)
     ca_bundle = options.get("CA_BUNDLE")
     _check_ca_bundle(alias, ca_bundle, problems)
+    _check_log_url(alias, options.get("LOG_URL"), problems)
     seconds = {"TIMEOUT": options.get("TIMEOUT", 10), "DEADLINE": options.get("DEADLINE", 30)}
     for key, value in seconds.items():
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 3600:
@@ -184,6 +218,22 @@ def _ca_bundle_problem(value: object) -> str | None:
     except ValueError:
         return "is a path that no file can have"
     return None if os.access(path, os.R_OK) else f"{name} may not be read by this user"
+
+
+def _check_log_url(alias: str, value: object, problems: Problems) -> None:
+    if value is None or value == "":
+        return
+    problem = log_url.find_problem(value) if isinstance(value, str) else f"is {describe(value)}"
+    if problem:
+        # The value is not repeated: it may hold a password.
+        names = ", ".join(f"{{{name}}}" for name in log_url.PLACEHOLDERS)
+        problems.error(
+            "E027",
+            f"The LOG_URL of the workspace {alias!r} {problem}.",
+            "Give the address of a search in a log viewer, like https://logs.example.org/"
+            f"search?from={{from}}&to={{to}}. Its placeholders are {names}; "
+            "write other braces as %7B and %7D.",
+        )
 
 
 def _check_headers(alias: str, headers: object, problems: Problems) -> None:

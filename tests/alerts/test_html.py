@@ -153,7 +153,10 @@ def test_first_line_and_further_links_are_in_text_and_html() -> None:
         "warn",
         intro="Still stalled, since yesterday.",
         paragraphs=["What to do."],
-        links=[Link("Open", f"{BASE_URL}/1"), Link("Server log", "https://logs.example/?a=1&b=2")],
+        links=[
+            Link("Open", f"{BASE_URL}/1", is_page=True),
+            Link("Server log", "https://logs.example/?a=1&b=2"),
+        ],
     )
     message = build_message(content, {})
     assert message.text.splitlines() == [

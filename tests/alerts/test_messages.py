@@ -195,3 +195,22 @@ def test_malformed_document_is_delivered(recorder: Recorder, name: str) -> None:
     row = Alert.objects.get()
     assert (row.attempts, row.last_error) == (1, "")
     assert recorder.messages[0].title.isprintable()
+
+
+def test_failure_links_to_the_log_where_a_viewer_is_configured(settings: Any) -> None:
+    failed = row(RUNNING | {"status": "importer_import_failed"})
+    message = render(Event.FAILED, failed)
+    assert message.body["server_log"]["log_url"] is None
+    assert "Server log:" not in message.text
+    options = settings.IMPORTMONITOR["WORKSPACES"]["default"]
+    log_url = "https://logs.example.org/{id}?from={from}&to={to_ms}"
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
+        "WORKSPACES": {"default": options | {"LOG_URL": log_url}}
+    }
+    message = render(Event.FAILED, failed)
+    url = f"https://logs.example.org/{RUNNING['_id']}?from=2026-03-25T12%3A00%3A00.000Z"
+    assert message.body["server_log"]["log_url"].startswith(f"{url}&to=1774440001000")
+    assert f"Server log: {url}&to=" in message.text
+    # An alert that an earlier release wrote.
+    del message.body["server_log"]["log_url"]
+    assert "Server log:" not in render_message(message.body).text
