@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from importmonitor.charts.hatches import make_hatch
-from importmonitor.charts.history import History, Step, build_history, format_status
+from importmonitor.charts.history import History, build_history, format_status
 from importmonitor.charts.scales import (
     Scale,
     Tick,
@@ -23,6 +23,7 @@ from importmonitor.charts.scales import (
     short_time,
     time_ticks,
 )
+from importmonitor.charts.steps import MIN_WIDTH, step_bands
 from importmonitor.charts.stretches import GAP_AFTER, Span, merge
 from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, SyncPeriod
@@ -33,8 +34,6 @@ from importmonitor.rocketchat.counters import Counters
 HEIGHT, TOP, MIDDLE, ERRORS_TOP, FLOOR = 250, 34, 176, 194, 228
 #: The lines have coordinates of their own, which are stretched to the drawing's width.
 COLUMNS = 600
-#: In percent: what is narrower is invisible, and steps that are closer are drawn as one.
-MIN_WIDTH = 0.5
 _MAX_ROWS = 30
 
 #: The values of a counter by column; None where Rocket.Chat gave none.
@@ -78,6 +77,7 @@ def progress_chart(
             **_drawing(history, operation.progress),
             "words": in_words(history),
             "period": format_period(history.start, history.end),
+            "uncounted_until": _uncounted_until(history),
             "last_total": "" if total is None else format_number(total),
             "stalled_words": stalled_in_words(history.stalls),
             "unpolled_words": unpolled_in_words(history.unpolled),
@@ -115,7 +115,7 @@ def _drawing(history: History, counters: Counters) -> dict[str, Any]:
         "unpolled_bands": _bands(history.unpolled, across),
         "stalled_bands": _bands(history.stalls, across),
         "panels": panels,
-        "boundaries": _boundaries(history.steps, across),
+        "steps": step_bands(history.steps, across),
         "mark": _mark(completed, down, full),
     }
 
@@ -177,28 +177,12 @@ def _bands(spans: Sequence[Span], across: Scale) -> list[dict[str, Any]]:
     return bands
 
 
-def _boundaries(steps: Sequence[Step], across: Scale) -> list[dict[str, Any]]:
-    """Return where another step began, with its label if it lasted long enough for one."""
-    shown: list[tuple[float, Step]] = []
-    for step in steps:
-        x = across(step.at)
-        # Of steps that began at almost the same time, the last one is the one that lasted.
-        if step.label and shown and x - shown[-1][0] < MIN_WIDTH:
-            x, _step = shown.pop()
-        if step.label:
-            shown.append((x, step))
-    ends = [*(x for x, _step in shown[1:]), 100.0]
-    return [
-        {
-            "x": x,
-            # A letter takes about one percent of the drawing; on a phone CSS hides the labels.
-            "label": step.label if end - x > len(step.label) + 1 else "",
-            "title": ", ".join(
-                filter(None, (f"{short_time(step.at)}: {step.status}", step.remark))
-            ),
-        }
-        for (x, step), end in zip(shown, ends, strict=False)
-    ]
+def _uncounted_until(history: History) -> str:
+    """Return until when there were no counters, "" if there were from the start on."""
+    counted = (point.at for point in history.points if point.completed is not None)
+    first = next(counted, history.start)
+    is_visible = (first - history.start) * 100 > MIN_WIDTH * 4 * (history.end - history.start)
+    return f"{local(first):%H:%M:%S}" if is_visible else ""
 
 
 def _mark(completed: Values, down: Scale, full: int | None) -> dict[str, Any] | None:

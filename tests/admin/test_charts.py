@@ -144,18 +144,39 @@ class TestSteps:
         assert f"25 Mar 12:10:00: {USERS}" in titles
         assert f"25 Mar 13:20:00: {MESSAGES}, Invalidated by Rocket.Chat" in titles
 
-    def test_only_a_step_that_is_wide_enough_is_labelled(self) -> None:
-        steps = [transition(at, f"importer_step_{at}", "x") for at in (0, 4, 8, 60, 99)]
+    def test_steps_are_bands_with_numbers_and_those_wide_enough_have_names(self) -> None:
+        steps = [transition(at, f"importer_step_{at}", "x") for at in (0, 4, 6, 60, 99, 100)]
         chart = draw([sample(0, 0)], steps)
-        assert chart.texts("text", "im-step-label") == ["step 8", "step 60"]
+        bands = [rect for rect in chart.all("rect", "im-tint") if rect.get("y") == "34"]
+        assert [(band.get("x"), band.get("width")) for band in bands] == [
+            ("0.0%", "4.0%"),
+            ("4.0%", "2.0%"),
+            ("6.0%", "54.0%"),
+            ("60.0%", "39.0%"),
+            ("99.0%", "1.0%"),
+        ]
+        labels = ["".join(text.itertext()) for text in chart.all("text", "im-step-label")]
+        assert labels == ["1", "2 step 6", "3 step 60"]
         tops = [boundary.get("y1") for boundary in chart.all("line", "im-boundary")]
-        assert tops == ["34", "34", "0", "0", "34"]
+        assert tops == ["16", "34", "16", "16", "34", "34"]
+        assert "1 step 0 2 step 6 3 step 60" in chart.text
+
+    def test_legend_names_the_widest_of_many_steps(self) -> None:
+        steps = [transition(at, f"importer_step_{at}", "x") for at in range(0, 100, 5)]
+        chart = draw([sample(0, 0)], steps)
+        assert len(chart.all("text", "im-step-label")) == 8
+
+    def test_time_before_the_first_counter_is_named(self) -> None:
+        named = "no counter before 12:26:00"
+        assert named in draw([sample(0, None), sample(26, 0), sample(50, 7)]).text
+        assert "no counter" not in draw([sample(1, 0), sample(50, 7)]).text
 
     def test_steps_at_almost_one_time_are_one_line(self) -> None:
         steps = [transition(10 + number / 60, f"importer_{number}", "x") for number in range(5)]
         chart = draw([sample(0, 0)], steps)
         assert len(chart.all("line", "im-boundary")) == 1
-        assert chart.texts("text", "im-step-label") == ["4"]
+        [label] = chart.all("text", "im-step-label")
+        assert "".join(label.itertext()) == "1 4"
 
     def test_stall_lasts_until_the_next_event(self) -> None:
         failed = transition(60, "importer_import_failed", USERS)
