@@ -158,6 +158,10 @@ TABLE: dict[str, Row] = {
     f"admin/{OPERATION_ADMIN}/export/<str:file_format>/": admin(
         (having("run-import", VIEW, CHANGE), "200 200 405 405 405 405 405 405")
     ),
+    # None of them names an alert.
+    f"admin/{OPERATION_ADMIN}/<path:object_id>/retry/": admin(
+        (RUNNERS, "405 405 404 405 405 405 405 405"), other_staff="405 405 403 405 405 405 405 405"
+    ),
     **admin_of("importmonitor/alert", having("run-import", "view_alert")),
     **admin_of("importmonitor/workspace", having("run-import", "view_workspace")),
     **token_admin(),

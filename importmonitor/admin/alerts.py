@@ -86,18 +86,7 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     )
     def retry_delivery(self, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
         """Deliver now the alerts that were not delivered, those given up included."""
-        count, delivered = outbox.retry(cast("AlertQuerySet", alerts))
-        if not count:
-            if alerts.filter(delivered_at=None).exists():
-                messages.info(request, _("The selected alerts are being delivered."))
-            else:
-                messages.info(request, _("All selected alerts were already delivered."))
-        elif delivered == count:
-            text = ngettext("%(count)d alert delivered.", "%(count)d alerts delivered.", count)
-            messages.success(request, text % {"count": count})
-        else:
-            partly = _("%(count)d of %(all)d delivered; see the error column.")
-            messages.warning(request, partly % {"count": delivered, "all": count})
+        retry_delivery(request, cast("AlertQuerySet", alerts))
 
     def has_retry_delivery_permission(self, request: HttpRequest) -> bool:
         return has_perm(request.user, RUN_IMPORT)
@@ -120,3 +109,19 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     @admin.display(description=_("body"))
     def pretty_body(self, alert: Alert) -> SafeString:
         return display.pretty_json(alert.body)
+
+
+def retry_delivery(request: HttpRequest, alerts: "AlertQuerySet") -> None:
+    """Deliver these alerts now, also those given up, and show the result as a message."""
+    count, delivered = outbox.retry(alerts)
+    if not count:
+        if alerts.filter(delivered_at=None).exists():
+            messages.info(request, _("The selected alerts are being delivered."))
+        else:
+            messages.info(request, _("All selected alerts were already delivered."))
+    elif delivered == count:
+        text = ngettext("%(count)d alert delivered.", "%(count)d alerts delivered.", count)
+        messages.success(request, text % {"count": count})
+    else:
+        partly = _("%(count)d of %(all)d delivered; see the error column.")
+        messages.warning(request, partly % {"count": delivered, "all": count})

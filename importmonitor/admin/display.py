@@ -222,7 +222,7 @@ def time_since(moment: datetime | None) -> SafeString:
     else:
         text = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
     # In a narrow column, a number is not separated from the word before it, or its unit.
-    return _time_tag(moment, text.replace(" ", "\N{NO-BREAK SPACE}", 1))
+    return time_tag(moment, text.replace(" ", "\N{NO-BREAK SPACE}", 1))
 
 
 def format_duration(duration: timedelta) -> SafeString:
@@ -238,10 +238,11 @@ def format_datetime(moment: datetime | None) -> SafeString:
     if moment is None:
         return SafeString(EMPTY)
     text = formats.date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT")
-    return _time_tag(moment, text)
+    return time_tag(moment, text)
 
 
-def _time_tag(moment: datetime, text: str) -> SafeString:
+def time_tag(moment: datetime, text: str) -> SafeString:
+    """Return a time with its text, exact to the second on hover."""
     local = timezone.localtime(moment)
     exact = f"{formats.date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
     return format_html(
@@ -252,7 +253,9 @@ def _time_tag(moment: datetime, text: str) -> SafeString:
 def pretty_json(payload: Any) -> SafeString:
     """Return JSON on indented lines."""
     text = json.dumps(payload, ensure_ascii=False, indent=2)
-    return format_html('<pre class="im-payload" tabindex="0" dir="ltr">{}</pre>', text)
+    return format_html(
+        '<pre class="im-payload" id="im-payload" tabindex="0" dir="ltr">{}</pre>', text
+    )
 
 
 def rate_line(operation: ImportOperation) -> str:

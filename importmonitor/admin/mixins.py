@@ -25,8 +25,8 @@ else:
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
-# The keys of all databases are positive 64-bit integers.
-_KEY = re.compile(r"[0-9]{1,18}")
+#: The keys of all databases are positive 64-bit integers.
+KEY = re.compile(r"[0-9]{1,18}")
 # Each word is a condition on every field, and databases limit the depth of an expression.
 _MAX_SEARCH_WORDS = 8
 _MAX_SEARCH_LENGTH = 200
@@ -62,7 +62,7 @@ class KnownParametersMixin:
         if not is_storable(request.GET):
             # As Django does with a value that a filter cannot use.
             return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
-        if not all(map(_KEY.fullmatch, request.POST.getlist(ACTION_CHECKBOX_NAME))):
+        if not all(map(KEY.fullmatch, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             messages.warning(request, _("The selection cannot be read. Select the rows again."))
             return HttpResponseRedirect(request.get_full_path())
         response: HttpResponse = admin.ModelAdmin.changelist_view(self, request, extra_context)

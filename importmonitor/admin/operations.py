@@ -4,18 +4,19 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import flatten_fieldsets, unquote
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import (
+    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
     HttpResponseNotAllowed,
     HttpResponseRedirect,
 )
-from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -23,9 +24,11 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor import conf
 from importmonitor.admin import dashboard, display, export, filters, operation_page, sync_now, weeks
-from importmonitor.admin.mixins import ViewOnlyMixin
+from importmonitor.admin.alerts import retry_delivery
+from importmonitor.admin.mixins import KEY, ViewOnlyMixin, outside_transactions
 from importmonitor.admin_urls import admin_url
-from importmonitor.models import ImportOperation
+from importmonitor.models import Alert, ImportOperation
+from importmonitor.models.operations import NOTE_BY_LENGTH
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 NAME = "importmonitor_importoperation"
@@ -38,8 +41,6 @@ MAX_SEARCHED = 10_000
 MAX_NOTE_LENGTH = 10_000
 #: The log of changes translates the labels of the form's fields, with their capitals.
 CHANGED_FIELDS = (_("Note"),)
-#: The class of the stock page's fieldsets that refresh.js updates.
-REFRESHED = ("im-refreshed",)
 
 if TYPE_CHECKING:
     # Generic only in the stubs.
@@ -99,57 +100,18 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     )
     actions = None
 
-    fieldsets = (
-        (None, {"fields": ("summary", "chart", "timeline", "server_log", "note")}),
-        (
-            _("In Rocket.Chat"),
-            {
-                "classes": REFRESHED,
-                "fields": (
-                    "remote_id",
-                    "type",
-                    "importer_key",
-                    "status",
-                    "state",
-                    "valid",
-                    "remote_user_id",
-                    "file",
-                    "content_type",
-                    "remote_started_at",
-                    "remote_updated_at",
-                ),
-            },
-        ),
-        (
-            _("Recorded by importmonitor"),
-            {
-                "classes": REFRESHED,
-                "fields": (
-                    "workspace",
-                    "first_seen_at",
-                    "last_seen_at",
-                    "last_progress_at",
-                    "invalidated_at",
-                    "finished_at",
-                    "end_reason",
-                    "gone_at",
-                ),
-            },
-        ),
-        (
-            _("Raw document"),
-            {"classes": REFRESHED, "fields": ("unreadable_fields", "pretty_payload")},
-        ),
-    )
+    # The template shows the rest.
+    fieldsets = ((None, {"fields": ("note",)}),)
 
     class Media:
-        css = {"all": ("importmonitor/admin.css", "importmonitor/charts.css")}
-        js = ("importmonitor/refresh.js",)
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: ImportOperation | None = None
-    ) -> list[str]:
-        return [name for name in flatten_fieldsets(self.fieldsets) if name != "note"]
+        css = {
+            "all": (
+                "importmonitor/admin.css",
+                "importmonitor/charts.css",
+                "importmonitor/operation.css",
+            )
+        }
+        js = ("importmonitor/refresh.js", "importmonitor/copy.js")
 
     def has_change_permission(
         self, request: HttpRequest, obj: ImportOperation | None = None
@@ -158,14 +120,26 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "note":
-            kwargs["max_length"] = MAX_NOTE_LENGTH
+            kwargs |= {
+                "max_length": MAX_NOTE_LENGTH,
+                "widget": AdminTextareaWidget(attrs={"rows": 3}),
+            }
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def save_model(
         self, request: HttpRequest, obj: ImportOperation, form: Any, change: bool
     ) -> None:
+        if "note" in form.changed_data:
+            obj.note_by = request.user.get_username()[:NOTE_BY_LENGTH]
+            obj.note_at = timezone.now()
         # Only the note: what a sync has written since the page was opened stays.
-        obj.save(update_fields=["note"])
+        obj.save(update_fields=["note", "note_by", "note_at"])
+
+    def response_post_save_change(
+        self, request: HttpRequest, obj: ImportOperation
+    ) -> HttpResponseRedirect:
+        # To the page itself, where the note is.
+        return HttpResponseRedirect(request.get_full_path())
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ImportOperation], search_term: str
@@ -190,6 +164,11 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         own = [
             path("sync/", view(self.sync_now), name=f"{NAME}_sync"),
             path("export/<str:file_format>/", view(self.export), name=f"{NAME}_export"),
+            path(
+                "<path:object_id>/retry/",
+                outside_transactions(view(self.retry_alert)),
+                name=f"{NAME}_retry",
+            ),
         ]
         return [*own, *super().get_urls()]
 
@@ -210,19 +189,33 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
             }
         return super().changelist_view(request, context | (extra_context or {}))
 
-    def change_view(
+    def render_change_form(
         self,
         request: HttpRequest,
-        object_id: str,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        obj: ImportOperation | None = None,
     ) -> HttpResponse:
-        context: dict[str, Any] = {"title": _("Import operation")}
+        if obj is not None:
+            context |= {"title": operation_page.page_title(obj), "subtitle": None}
+            context |= operation_page.context(obj, request)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def retry_alert(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Deliver an alert about an operation now, and return to its page."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not has_perm(request.user, RUN_IMPORT):
+            raise PermissionDenied
         operation = self.get_object(request, unquote(object_id))
-        if operation is not None and self.has_view_permission(request, operation):
-            neighbours = ImportOperation.objects.neighbours(operation)
-            context |= {"older": neighbours.older, "newer": neighbours.newer}
-        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+        key = request.POST.get("alert", "")
+        if operation is None or not KEY.fullmatch(key):
+            raise Http404
+        retry_delivery(request, Alert.objects.filter(operation=operation, pk=key))
+        url = reverse(f"admin:{NAME}_change", args=[operation.pk], current_app=self.admin_site.name)
+        return HttpResponseRedirect(url)
 
     def _workspaces_url(self, request: HttpRequest) -> str | None:
         """Return the URL of the workspaces, None if the user may not see them.
@@ -272,31 +265,3 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     @admin.display(description=_("duration"))
     def duration(self, operation: ImportOperation) -> SafeString:
         return display.format_duration(operation.duration(timezone.now()))
-
-    @admin.display(description=_("status"))
-    def summary(self, operation: ImportOperation) -> str:
-        return _render("summary", operation_page.summary(operation))
-
-    @admin.display(description=_("records over time"))
-    def chart(self, operation: ImportOperation) -> str:
-        return _render("chart", operation_page.chart(operation))
-
-    @admin.display(description=_("timeline"))
-    def timeline(self, operation: ImportOperation) -> str:
-        return _render("timeline", operation_page.timeline(operation))
-
-    @admin.display(description=_("server log"))
-    def server_log(self, operation: ImportOperation) -> str:
-        return _render("server_log", operation_page.server_log(operation))
-
-    @admin.display(description=_("unreadable fields"))
-    def unreadable_fields(self, operation: ImportOperation) -> str:
-        return ", ".join(operation.unreadable) or str(_("none"))
-
-    @admin.display(description=_("payload"))
-    def pretty_payload(self, operation: ImportOperation) -> SafeString:
-        return display.pretty_json(operation.payload)
-
-
-def _render(name: str, context: dict[str, Any]) -> SafeString:
-    return display.keep_spaces(render_to_string(f"importmonitor/{name}.html", context))

@@ -1,10 +1,11 @@
 """What an operation's badge does not say: what it waits for, and what is known of its end."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from importmonitor import humanize
@@ -14,6 +15,8 @@ from importmonitor.rocketchat import counters, states
 
 #: From this number of records between two writes of the counters, the page says so.
 _SELDOM = 500
+
+FormatTime = Callable[[datetime], SafeString]
 
 _WAITING = {
     "importer_file_loaded": lambda: _(
@@ -35,6 +38,7 @@ def of_operation(
     operation: ImportOperation,
     workspace: Workspace | None,
     transitions: Iterable[StatusTransition] = (),
+    format_time: FormatTime = display.format_datetime,
 ) -> list[Remark]:
     """Return the remarks on an operation; `transitions` are the known ones, oldest first."""
     remarks = []
@@ -43,9 +47,9 @@ def of_operation(
             "Not in Rocket.Chat since {time}: it was deleted there. Its last known status is "
             "kept here."
         )
-        remarks.append(Remark(_with_time(text, operation.gone_at)))
+        remarks.append(Remark(format_html(text, time=format_time(operation.gone_at))))
     if operation.is_active:
-        remarks += _of_active(operation, workspace)
+        remarks += _of_active(operation, workspace, format_time)
     elif operation.present_outcome == Outcome.INCOMPLETE:
         remarks += _of_incomplete(operation, transitions)
     else:
@@ -53,10 +57,12 @@ def of_operation(
     return remarks
 
 
-def _of_active(operation: ImportOperation, workspace: Workspace | None) -> Iterator[Remark]:
+def _of_active(
+    operation: ImportOperation, workspace: Workspace | None, format_time: FormatTime
+) -> Iterator[Remark]:
     is_hidden = workspace is not None and workspace.current_operation_id != operation.pk
     if workspace is not None and is_hidden and operation.finished_at is None:
-        yield _of_hidden(operation, workspace)
+        yield _of_hidden(operation, workspace, format_time)
     if operation.valid is False:
         if operation.is_pending_download:
             yield Remark(
@@ -86,12 +92,12 @@ def _of_active(operation: ImportOperation, workspace: Workspace | None) -> Itera
             yield Remark(text % {"count": humanize.format_number(records)})
 
 
-def _of_hidden(operation: ImportOperation, workspace: Workspace) -> Remark:
+def _of_hidden(operation: ImportOperation, workspace: Workspace, format_time: FormatTime) -> Remark:
     if workspace.list_refused:
         text = _("Behind a newer import. Its end cannot be seen: %(reason)s")
         return Remark(text % {"reason": workspace.list_refused}, "wait")
     text = _("Behind a newer import; last change {time}, followed through Rocket.Chat's list.")
-    return Remark(_with_time(text, operation.last_seen_at))
+    return Remark(format_html(text, time=format_time(operation.last_seen_at)))
 
 
 def _of_incomplete(
@@ -148,7 +154,3 @@ def _of_premature_end(operation: ImportOperation, workspace: Workspace | None) -
                 "stopped. If it moves again, it is followed again."
             )
         yield Remark(text, "bad")
-
-
-def _with_time(text: str, moment: datetime) -> str:
-    return format_html(text, time=display.format_datetime(moment))

@@ -7,7 +7,8 @@ and hatches are never stretched.
 """
 
 from importmonitor.charts.availability import availability_strip
+from importmonitor.charts.durations import durations_chart
 from importmonitor.charts.progress import progress_chart
 from importmonitor.charts.weeks import Week, weeks_chart
 
-__all__ = ["Week", "availability_strip", "progress_chart", "weeks_chart"]
+__all__ = ["Week", "availability_strip", "durations_chart", "progress_chart", "weeks_chart"]

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.outcomes import Outcome
+from importmonitor.rocketchat.states import RESTING_STEPS
 
 #: With fewer earlier ones, nothing is usual.
 MIN_EARLIER = 5
@@ -57,13 +58,16 @@ def find_unusual(
 ) -> Unusual | None:
     """Return in what an import is unlike the earlier ones of its kind, None if it is as usual.
 
-    It can be unusually long before its end; its records are compared at a good end alone.
+    It can be unusually long before its end, but not while it waits for input; its records are
+    compared at a good end alone.
     """
     if len(earlier) < MIN_EARLIER:
         return None
+    is_waiting = operation.is_active and operation.status in RESTING_STEPS
     usual = median(row.duration(now).total_seconds() for row in earlier)
     seconds = operation.duration(now).total_seconds()
-    if seconds > usual * LONG_FACTOR and seconds > usual + LONG_EXTRA.total_seconds():
+    longest = max(usual * LONG_FACTOR, usual + LONG_EXTRA.total_seconds())
+    if seconds > longest and not is_waiting:
         return Unusual.LONG
     records = [count for count in map(handled_records, earlier) if count is not None]
     handled = handled_records(operation)

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.db import models
-from django.db.models import Count, F, Value
+from django.db.models import Count, F, Q, Subquery, Value
 from django.db.models.functions import Mod
 from django.utils.translation import gettext_lazy as _
 
@@ -46,8 +46,9 @@ class ProgressSampleQuerySet(StoreQuerySet["ProgressSample"]):
         count = rows.count()
         if count <= limit:
             return list(rows)
-        some = rows.annotate(place=Mod("pk", Value(-(-count // limit)))).filter(place=0)
-        return [*some, *rows.reverse()[:1]]
+        placed = rows.annotate(place=Mod("pk", Value(-(-count // limit))))
+        is_last = Q(pk=Subquery(rows.reverse().values("pk")[:1]))
+        return list(placed.filter(Q(place=0) | is_last))
 
     def thin(self, operations: list["ImportOperation"]) -> None:
         """Keep at most ProgressSample.MAX samples of each operation, evenly spread."""

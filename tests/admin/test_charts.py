@@ -158,7 +158,7 @@ class TestSteps:
         labels = ["".join(text.itertext()) for text in chart.all("text", "im-step-label")]
         assert labels == ["1", "2 step 6", "3 step 60"]
         tops = [boundary.get("y1") for boundary in chart.all("line", "im-boundary")]
-        assert tops == ["16", "34", "16", "16", "34", "34"]
+        assert tops == ["0", "34", "0", "0", "34", "34"]
         assert "1 step 0 2 step 6 3 step 60" in chart.text
 
     def test_legend_names_the_widest_of_many_steps(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from importmonitor.admin import operation_page
+from importmonitor.admin import timeline
 from importmonitor.models import ImportOperation, StatusTransition
 from tests.admin.helpers import Page, change_url, make_row, page
 from tests.api.helpers import NOON, RUNNING, sync
@@ -29,7 +29,8 @@ def test_summary_shows_status_progress_and_counters(root: Client) -> None:
     for text in ("Running", "25 %", "500 of 2,000", "3 errors", "1,234", "people.csv", "1 h 0 m"):
         assert text in words
     assert "d26x6zSkaPSe5gCyy" in words
-    assert "03/25/2026 11 a.m." in words
+    assert "Started 25 Mar 11:00:00" in words
+    assert "Times are in UTC." in words
     assert "25" in shown.bars
     # Rocket.Chat did not send this counter.
     assert "Contacts" not in words
@@ -67,15 +68,17 @@ def test_timeline_shows_states_times_and_unusual_reasons(root: Client) -> None:
             },
             at=NOON + timedelta(minutes=number * 20),
         )
-    assert StatusTransition.objects.count() == 4
+    times = StatusTransition.objects.values_list("observed_at", flat=True)
+    assert len(times) == 4
     words = show(root).words
-    timeline = words[words.index("Timeline") : words.index("Note")]
+    shown = words[words.index("Timeline") : words.index("Raw fields")]
     position = 0
     for status, _, word in steps:
-        position = timeline.index(f"{word} {status}", position) + 1
-    assert timeline.count("after 20 min") == 3
-    assert "Reported by" not in timeline
-    assert "Invalidated by Rocket.Chat" in timeline
+        position = shown.index(f"{word} {status}", position) + 1
+    assert shown.count("20 min") == 3
+    assert [f"{time:%H:%M:%S}" in shown for time in times] == [True] * 4
+    assert "Reported by" not in shown
+    assert "Invalidated by Rocket.Chat" in shown
     assert "Interrupted" in words
 
 
@@ -117,7 +120,10 @@ def test_imported_data_is_not_shown(root: Client) -> None:
 def test_times_are_in_the_admin_s_time_zone(root: Client, settings: Any) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     sync(RUNNING, at=NOON)
-    assert "03/25/2026 noon" in show(root).words
+    with time_machine.travel(NOON, tick=False):
+        words = show(root).words
+    assert "Started 25 Mar 12:00:00" in words
+    assert words.count("Europe/Berlin") == 1
 
 
 def test_older_and_newer_import_are_of_the_same_workspace(root: Client) -> None:
@@ -144,42 +150,69 @@ def test_neighbours_that_started_together_are_in_order_of_their_keys() -> None:
     assert neighbours == [(None, second), (first, third), (second, None)]
 
 
-def server_log(operation: ImportOperation) -> dict[str, Any]:
-    operation.save()
-    return operation_page.server_log(operation)
+def test_end_that_was_recorded_later_has_both_times_wherever_it_is_shown(root: Client) -> None:
+    sync(RUNNING, at=NOON)
+    done = {**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T12:37:04.000Z"}
+    sync(done, at=NOON + timedelta(minutes=57, seconds=10))
+    words = show(root).words
+    assert "Ended 12:37:04 (recorded 12:57:10 )" in words
+    assert "12:37:04 Done importer_done (recorded 12:57:10 )" in words
 
 
-@pytest.mark.django_db
-def test_server_log_span_is_around_the_failure() -> None:
-    failed = make_row(1, end_reason="failed", status="importer_import_failed", state="error")
-    failed.last_progress_at, failed.finished_at = NOON, NOON + timedelta(minutes=1)
-    failed.save()
-    for minutes in (0, 2):
-        StatusTransition.objects.create(
-            operation=failed,
-            to_status="importer_import_failed",
-            to_state="error",
-            reason=StatusTransition.Reason.REMOTE,
-            observed_at=NOON + timedelta(minutes=minutes),
+def test_end_that_was_recorded_at_once_has_one_time(root: Client) -> None:
+    sync(RUNNING, at=NOON)
+    done = {**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T12:37:04.000Z"}
+    sync(done, at=NOON + timedelta(minutes=37, seconds=44))
+    words = show(root).words
+    assert "Ended 12:37:04 Duration 1 h 37 min" in words
+    assert "12:37:04 Done importer_done" in words
+    assert "recorded 1" not in words
+
+
+def test_imports_of_the_kind_before_it_say_what_is_usual(root: Client) -> None:
+    ends = {"end_reason": "done", "status": "importer_done", "state": "done"}
+    rows = [
+        make_row(
+            number,
+            started_at=NOON - timedelta(hours=number),
+            finished_at=NOON - timedelta(hours=number) + timedelta(minutes=10 + number),
+            **ends,
         )
-    context = operation_page.server_log(failed)
-    assert context["stopped"]
-    assert "noon" in context["from"]
-    assert "12:02 p.m." in context["to"]
-    assert not context["is_interrupted"]
+        for number in range(8)
+    ]
+    rows[0].finished_at = NOON + timedelta(minutes=40)
+    ImportOperation.objects.bulk_create(rows)
+    url = change_url(ImportOperation.objects.get(remote_id=rows[0].remote_id))
+    html = root.get(url).content.decode()
+    assert (
+        "Takes unusually long. Took 40 min ; the last 7 CSV imports took 11 min to 17 min ."
+        in Page(html).words
+    )
+    assert html.count('<rect class="im-duration') == 8
+    second = page(root.get(change_url(ImportOperation.objects.get(remote_id=rows[1].remote_id))))
+    assert "Took 11 min ; the last 6 CSV imports" in second.words
+    assert "unusually" not in second.words
+    last = page(root.get(change_url(ImportOperation.objects.get(remote_id=rows[7].remote_id))))
+    assert "the last" not in last.words
 
-    stalled = make_row(2, stalled_since=NOON - timedelta(hours=2), count_completed=1200)
-    stalled.last_progress_at, stalled.last_seen_at = NOON - timedelta(hours=3), NOON
-    context = server_log(stalled)
-    assert context["stopped"]
-    assert "9 a.m." in context["from"]
-    assert "noon" in context["to"]
-    assert context["completed"] == "1,200 of –"
 
-    assert not server_log(make_row(3))["stopped"]
-    errors = server_log(make_row(4, end_reason="done", status="importer_done", count_error=3))
-    assert (errors["stopped"], errors["errors"]) == (False, "3")
-    assert server_log(make_row(5, end_reason="interrupted", valid=False))["is_interrupted"]
+def test_invalid_is_a_failure_of_an_interrupted_import_alone(root: Client) -> None:
+    ends = {"status": "importer_done", "state": "done", "valid": False}
+    good, bad = make_row(1, end_reason="done", **ends), make_row(2, end_reason="failed", **ends)
+    ImportOperation.objects.bulk_create([good, bad])
+    words = [
+        page(root.get(change_url(row))).words for row in ImportOperation.objects.newest_first()
+    ]
+    assert ["Valid no, as usual after the end" in shown for shown in words] == [True, False]
+    assert "Valid no Started by" in words[1]
+
+
+def test_command_for_the_rest_api_is_shown(root: Client) -> None:
+    sync(RUNNING)
+    key = ImportOperation.objects.get().pk
+    url = f"http://testserver/api/import-operations/{key}/"
+    assert f'curl -H "Authorization: Bearer $TOKEN" {url}' in show(root).words
+    assert root.get(url).status_code == 200
 
 
 def test_page_of_an_interrupted_import_explains_where_the_reason_is(root: Client) -> None:
@@ -189,7 +222,7 @@ def test_page_of_an_interrupted_import_explains_where_the_reason_is(root: Client
     assert "Rocket.Chat has abandoned this import" in words
     assert "it may not have restored four settings" in words
     assert "FileUpload_MaxFileSize" in words
-    assert RUNNING["_id"] in words[words.index("Search it for") :]
+    assert "Search it for “Importer”" in words
 
 
 def test_page_of_an_incomplete_import_does_not_point_to_the_log(root: Client) -> None:
@@ -200,14 +233,14 @@ def test_page_of_an_incomplete_import_does_not_point_to_the_log(root: Client) ->
     words = page(root.get(change_url(row))).words
     assert "at least 7 of 10" in words
     assert "Rocket.Chat does not say what was chosen" in words
-    assert "need not be checked" in words
+    assert "What to do Nothing." in words
     assert "Search it" not in words
 
 
 def test_timeline_is_cut_to_the_newest_transitions(
     root: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(operation_page, "MAX_TRANSITIONS", 3)
+    monkeypatch.setattr(timeline, "MAX_TRANSITIONS", 3)
     row = make_row(1)
     row.save()
     for number in range(5):

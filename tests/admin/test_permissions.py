@@ -112,7 +112,11 @@ def test_change_permission_allows_writing_the_note_alone(
         change_url(operation), other_fields | {"note": "asked IT 🎉", "_save": "Save"}
     )
     assert response.status_code == 302
-    assert all_fields(operation) == before | {"note": "asked IT 🎉"}
+    after = all_fields(operation)
+    assert after.pop("note_at") is not None
+    assert after.items() >= {"note": "asked IT 🎉", "note_by": "someone"}.items()
+    changed = {"note", "note_by", "note_at"}
+    assert {name for name in after if after[name] != before[name]} <= changed
 
 
 def test_change_permission_does_not_allow_syncing(log_in: LogIn) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from importmonitor.admin import display, operation_page, remarks
+from importmonitor.admin import advice, display, remarks, timeline
+from importmonitor.conf.workspaces import WorkspaceLinks
 from importmonitor.models import ImportOperation, StatusTransition, Workspace
 from importmonitor.models.outcomes import TimeLeft
 from tests.admin.helpers import change_url, make_row, page
@@ -138,8 +139,18 @@ def save_history(operation: ImportOperation, *steps: tuple[str, str, bool, Reaso
             reason=reason,
             observed_at=NOON + timedelta(minutes=number),
         )
-    entries = operation_page.timeline(operation)["entries"]
-    return [str(entry["badge"].label) for entry in entries]
+    entries = timeline.build(operation, transitions_of(operation), [], NOON)
+    return [str(entry.details["badge"].label) for entry in entries]
+
+
+def transitions_of(operation: ImportOperation) -> list[StatusTransition]:
+    return list(operation.transitions.order_by("observed_at", "pk"))
+
+
+def advice_on(operation: ImportOperation) -> dict[str, Any]:
+    return advice.of_operation(
+        operation, transitions_of(operation), None, (), WorkspaceLinks(), NOON
+    )
 
 
 @pytest.mark.django_db
@@ -151,9 +162,9 @@ def test_timeline_of_an_aborted_import_does_not_end_as_done() -> None:
         ("importer_importing_users", "error", False, Reason.INVALIDATED),
         ("importer_done", "done", False, Reason.REMOTE),
     ) == ["Running", "Interrupted", "Called done by Rocket.Chat"]
-    log = operation_page.server_log(row)
-    assert log["status"] == "importer_importing_users"
-    assert not log["may_have_open_settings"]
+    context = advice_on(row)
+    assert context["log"]["status"] == "importer_importing_users"
+    assert not context["may_have_open_settings"]
 
 
 @pytest.mark.django_db
@@ -186,7 +197,7 @@ def test_only_a_killed_import_can_have_left_settings_open(
 ) -> None:
     row = make_row(**INVALID | fields | {"end_reason": "interrupted"})
     row.save()
-    assert operation_page.server_log(row)["may_have_open_settings"] is expected
+    assert advice_on(row)["may_have_open_settings"] is expected
 
 
 @pytest.mark.django_db
@@ -196,9 +207,9 @@ def test_server_log_span_is_never_empty() -> None:
     )
     row.last_progress_at = NOON
     save_history(row, ("importer_importing_users", "error", False, Reason.INVALIDATED))
-    log = operation_page.server_log(row)
-    assert "10 a.m." in log["from"]
-    assert "noon" in log["to"]
+    log = advice_on(row)["log"]
+    assert log["from"] == f"{NOON - timedelta(hours=2):%Y-%m-%d %H:%M:%S}"
+    assert log["to"] == f"{NOON:%Y-%m-%d %H:%M:%S}"
 
 
 def test_range_of_the_time_left_is_shown_where_it_says_more() -> None:

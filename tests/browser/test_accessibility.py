@@ -16,6 +16,7 @@ from importmonitor.rocketchat.exceptions import Unreachable
 from importmonitor.sync.poll import sync_workspace
 from simulator.clock import Clock
 from simulator.workspace import Workspace
+from tests.admin.helpers import change_url
 from tests.browser.browser_page import (
     ADMIN,
     ALERTS,
@@ -28,6 +29,7 @@ from tests.browser.browser_page import (
     expect,
 )
 from tests.browser.conftest import OpenBrowser
+from tests.browser.imports import save_imports
 from tests.fake_client import FakeClient
 
 if TYPE_CHECKING:
@@ -139,6 +141,16 @@ def test_pages_with_content_have_no_violations(
     for path in paths:
         violations |= find_violations(browser, path)
     assert violations == {}
+
+
+def test_page_of_an_import_with_alerts_and_raw_fields_has_no_violations(
+    open_browser: OpenBrowser, settings: Any
+) -> None:
+    browser = open_browser()
+    for operation in save_imports(settings, "done", "failed").values():
+        browser.open(change_url(operation))
+        browser.page.get_by_text("Raw fields and document").click()
+        assert find_violations(browser) == {}
 
 
 def test_pages_of_a_token_from_creation_to_revocation_have_no_violations(

@@ -160,6 +160,15 @@ def test_refresh_keeps_scroll_focus_open_table_and_typed_text(
     assert page.evaluate("document.activeElement.isConnected")
     assert page.evaluate("scrollY") == 420
     assert page.locator("#id_note").input_value() == "half a sent"
+    page.locator(".im-raw > summary").click()
+    page.locator("#id_note").press("End")
+    page.keyboard.type("ence")
+    poll_after(history, 500)
+    refresh(browser)
+    expect(page.locator(".im-raw .im-payload")).to_contain_text(f'"{current().status}"')
+    assert page.locator(".im-raw").evaluate("details => details.open")
+    assert page.evaluate("document.activeElement.id") == "id_note"
+    assert page.locator("#id_note").input_value() == "half a sentence"
 
 
 def test_refresh_keeps_selected_text(open_browser: OpenBrowser, history: Workspace) -> None:

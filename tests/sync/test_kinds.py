@@ -68,6 +68,7 @@ def test_operation_without_an_importer_has_no_kind() -> None:
         # While it runs, the records say nothing, but the time does.
         (make_row(0, started_at=NOON - timedelta(minutes=19), count_completed=1), None),
         (make_row(0, started_at=NOON - timedelta(minutes=21), count_completed=1), Unusual.LONG),
+        (make_row(0, started_at=NOON - timedelta(days=1), status="importer_user_selection"), None),
     ],
 )
 def test_import_is_unusual_if_much_longer_or_with_far_fewer_records(

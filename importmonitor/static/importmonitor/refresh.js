@@ -5,7 +5,7 @@
     const INTERVAL = 5000;
     /* Time to wait for a response before the page says that it may be out of date. */
     const TIMEOUT = 15000;
-    const PARTS = "[data-im-live], #changelist-form, fieldset.im-refreshed";
+    const PARTS = "[data-im-live], #changelist-form";
     const FOCUSABLE = "a, button, input, select, summary, textarea, [tabindex]";
 
     /* A part is not updated while text in it is selected, or while the focus is on an element that
