@@ -14,7 +14,7 @@ help: ## Show this list.
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
-demo: $(VENV)/host.stamp ## Run importmonitor against a simulated Rocket.Chat; Ctrl-C stops it.
+demo: $(VENV)/host.stamp ## Run importmonitor against three simulated workspaces; Ctrl-C stops it.
 	@exec $(BIN)/python -m project.demo
 
 .PHONY: run

@@ -1,4 +1,4 @@
-"""`make demo`: three months of history and a running import, in the admin and the API.
+"""`make demo`: three workspaces, one of them down; a history, a running import, and alerts.
 
 Every start creates everything anew, under `.local/`. All servers listen on loopback only.
 """
@@ -8,18 +8,17 @@ import random
 import secrets
 import shutil
 import sys
-import threading
-from dataclasses import replace
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from typing import Any
 
 import django
 
+from project.demo_history import ALERT_DAYS, DemoWorkspace, simulate_history
 from project.serving import LOCAL, free_port, stop_on_signals, sync_until, web_server
 from simulator.clock import Clock
 from simulator.kinds import FINISHED
 from simulator.server import Server
-from simulator.story import Step, story
 from simulator.workspace import Workspace
 
 FOLDER = LOCAL / "demo"
@@ -27,52 +26,121 @@ LOGIN = "demo"
 HISTORY_DAYS = 90
 #: Seconds between polls in the present.
 POLL_INTERVAL = 2.0
-#: Between polls in the past while no import is active.
-IDLE_INTERVAL = timedelta(hours=2)
 #: How long an import takes, and for how long the first one has been running at the start.
 IMPORT_SECONDS = 420.0
 RUNNING_FOR = timedelta(seconds=200)
-#: How long before the present an outage starts, and how long it lasts.
-OUTAGES = (
-    (timedelta(days=5, hours=3), timedelta(hours=2)),
-    (timedelta(days=2, hours=7), timedelta(hours=7)),
-)
+SHORTLY = timedelta(seconds=5)
+#: Down since yesterday, so that there is a reminder.
+DOWN_FOR = timedelta(hours=25)
+INBOX = "inbox"
 
 
 def main() -> int:
     """Run the demo until Ctrl-C or SIGTERM; return the exit status."""
     stop = stop_on_signals()
-    now = datetime.now(UTC)
-    clock = Clock(now - timedelta(days=HISTORY_DAYS))
-    # Without a rate limit: three months are polled within seconds.
-    workspace = Workspace(clock, seed=7, rate_limit=None)
-    user_id, token = "simulatedUser0001", secrets.token_urlsafe(32)
-    workspace.add_user(user_id, token)
-    with Server(workspace) as simulator:
-        prepare_environment(simulator.url, user_id, token)
+    workspaces = make_workspaces()
+    with ExitStack() as stack:
+        urls = {
+            workspace.alias: stack.enter_context(Server(workspace.rocketchat)).url
+            for workspace in workspaces
+        }
+        user_id, token = "simulatedUser0001", secrets.token_urlsafe(32)
+        for workspace in workspaces:
+            workspace.rocketchat.add_user(user_id, token)
+        prepare_environment(urls, user_id, token)
         django.setup()
         say("Creating the database …")
         api_user_id, api_token = prepare_database()
         say(f"Simulating {HISTORY_DAYS} days of imports …")
-        simulate_history(workspace, clock, datetime.now(UTC) - RUNNING_FOR, stop)
+        channels = Channels()
+        for workspace in workspaces:
+            end = datetime.now(UTC) - (RUNNING_FOR if workspace.alias == "default" else SHORTLY)
+            simulate_history(workspace, end, stop, channels.turn)
         if stop.is_set():
             return 0
-        start_import(workspace, clock)
+        channels.turn(True)
+        default, _acme, globex = workspaces
+        acknowledge_failures()
+        start_import(default.rocketchat, default.clock)
+        for workspace in workspaces:
+            workspace.clock.set(datetime.now(UTC))
+            workspace.clock.speed = 1.0
         port = free_port(8000)
         with web_server(port, FOLDER / "server.log") as server:
-            announce(port, simulator.url, api_user_id, api_token)
+            announce(port, urls["default"], api_user_id, api_token)
             rng = random.Random(7)
+
+            def before_sync() -> None:
+                restart_import(default.rocketchat, rng)
+                poll_quietly(globex.alias)
+
             sync_until(
                 stop,
                 server,
                 interval=POLL_INTERVAL,
-                before_sync=lambda: restart_import(workspace, rng),
+                workspaces=["default", "acme"],
+                before_sync=before_sync,
             )
     say("\nThe demo has stopped.")
     return 0
 
 
-def prepare_environment(url: str, user_id: str, token: str) -> None:
+def make_workspaces() -> list[DemoWorkspace]:
+    """Return the workspaces: a busy one, one whose last import has failed, and one that is down."""
+
+    def make(alias: str, days: int, seed: int, **options: Any) -> DemoWorkspace:
+        clock = Clock(datetime.now(UTC) - timedelta(days=days))
+        # Without a rate limit: three months are polled within seconds.
+        return DemoWorkspace(
+            alias, Workspace(clock, seed=seed, rate_limit=None), seed=seed, **options
+        )
+
+    hours = [timedelta(hours=number) for number in range(8)]
+    outages = [(timedelta(days=5, hours=3), hours[2]), (timedelta(days=2, hours=7), hours[7])]
+    return [
+        make("default", HISTORY_DAYS, 7, outages=outages),
+        make("acme", HISTORY_DAYS // 3, 11, last="failed"),
+        make("globex", HISTORY_DAYS // 6, 5, outages=[(DOWN_FOR, DOWN_FOR)]),
+    ]
+
+
+class Channels:
+    """Turns the configured channels on and off, in this process alone."""
+
+    def __init__(self) -> None:
+        from django.conf import settings
+
+        self._settings: dict[str, Any] = settings.IMPORTMONITOR
+        self._channels: dict[str, Any] = settings.IMPORTMONITOR["CHANNELS"]
+
+    def turn(self, on: bool) -> None:
+        self._settings["CHANNELS"] = self._channels if on else {}
+
+
+def acknowledge_failures() -> None:
+    """Acknowledge what has failed, as a person would have in the admin: the last until tomorrow."""
+    from importmonitor.models import Incident
+
+    now = datetime.now(UTC)
+    old = Incident.objects.filter(since__lt=now - ALERT_DAYS)
+    old.acknowledge(by=LOGIN, at=now, note="Imported again.")
+    note = "The export was cut off. A new one comes tomorrow."
+    failed = Incident.objects.filter(workspace="acme")
+    failed.acknowledge(by=LOGIN, at=now, until=now + timedelta(days=1), note=note)
+
+
+def poll_quietly(alias: str) -> None:
+    """Poll a workspace that is down, now and then; the terminal says nothing about it."""
+    from importmonitor.models import Workspace as Row
+    from importmonitor.sync.poll import sync_workspace
+
+    row = Row.objects.get_state(alias)
+    last = row.last_polled_at if row else None
+    if last is None or datetime.now(UTC) - last > timedelta(seconds=30):
+        sync_workspace(alias)
+
+
+def prepare_environment(urls: dict[str, str], user_id: str, token: str) -> None:
     """Set the variables that the settings read, without any of the caller's own."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -88,10 +156,21 @@ def prepare_environment(url: str, user_id: str, token: str) -> None:
         SECURE_COOKIES="off",
         ALLOWED_HOSTS="127.0.0.1,localhost",
         DATABASE_URL=f"sqlite:///{FOLDER / 'db.sqlite3'}",
-        ROCKETCHAT_URL=url,
-        ROCKETCHAT_USER_ID=user_id,
-        ROCKETCHAT_AUTH_TOKEN=token,
+        # Django writes the messages into files.
+        EMAIL_URL=f"filemail://{FOLDER / INBOX}",
+        IMPORTMONITOR_ALERT_EMAILS="demo@example.org",
+        IMPORTMONITOR_ALERT_REMIND_EVERY="86400",
+        ROCKETCHAT_WORKSPACES=",".join(alias for alias in urls if alias != "default"),
     )
+    for alias, url in urls.items():
+        prefix = "ROCKETCHAT" if alias == "default" else f"ROCKETCHAT_{alias.upper()}"
+        os.environ |= {
+            f"{prefix}_URL": url,
+            f"{prefix}_USER_ID": user_id,
+            f"{prefix}_AUTH_TOKEN": token,
+            # No long retries while a workspace is down.
+            f"{prefix}_DEADLINE": "1",
+        }
 
 
 def prepare_database() -> tuple[str, str]:
@@ -107,56 +186,6 @@ def prepare_database() -> tuple[str, str]:
     return str(user.pk), text
 
 
-def simulate_history(
-    workspace: Workspace, clock: Clock, end: datetime, stop: threading.Event
-) -> None:
-    """Run the story and poll it as a cron job would have, by the simulated clock."""
-    from importmonitor import conf
-    from importmonitor.rocketchat.client import Client
-    from importmonitor.sync.poll import sync_workspace
-
-    steps = story(seed=7, start=clock.now(), end=end - timedelta(hours=1)) + outages(end)
-    steps.sort(key=lambda step: step.at)
-    config = conf.get_workspace("default")
-    # During an outage, a deadline too short for a second attempt: retries would take ten seconds.
-    hasty_config = replace(config, deadline=0.1)
-    with Client(config) as client, Client(hasty_config) as hasty_client:
-        for step, next_step in zip(steps, [*steps[1:], None], strict=True):
-            clock.set(step.at)
-            step.action(workspace)
-            until = next_step.at if next_step else end
-            pause = timedelta(seconds=30)
-            while not stop.is_set():
-                is_down = workspace.outage is not None
-                result = sync_workspace(
-                    "default", client=hasty_client if is_down else client, now=clock.now
-                )
-                pause = min(pause * 3, timedelta(minutes=9 if is_down else 30))
-                is_idle = result.operation is None or result.operation.finished_at is not None
-                if is_idle and not is_down:
-                    # As rarely as possible without a gap in the sync periods.
-                    pause = IDLE_INTERVAL
-                if clock.now() + pause >= until:
-                    break
-                clock.set(clock.now() + pause)
-
-
-def outages(end: datetime) -> list[Step]:
-    """Return the steps of outages: the proxy in front of the workspace responds with 502."""
-
-    def set_outage(status: int | None, workspace: Workspace) -> None:
-        workspace.outage = status
-
-    steps = []
-    for before_end, duration in OUTAGES:
-        start = end - before_end
-        # A successful poll shortly before, so that the start is known.
-        steps.append(Step(start - timedelta(minutes=5), partial(set_outage, None), "up"))
-        steps.append(Step(start, partial(set_outage, 502), "down"))
-        steps.append(Step(start + duration, partial(set_outage, None), "up again"))
-    return steps
-
-
 def start_import(workspace: Workspace, clock: Clock) -> None:
     """Start an import some minutes ago, so that one is running at the start of the demo."""
     from importmonitor.sync.poll import sync_workspace
@@ -168,8 +197,6 @@ def start_import(workspace: Workspace, clock: Clock) -> None:
     while (left := (datetime.now(UTC) - clock.now()).total_seconds()) > POLL_INTERVAL:
         sync_workspace("default", now=clock.now)
         clock.advance(min(left, 5 * POLL_INTERVAL))
-    clock.set(datetime.now(UTC))
-    clock.speed = 1.0
 
 
 def restart_import(workspace: Workspace, rng: random.Random) -> None:
@@ -190,7 +217,8 @@ def announce(port: int, simulator_url: str, user_id: str, token: str) -> None:
     base = f"http://127.0.0.1:{port}"
     say(f"""
 ────────────────────────────────────────────────────────────────────────────
-  importmonitor is monitoring a simulated Rocket.Chat; an import is running.
+  importmonitor is monitoring three simulated workspaces: an import is running,
+  one workspace is down, and an import has failed.
 
   Admin:         {base}/admin/importmonitor/importoperation/
   Log in as:     {LOGIN}, password {LOGIN}
@@ -201,6 +229,8 @@ def announce(port: int, simulator_url: str, user_id: str, token: str) -> None:
          {base}/api/v1/getCurrentImportOperation
 
   API docs:      {base}/api/docs/
+
+  Its mails:     {FOLDER / INBOX}/
 
   The simulated workspace: {simulator_url}
   Press Ctrl-C to stop.

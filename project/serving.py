@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,11 +85,13 @@ def sync_until(
     process: "subprocess.Popen[bytes]",
     *,
     interval: float,
+    workspaces: Sequence[str] = (),
     before_sync: Callable[[], None] | None = None,
 ) -> None:
     """Sync every `interval` seconds until `stop` is set or the web server has ended.
 
-    An error is written to stderr when it differs from that of the sync before.
+    `workspaces` are the aliases of those to sync; without them, all. An error is written to stderr
+    when it differs from that of the sync before.
     """
     last_error = ""
     while not stop.is_set() and process.poll() is None:
@@ -97,7 +99,13 @@ def sync_until(
             before_sync()
         stderr = io.StringIO()
         try:
-            call_command("sync_import_status", verbosity=0, stdout=io.StringIO(), stderr=stderr)
+            call_command(
+                "sync_import_status",
+                workspace=list(workspaces),
+                verbosity=0,
+                stdout=io.StringIO(),
+                stderr=stderr,
+            )
         except CommandError as error:
             # It may pass, like a database that is down for a moment.
             stderr.write(f"{error}\n")

@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import django
 import environ
@@ -363,12 +364,19 @@ def channel_name(kind: str, address: str) -> str:
     return f"{kind}-{hashlib.sha256(address.encode()).hexdigest()[:6]}"
 
 
+CHANNEL_OPTIONS: dict[str, Any] = {}
+if read_text("IMPORTMONITOR_ALERT_REMIND_EVERY"):
+    seconds = read_number("IMPORTMONITOR_ALERT_REMIND_EVERY")
+    with suppress(TypeError, ValueError, OverflowError):
+        seconds = timedelta(seconds=seconds)
+    CHANNEL_OPTIONS["REMIND_EVERY"] = seconds
 # One channel per address, so that each is retried separately.
 # Secret, in case it is an Apprise URL, with a password.
 for address in hide(read_list("IMPORTMONITOR_ALERT_EMAILS")):
     IMPORTMONITOR["CHANNELS"][channel_name("email", address)] = {
         "BACKEND": "importmonitor.alerts.channels.EmailChannel",
         "TO": [address],
+        **CHANNEL_OPTIONS,
     }
 # A comma can be part of a URL.
 for url in map(
@@ -378,6 +386,7 @@ for url in map(
         IMPORTMONITOR["CHANNELS"][channel_name("url", url)] = {
             "BACKEND": "importmonitor.alerts.channels.AppriseChannel",
             "URL": url,
+            **CHANNEL_OPTIONS,
         }
 
 
@@ -389,6 +398,9 @@ def read_email() -> dict[str, Any]:
     if url.partition("://")[0] in environ.Env.EMAIL_SCHEMES:
         with suppress(ValueError):
             config = environ.Env.email_url_config(url)
+            if url.startswith("filemail:"):
+                # environ makes an absolute path a relative one.
+                config["EMAIL_FILE_PATH"] = urlsplit(url).path
     is_cut = "@" in str(config.get("EMAIL_FILE_PATH")) or is_cut_off(url, "/?#")
     if url and (not config or (is_cut and url.startswith("smtp"))):
         raise ImproperlyConfigured(

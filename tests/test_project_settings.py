@@ -171,6 +171,13 @@ def test_email_url_sets_the_mailer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert values["MAILERS"]["default"]["OPTIONS"] == {}
 
 
+@pytest.mark.skipif(django.VERSION >= (6, 1), reason="has MAILERS instead")
+def test_email_url_of_files_is_an_absolute_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(monkeypatch, EMAIL_URL="filemail:///var/mail/importmonitor")
+    assert values["EMAIL_BACKEND"].endswith(".filebased.EmailBackend")
+    assert values["EMAIL_FILE_PATH"] == "/var/mail/importmonitor"
+
+
 @pytest.mark.parametrize("url", ["nonsense", "pigeon://me:hush@mail", "smtp://me:hush@mail:x"])
 def test_unreadable_email_url_is_not_in_the_error(
     monkeypatch: pytest.MonkeyPatch, url: str
