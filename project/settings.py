@@ -341,6 +341,8 @@ IMPORTMONITOR: dict[str, Any] = {
 }
 if "IMPORTMONITOR_BASE_URL" in os.environ or "IMPORTMONITOR_BASE_URL_FILE" in os.environ:
     IMPORTMONITOR["BASE_URL"] = read_text("IMPORTMONITOR_BASE_URL")
+if heartbeat_url := read_secret("IMPORTMONITOR_HEARTBEAT_URL"):
+    IMPORTMONITOR["HEARTBEAT_URL"] = heartbeat_url
 if read_text("IMPORTMONITOR_PUBLIC_SCHEMA"):
     IMPORTMONITOR["PUBLIC_SCHEMA"] = read_boolean("IMPORTMONITOR_PUBLIC_SCHEMA", default=False)
 if "IMPORTMONITOR_INCIDENT_OUTCOMES" in os.environ:

@@ -161,6 +161,14 @@ def test_valid_settings_give_no_message(settings: Any) -> None:
         (with_setting("PUBLIC_SCHEMA", "on"), "E025"),
         (with_setting("PUBLIC_SCHEMA", None), "E025"),
         (with_setting("PUBLIC_SCHEMA", 1), "E025"),
+        (with_setting("HEARTBEAT_URL", "hc-ping.com/secret"), "E028"),
+        (with_setting("HEARTBEAT_URL", "ftp://hc-ping.com/secret"), "E028"),
+        (with_setting("HEARTBEAT_URL", "https://me:secret@hc-ping.com"), "E028"),
+        (with_setting("HEARTBEAT_URL", "https://hc-ping.com:secret"), "E028"),
+        (with_setting("HEARTBEAT_URL", "https://hc-ping.com/sécret"), "E028"),
+        (with_setting("HEARTBEAT_URL", "https://hc-ping.com/secret\n"), "E028"),
+        (with_setting("HEARTBEAT_URL", "https://hc-ping.com/#secret"), "E028"),
+        (with_setting("HEARTBEAT_URL", None), "E028"),
     ],
 )
 def test_mistake_has_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:

@@ -116,6 +116,14 @@ def test_public_schema_is_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
         read(monkeypatch, IMPORTMONITOR_PUBLIC_SCHEMA="maybe")
 
 
+def test_heartbeat_url_is_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "HEARTBEAT_URL" not in read(monkeypatch, IMPORTMONITOR_HEARTBEAT_URL="")["IMPORTMONITOR"]
+    url = "https://hc-ping.com/hush"
+    settings = read(monkeypatch, IMPORTMONITOR_HEARTBEAT_URL=url)["IMPORTMONITOR"]
+    assert settings["HEARTBEAT_URL"] == url
+    assert "hush" not in repr(settings)
+
+
 def test_days_are_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     values = read(monkeypatch, IMPORTMONITOR_KEEP_DAYS="365", IMPORTMONITOR_KEEP_SAMPLES_DAYS="1.5")
     assert values["IMPORTMONITOR"]["KEEP_DAYS"] == 365

@@ -31,7 +31,7 @@ SYNC_LAYERS = (
     {"diff"},
     {"estimates", "fetch", "alerts"},
     {"poll"},
-    {"pool", "courier", "prune", "reminders"},
+    {"pool", "courier", "heartbeat", "prune", "reminders"},
     {"watch", "background"},
     {"__init__"},
 )

@@ -112,6 +112,9 @@ INVALID: dict[str, Any] = {
     "the token as days": valid() | {"KEEP_DAYS": AUTH_TOKEN},
     "the token as cache time": valid() | {"REMEMBER_FOR": AUTH_TOKEN},
     "the token in the base URL": valid() | {"BASE_URL": f"https://{AUTH_TOKEN}@a.example"},
+    "a password in the heartbeat's URL": valid()
+    | {"HEARTBEAT_URL": "https://me:hush@a.example/hush"},
+    "a heartbeat's URL without scheme": valid() | {"HEARTBEAT_URL": "a.example/hush"},
     "channels as a URL": valid() | {"CHANNELS": "json://hush"},
     "a channel as a URL": valid() | {"CHANNELS": {"hook": "json://hush"}},
     "a URL as the name of a channel": valid() | {"CHANNELS": {"json://hush?hush=hush&hush": {}}},

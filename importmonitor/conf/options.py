@@ -18,6 +18,7 @@ from importmonitor.rocketchat.states import (
     ImportState,
     state_of,
 )
+from importmonitor.secret import Secret
 
 DURATIONS = {
     "STALLED_AFTER": timedelta(minutes=15),
@@ -33,7 +34,8 @@ MAX_REMEMBER_FOR = timedelta(seconds=1)
 INCIDENT_OUTCOMES = frozenset({"done_with_errors", "incomplete"})
 KEYS = frozenset(
     {
-        *("CHANNELS", "BASE_URL", "PUBLIC_SCHEMA", "REMEMBER_FOR", "INCIDENT_OUTCOMES"),
+        *("CHANNELS", "BASE_URL", "HEARTBEAT_URL", "PUBLIC_SCHEMA", "REMEMBER_FOR"),
+        "INCIDENT_OUTCOMES",
         *DURATIONS,
         *DAYS,
     }
@@ -91,9 +93,10 @@ class Options:
     """The settings that are not about one workspace.
 
     `keep_days` is None to keep everything; `base_url` is this site's address without a trailing
-    slash, or ""; `incident_outcomes` are those that ask for a person besides failed and
-    interrupted imports; `remember_for` is how long a process caches a response of Rocket.Chat's
-    endpoints; `public_schema` opens the API's description to everyone.
+    slash, or ""; `heartbeat_url` is the secret address of a dead-man's switch, or "";
+    `incident_outcomes` are those that ask for a person besides failed and interrupted imports;
+    `remember_for` is how long a process caches a response of Rocket.Chat's endpoints;
+    `public_schema` opens the API's description to everyone.
     """
 
     channels: Mapping[str, ChannelConfig]
@@ -104,6 +107,7 @@ class Options:
     keep_samples_days: int | None
     base_url: str
     incident_outcomes: frozenset[str]
+    heartbeat_url: str
     remember_for: timedelta
     public_schema: bool
 
@@ -127,6 +131,7 @@ def read_options(raw: Mapping[Any, Any], problems: Problems) -> Options:
         keep_samples_days=_read_days(raw, "KEEP_SAMPLES_DAYS", problems),
         base_url=_read_base_url(raw.get("BASE_URL", ""), problems),
         incident_outcomes=_read_incident_outcomes(raw.get("INCIDENT_OUTCOMES", ()), problems),
+        heartbeat_url=_read_heartbeat_url(raw.get("HEARTBEAT_URL", ""), problems),
         remember_for=_read_remember_for(raw.get("REMEMBER_FOR", MAX_REMEMBER_FOR), problems),
         public_schema=_read_public_schema(raw.get("PUBLIC_SCHEMA", False), problems),
     )
@@ -249,15 +254,34 @@ def _read_channels(value: object, problems: Problems) -> dict[str, ChannelConfig
 def _read_base_url(value: object, problems: Problems) -> str:
     if value == "":
         return ""
-    if isinstance(value, str) and value.isprintable() and " " not in value:
-        with suppress(ValueError):
-            parts = urlsplit(value)
-            extra = parts.query or parts.fragment or "@" in parts.netloc or parts.port == 0
-            if parts.scheme in {"http", "https"} and parts.hostname and not extra:
-                return str(value).rstrip("/")
+    if isinstance(value, str) and _is_address(value) and not urlsplit(value).query:
+        return str(value).rstrip("/")
     problems.error(
         "E021",
         "IMPORTMONITOR['BASE_URL'] cannot be read.",
         "Give the address at which people reach this site, like https://imports.example.org.",
     )
     return ""
+
+
+def _read_heartbeat_url(value: object, problems: Problems) -> Secret:
+    if isinstance(value, str) and (value == "" or (value.isascii() and _is_address(value))):
+        return Secret(value)
+    problems.error(
+        "E028",
+        "IMPORTMONITOR['HEARTBEAT_URL'] cannot be read.",
+        "Give the address that a dead-man's switch expects pings at, like "
+        "https://hc-ping.com/your-uuid, without a user name and password; or '' for none.",
+    )
+    return Secret("")
+
+
+def _is_address(value: str) -> bool:
+    """Return whether a text is an http(s) URL without credentials and without a fragment."""
+    if not value.isprintable() or " " in value:
+        return False
+    with suppress(ValueError):
+        parts = urlsplit(value)
+        is_plain = not parts.fragment and "@" not in parts.netloc and parts.port != 0
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_plain
+    return False

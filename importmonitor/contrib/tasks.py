@@ -12,12 +12,17 @@ from django.tasks import task
 
 from importmonitor import conf
 from importmonitor.sync import poll as sync
+from importmonitor.sync.heartbeat import report_stored
 from importmonitor.sync.reminders import review_and_deliver
 
 
 @task
 def sync_workspaces() -> int:
-    """Enqueue a poll of every workspace and return their number."""
+    """Enqueue a poll of every workspace and return their number.
+
+    HEARTBEAT_URL gets the stored results, of the rounds before.
+    """
+    report_stored()
     aliases = conf.get_aliases()
     for alias in aliases:
         sync_workspace.enqueue(alias)

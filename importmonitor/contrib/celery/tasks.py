@@ -9,6 +9,7 @@ piled up, a workspace is instead skipped until half an interval has passed since
 """
 
 import random
+from datetime import timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from importmonitor.logs import make_printable
 from importmonitor.models import Workspace
 from importmonitor.rocketchat.exceptions import RateLimited
 from importmonitor.sync import poll as sync
+from importmonitor.sync.heartbeat import report_stored
 from importmonitor.sync.reminders import review_and_deliver
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ GRACE = 10
 def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
     """Send a poll task for every workspace and return their number.
 
-    `every` is the interval in seconds.
+    `every` is the interval in seconds. HEARTBEAT_URL gets the results of the round before.
     """
     workspaces = conf.get_config().workspaces.values()
     for workspace in workspaces:
@@ -58,6 +60,7 @@ def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
             time_limit=time_limit + GRACE,
         )
     review_and_deliver()
+    report_stored(timedelta(seconds=every))
     return len(workspaces)
 
 

@@ -23,6 +23,7 @@ from importmonitor.management.base import ProcessCommand
 from importmonitor.management.output import ResultWriter, json_line, text_line
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.ends import is_settled
+from importmonitor.sync.heartbeat import Heartbeat
 from importmonitor.sync.poll import (
     PollFailure,
     SyncResult,
@@ -141,11 +142,14 @@ class Command(ProcessCommand):
         )
         if options["watch"]:
             results = watch_workspaces(options, workspaces, writer)
-        elif len(workspaces) == 1:
-            # Without threads and their imports: cron runs this every minute.
-            results = poll_one(workspaces[0], writer, dry_run=options["dry_run"])
+        elif options["dry_run"]:
+            results = poll_round(workspaces, writer, dry_run=True)
         else:
-            results = poll_all(workspaces, writer, dry_run=options["dry_run"])
+            heartbeat = Heartbeat()
+            heartbeat.start_round()
+            results = poll_round(workspaces, writer, dry_run=False)
+            heartbeat.end_round(results)
+            heartbeat.finish()
         if not all(result is not None and result.ok for result in results.values()):
             sys.exit(EXIT_FAILED)
         if options["fail_on_import_error"] and any(
@@ -188,6 +192,16 @@ def validate_options(options: dict[str, Any]) -> None:
         if options[name]:
             option = f"--{name.replace('_', '-')}"
             raise CommandError(f"{option} can only be used with --watch.", returncode=EXIT_MISUSED)
+
+
+def poll_round(
+    workspaces: Sequence[WorkspaceConfig], writer: ResultWriter, *, dry_run: bool
+) -> Results:
+    """Poll each workspace once."""
+    if len(workspaces) == 1:
+        # Without threads and their imports: cron runs this every minute.
+        return poll_one(workspaces[0], writer, dry_run=dry_run)
+    return poll_all(workspaces, writer, dry_run=dry_run)
 
 
 def poll_one(workspace: WorkspaceConfig, writer: ResultWriter, *, dry_run: bool) -> Results:
@@ -257,6 +271,7 @@ def watch_workspaces(
         return poll_workspace(workspace, client=client)
 
     courier = Courier()
+    heartbeat = Heartbeat()
     reason = ""
     limits = WatchLimits(
         selected,
@@ -272,12 +287,14 @@ def watch_workspaces(
     )
     try:
         aliases = [workspace.alias for workspace in selected]
+        heartbeat.start_round()
         with closing(results), result_display(writer, aliases) as write:
             for result in results:
                 last[result.workspace] = write(result)
                 if needs_delivery(result):
                     courier.wake()
                 limits.note(result.workspace, last[result.workspace])
+                heartbeat.note(result.workspace, last[result.workspace], selected)
                 if options["until_finished"] and all(
                     is_finished(last.get(workspace.alias)) for workspace in selected
                 ):
@@ -285,6 +302,7 @@ def watch_workspaces(
             else:
                 reason = limits.reason()
         courier.finish()
+        heartbeat.finish()
     except KeyboardInterrupt:
         if options["until_finished"]:
             raise
