@@ -13,7 +13,12 @@ from simulator.imports import Choice, Event
 
 # Meteor's Random.id() leaves out letters and digits that are easily confused.
 _ID_CHARACTERS = "23456789ABCDEFGHJKLMNPQRSTWXYZabcdefghijkmnopqrstuvwxyz"
-_USER_IDS = ("d26x6zSkaPSe5gCyy", "Hb7kQm3ZtYwN9xRfs", "qW4eRt8yKpLs2dFgh")
+#: The people who start imports: their user names and names by their ids.
+PEOPLE = {
+    "d26x6zSkaPSe5gCyy": ("ada", "Ada Lovelace"),
+    "Hb7kQm3ZtYwN9xRfs": ("jose", "José Álvarez"),
+    "qW4eRt8yKpLs2dFgh": ("mei", "Mei Lin"),
+}
 
 
 @dataclass(eq=False, slots=True)
@@ -111,7 +116,7 @@ def new_operation(
 ) -> Operation:
     """Return an operation that has just been started; see `Workspace`."""
     # Always drawn, so that the numbers that follow do not depend on `user`.
-    random_user = rng.choice(_USER_IDS)
+    random_user = rng.choice(tuple(PEOPLE))
     user = user or random_user
     document = {
         "_id": f"{rng.getrandbits(96):024x}"

@@ -90,7 +90,7 @@ def _respond(
         if not verdict.allowed:
             return _json(429, _failure(_TOO_MANY.format(verdict.wait)), limits)
     error = _error(workspace, endpoint, user, query)
-    status, body = error if error is not None else endpoint.body(workspace)
+    status, body = error if error is not None else endpoint.body(workspace, query)
     return _json(status, body, limits)
 
 
@@ -108,7 +108,7 @@ def _error(
         kind = "invalid-params" if era.is_before(Era.V8) else "error-invalid-params"
         error = "must NOT have additional properties"
         return 400, {"success": False, "errorType": kind, "error": error}
-    if not _has_permission(user, endpoint.permission):
+    if endpoint.permission and not _has_permission(user, endpoint.permission):
         if era is Era.V5:
             return 400, _failure("[not_authorized]", errorType="not_authorized")
         return 403, _failure(_FORBIDDEN)
@@ -130,18 +130,18 @@ def _has_permission(user: User | None, permission: str) -> bool:
     return user is not None and permission in user.permissions
 
 
-def _current(workspace: Workspace) -> tuple[int, Any]:
+def _current(workspace: Workspace, _query: str) -> tuple[int, Any]:
     operation = workspace.current()
     # The key is absent, never null, when nothing was ever imported.
     fields = {} if operation is None else {"operation": operation}
     return 200, {**fields, "success": True}
 
 
-def _latest(workspace: Workspace) -> tuple[int, Any]:
+def _latest(workspace: Workspace, _query: str) -> tuple[int, Any]:
     return 200, workspace.latest()
 
 
-def _progress(workspace: Workspace) -> tuple[int, Any]:
+def _progress(workspace: Workspace, _query: str) -> tuple[int, Any]:
     operation = workspace.current()
     if operation is None:
         return _operation_not_found()
@@ -156,7 +156,7 @@ def _progress(workspace: Workspace) -> tuple[int, Any]:
     }
 
 
-def _status(workspace: Workspace) -> tuple[int, Any]:
+def _status(workspace: Workspace, _query: str) -> tuple[int, Any]:
     operation = workspace.current()
     if operation is None:
         return 200, {"state": "none", "success": True}
@@ -166,7 +166,7 @@ def _status(workspace: Workspace) -> tuple[int, Any]:
     return 200, {**fields, "operation": operation, "success": True}
 
 
-def _file_data(workspace: Workspace) -> tuple[int, Any]:
+def _file_data(workspace: Workspace, _query: str) -> tuple[int, Any]:
     """The GET that writes: it opens the prepare page."""
     operation = workspace.current()
     if operation is None:
@@ -184,6 +184,31 @@ def _file_data(workspace: Workspace) -> tuple[int, Any]:
     }
 
 
+def _user_info(workspace: Workspace, query: str) -> tuple[int, Any]:
+    """What every user can see of another: without roles, e-mail addresses and so on."""
+    user_id = dict(parse_qsl(query)).get("userId")
+    if user_id is None:
+        kind = "invalid-params" if workspace.era.is_before(Era.V8) else "error-invalid-params"
+        error = "must have required property 'userId'"
+        return 400, {"success": False, "errorType": kind, "error": error}
+    if user_id not in workspace.people:
+        return 400, _failure("User not found.")
+    username, name = workspace.people[user_id]
+    names = {} if name is None else {"name": name}
+    return 200, {
+        "user": {
+            "_id": user_id,
+            "type": "user",
+            "status": "offline",
+            "active": True,
+            **names,
+            "utcOffset": 0,
+            "username": username,
+        },
+        "success": True,
+    }
+
+
 def _operation_not_found() -> tuple[int, Any]:
     kind = "error-operation-not-found"
     return 400, _failure(f"Import Operation Not Found [{kind}]", errorType=kind)
@@ -191,8 +216,8 @@ def _operation_not_found() -> tuple[int, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Endpoint:
-    body: Callable[[Workspace], tuple[int, Any]]
-    permission: str = RUN_IMPORT
+    body: Callable[[Workspace, str], tuple[int, Any]]
+    permission: str | None = RUN_IMPORT
     strict: bool = True
     since: Era = Era.V5
 
@@ -203,6 +228,7 @@ _ENDPOINTS: Mapping[str, _Endpoint] = {
     "getImportProgress": _Endpoint(_progress),
     "getImportFileData": _Endpoint(_file_data),
     "import.status": _Endpoint(_status, strict=False, since=Era.V6_14),
+    "users.info": _Endpoint(_user_info, permission=None, strict=False),
 }
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from simulator import kinds
 from simulator.clock import Clock
 from simulator.database import Database
-from simulator.documents import new_operation
+from simulator.documents import PEOPLE, new_operation
 from simulator.eras import Era
 from simulator.imports import Choice, plan_import, replan
 from simulator.invalidation import skip_all
@@ -46,7 +46,8 @@ class Workspace(Database):
         limiter_clock: the clock of the rate limit; by default real time.
 
     Attributes:
-        users: the users, by their ids.
+        users: the users of the API, by their ids.
+        people: the user names and names of users, by their ids; a name can be None.
         outage: while set, every response is a proxy's with this HTTP status.
         requests: the number of requests, by path and HTTP status of the response.
 
@@ -72,6 +73,7 @@ class Workspace(Database):
             real_time = Clock(datetime.now(UTC), speed=1.0)
             self.limiter = Limiter(rate_limit, limiter_clock or real_time)
         self.users: dict[str, User] = {}
+        self.people: dict[str, tuple[str, str | None]] = dict(PEOPLE)
         self.outage: int | None = None
         self.requests: Counter[tuple[str, int]] = Counter()
         self._imports = 0

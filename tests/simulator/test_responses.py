@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -312,3 +313,22 @@ def test_interrupted_import_keeps_status_and_is_in_error(
     body = get_json(workspace, "import.status")
     assert body["operation"]["status"] not in kinds.FINISHED
     assert body["state"] == "error"
+
+
+def test_users_info_has_the_names_of_people(workspace: Workspace) -> None:
+    def get(query: str) -> tuple[int, Any]:
+        headers = {"X-User-Id": USER, "X-Auth-Token": TOKEN}
+        response = respond(workspace, "GET", "/api/v1/users.info", query, headers)
+        return response.status, json.loads(response.body)
+
+    workspace.users[USER] = replace(workspace.users[USER], permissions=frozenset())
+    workspace.people["a b&c"] = ("abc", None)
+    status, body = get("userId=qW4eRt8yKpLs2dFgh")
+    assert status == 200
+    assert body["success"] is True
+    names = {key: body["user"][key] for key in ("_id", "username", "name")}
+    assert names == {"_id": "qW4eRt8yKpLs2dFgh", "username": "mei", "name": "Mei Lin"}
+    assert get("userId=a%20b%26c")[1]["user"].get("name", "none") == "none"
+    assert get("userId=unknown") == (400, {"success": False, "error": "User not found."})
+    assert get("")[0] == 400
+    assert respond(workspace, "GET", "/api/v1/users.info", "userId=x").status == 401
