@@ -169,6 +169,9 @@ def test_valid_settings_give_no_message(settings: Any) -> None:
         (with_setting("HEARTBEAT_URL", "https://hc-ping.com/secret\n"), "E028"),
         (with_setting("HEARTBEAT_URL", "https://hc-ping.com/#secret"), "E028"),
         (with_setting("HEARTBEAT_URL", None), "E028"),
+        (with_setting("USER_NAMES", "secret"), "E029"),
+        (with_setting("USER_NAMES", None), "E029"),
+        (with_setting("USER_NAMES", 0), "E029"),
     ],
 )
 def test_mistake_has_an_id_and_a_hint(settings: Any, setting: Any, id_: str) -> None:

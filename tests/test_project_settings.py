@@ -107,13 +107,14 @@ def test_infinite_duration_is_left_to_the_checks(
     assert isinstance(values["IMPORTMONITOR"]["STALLED_AFTER"], float)
 
 
-def test_public_schema_is_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "PUBLIC_SCHEMA" not in read(monkeypatch)["IMPORTMONITOR"]
+@pytest.mark.parametrize("key", ["PUBLIC_SCHEMA", "USER_NAMES"])
+def test_switch_is_on_or_off(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    assert key not in read(monkeypatch)["IMPORTMONITOR"]
+    name = f"IMPORTMONITOR_{key}"
     for text, value in (("on", True), ("off", False)):
-        values = read(monkeypatch, IMPORTMONITOR_PUBLIC_SCHEMA=text)
-        assert values["IMPORTMONITOR"]["PUBLIC_SCHEMA"] is value
-    with pytest.raises(ImproperlyConfigured, match="IMPORTMONITOR_PUBLIC_SCHEMA"):
-        read(monkeypatch, IMPORTMONITOR_PUBLIC_SCHEMA="maybe")
+        assert read(monkeypatch, **{name: text})["IMPORTMONITOR"][key] is value
+    with pytest.raises(ImproperlyConfigured, match=name):
+        read(monkeypatch, **{name: "maybe"})
 
 
 def test_heartbeat_url_is_secret(monkeypatch: pytest.MonkeyPatch) -> None:

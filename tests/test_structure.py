@@ -27,7 +27,7 @@ SYNC_LAYERS = (
     {"rate"},
     {"speeds"},
     {"change", "forecast", "ends", "clock", "lease", "interval", "storage"},
-    {"stalls", "incidents"},
+    {"stalls", "incidents", "names"},
     {"diff"},
     {"estimates", "fetch", "alerts"},
     {"poll"},

@@ -28,14 +28,15 @@ DURATIONS = {
 DAYS: dict[str, int | None] = {"KEEP_DAYS": None, "KEEP_SAMPLES_DAYS": 90}
 #: A century: longer is a typing error, and soon past what a datetime holds.
 MAX_DAYS = 36_525
+SWITCHES = {"PUBLIC_SCHEMA": False, "USER_NAMES": True}
 #: How old a cached API response may be, on top of the age of the stored data.
 MAX_REMEMBER_FOR = timedelta(seconds=1)
 #: The outcomes that can be incidents; failed and interrupted imports always are.
 INCIDENT_OUTCOMES = frozenset({"done_with_errors", "incomplete"})
 KEYS = frozenset(
     {
-        *("CHANNELS", "BASE_URL", "HEARTBEAT_URL", "PUBLIC_SCHEMA", "REMEMBER_FOR"),
-        "INCIDENT_OUTCOMES",
+        *("CHANNELS", "BASE_URL", "HEARTBEAT_URL", "REMEMBER_FOR", "INCIDENT_OUTCOMES"),
+        *SWITCHES,
         *DURATIONS,
         *DAYS,
     }
@@ -96,7 +97,8 @@ class Options:
     slash, or ""; `heartbeat_url` is the secret address of a dead-man's switch, or "";
     `incident_outcomes` are those that ask for a person besides failed and interrupted imports;
     `remember_for` is how long a process caches a response of Rocket.Chat's endpoints;
-    `public_schema` opens the API's description to everyone.
+    `public_schema` opens the API's description to everyone; `user_names` is whether Rocket.Chat is
+    asked for the names of the users who started imports.
     """
 
     channels: Mapping[str, ChannelConfig]
@@ -110,6 +112,7 @@ class Options:
     heartbeat_url: str
     remember_for: timedelta
     public_schema: bool
+    user_names: bool
 
     @property
     def late_after(self) -> timedelta:
@@ -133,7 +136,8 @@ def read_options(raw: Mapping[Any, Any], problems: Problems) -> Options:
         incident_outcomes=_read_incident_outcomes(raw.get("INCIDENT_OUTCOMES", ()), problems),
         heartbeat_url=_read_heartbeat_url(raw.get("HEARTBEAT_URL", ""), problems),
         remember_for=_read_remember_for(raw.get("REMEMBER_FOR", MAX_REMEMBER_FOR), problems),
-        public_schema=_read_public_schema(raw.get("PUBLIC_SCHEMA", False), problems),
+        public_schema=_read_public_schema(raw, problems),
+        user_names=_read_user_names(raw, problems),
     )
     if options.channels and not options.base_url and "BASE_URL" not in raw:
         problems.warning(
@@ -213,16 +217,28 @@ def _read_incident_outcomes(value: Any, problems: Problems) -> frozenset[str]:
     return frozenset()
 
 
-def _read_public_schema(value: object, problems: Problems) -> bool:
+def _read_public_schema(raw: Mapping[Any, Any], problems: Problems) -> bool:
+    meaning = "to show the API's schema and its page to everyone"
+    return _read_switch(raw, "PUBLIC_SCHEMA", "E025", meaning, problems)
+
+
+def _read_user_names(raw: Mapping[Any, Any], problems: Problems) -> bool:
+    meaning = "to request the names of the users who started imports"
+    return _read_switch(raw, "USER_NAMES", "E029", meaning, problems)
+
+
+def _read_switch(
+    raw: Mapping[Any, Any], key: str, problem_id: str, meaning: str, problems: Problems
+) -> bool:
+    value = raw.get(key, SWITCHES[key])
     if isinstance(value, bool):
         return value
     problems.error(
-        "E025",
-        f"IMPORTMONITOR['PUBLIC_SCHEMA'] is {describe(value)}.",
-        "Make it True, to show the API's schema and its page to everyone, or False; in the "
-        "environment, IMPORTMONITOR_PUBLIC_SCHEMA is on or off.",
+        problem_id,
+        f"IMPORTMONITOR[{key!r}] is {describe(value)}.",
+        f"Make it True, {meaning}, or False; in the environment, IMPORTMONITOR_{key} is on or off.",
     )
-    return False
+    return SWITCHES[key]
 
 
 def _read_days(raw: Mapping[Any, Any], key: str, problems: Problems) -> int | None:

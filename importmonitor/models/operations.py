@@ -1,11 +1,11 @@
 """Import operations."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from django.db import connections, models
-from django.db.models import Case, Exists, Subquery, Value, When
+from django.db.models import Case, Exists, Q, Subquery, Value, When
 from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +24,9 @@ from importmonitor.rocketchat.payload import TEXT_LENGTH
 NOTE_BY_LENGTH = 254
 #: A year: longer than any import, so a longer estimate is no estimate.
 _MAX_TIME_LEFT = 365 * 86_400.0
+#: In as many of the newest operations of a workspace the names of users are looked up: a user with
+#: a million of them costs no more.
+_MAX_RECENT = 500
 
 
 class Neighbours(NamedTuple):
@@ -89,6 +92,25 @@ class ImportOperationQuerySet(StoreQuerySet["ImportOperation"]):
         names = zip(sorted(PENDING), has_download, strict=True)
         return Neighbours(older, newer, frozenset(name for name, has in names if has))
 
+    def user_names(self, workspace: str, user_ids: Collection[str]) -> dict[str, str]:
+        """Return the names of users by their ids, as far as recent operations have them."""
+        newest = self.filter(workspace=workspace).newest_first()
+        rows = list(newest.values_list("remote_user_id", "remote_user_name")[:_MAX_RECENT])
+        return {user_id: name for user_id, name in reversed(rows) if name and user_id in user_ids}
+
+    def named(self, workspace: str, remote_ids: Collection[str]) -> set[str]:
+        """Return which of these operations have a name of their user, or were asked in vain."""
+        rows = self.filter(workspace=workspace, remote_id__in=remote_ids).order_by()
+        return set(rows.exclude(remote_user_name=None).values_list("remote_id", flat=True))
+
+    def name_users(self, workspace: str, names: Mapping[str, str], at: datetime) -> None:
+        """Name these users of a workspace, by their ids, where they have no name."""
+        for user_id, name in names.items():
+            if name:
+                rows = self.filter(workspace=workspace, remote_user_id=user_id)
+                unnamed = rows.filter(Q(remote_user_name=None) | Q(remote_user_name=""))
+                unnamed.update(remote_user_name=name, modified_at=at)
+
     def mark_gone(self, workspace: str, remote_ids: Collection[str], at: datetime) -> int:
         """Mark a workspace's other operations as deleted in Rocket.Chat; return how many."""
         others = self.filter(workspace=workspace, gone_at=None).exclude(remote_id__in=remote_ids)
@@ -135,6 +157,13 @@ class ImportOperation(models.Model):
     valid = models.BooleanField(_("valid"), null=True)
     state = models.CharField(_("state"), max_length=20)
     remote_user_id = ExactCharField(_("started by"), max_length=ID_LENGTH, blank=True)
+    remote_user_name = models.CharField(  # noqa: DJ001 - null was not requested, "" in vain
+        _("name of the user"),
+        max_length=TEXT_LENGTH,
+        null=True,
+        blank=True,
+        help_text=_("As of when it was requested; empty if there was none to be had."),
+    )
     file = models.CharField(_("file"), max_length=FILE_LENGTH, blank=True)
     content_type = models.CharField(_("content type"), max_length=TEXT_LENGTH, blank=True)
     remote_started_at = models.DateTimeField(_("created in Rocket.Chat"), null=True)
@@ -275,6 +304,16 @@ class ImportOperation(models.Model):
         # Not inside the f-string, where gettext does not find it.
         kind = self.type or self.importer_key or _("import")
         return f"{kind} {self.remote_id}"
+
+    @property
+    def started_by_name(self) -> str:
+        """The name of the user who started it, "" if that is unknown."""
+        return self.remote_user_name or ""
+
+    @property
+    def started_by(self) -> str:
+        """The name of the user who started it, or the id; "" if both are unknown."""
+        return self.remote_user_name or self.remote_user_id
 
     @property
     def is_active(self) -> bool:

@@ -5,6 +5,7 @@ operation back to `importer_user_selection`).
 """
 
 import json
+import math
 import os
 import random
 import ssl
@@ -18,7 +19,7 @@ from http.cookiejar import DefaultCookiePolicy
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, NoReturn, Self
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -31,10 +32,10 @@ from importmonitor.rocketchat.clock import clock_offset
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import BadAnswer, RocketChatError, Unreachable
 from importmonitor.rocketchat.operation import Operation, json_type, parse_operation
-from importmonitor.rocketchat.payload import PRIVATE_KEYS
+from importmonitor.rocketchat.payload import PRIVATE_KEYS, parse_user_name
 from importmonitor.rocketchat.rate_limit import RateLimit, parse_rate_limit
 from importmonitor.rocketchat.redaction import redact, redact_json
-from importmonitor.rocketchat.responses import ApiResponse
+from importmonitor.rocketchat.responses import LOGIN, ApiResponse
 from importmonitor.secret import Secret, trim_traceback
 
 MAX_BODY = 8 * 1024 * 1024
@@ -43,6 +44,8 @@ MAX_VALUES = 500_000
 #: As many operations as Rocket.Chat lists.
 MAX_OPERATIONS = 20
 MAX_ATTEMPTS = 3
+#: Seconds for the request of a user's name, which a poll can do without.
+USER_DEADLINE = 5.0
 #: The pause before the second attempt, in seconds; it doubles with each attempt.
 BACKOFF = 0.3
 
@@ -155,6 +158,22 @@ class Client:
             raise self._bad_answer(response, f"an array was expected, not {json_type(body)}")
         return [self._operation(response, document) for document in body[:MAX_OPERATIONS]]
 
+    def user_name(self, user_id: str) -> str:
+        """Return a user's name, or the user name if that has none; "" if neither can be read.
+
+        Requires no permission.
+        """
+        response = self._get(
+            f"api/v1/users.info?userId={quote(user_id, safe='')}",
+            permission=LOGIN,
+            limit=USER_DEADLINE,
+        )
+        body = self._json(response)
+        user = body.get("user") if isinstance(body, dict) else None
+        if not isinstance(user, dict):
+            raise self._bad_answer(response, "the body has no `user`")
+        return parse_user_name(redact_json(user, self.workspace.secrets))
+
     def version(self) -> str | None:
         """Return Rocket.Chat's version, if it discloses one; the request has no credentials."""
         response = self._get("api/info", permission=None)
@@ -200,17 +219,20 @@ class Client:
             problem = "it contains a number with too many digits"
         raise self._bad_answer(response, problem)
 
-    def _get(self, path: str, *, permission: str | None) -> ApiResponse:
-        """GET a path, with credentials if it requires a permission; return a good response."""
+    def _get(self, path: str, *, permission: str | None, limit: float = math.inf) -> ApiResponse:
+        """GET a path, with credentials if it requires a login; return a good response.
+
+        `limit` is the number of seconds that it may take, if the deadline is longer.
+        """
         try:
-            return self._request(path, permission)
+            return self._request(path, permission, min(self.workspace.deadline, limit))
         except BaseException as error:
             # Also of a bug, and of the end of the process in the middle of a request, such as
             # gunicorn's time-out: http.client's frames hold the headers as they are sent.
             trim_traceback(error)
             raise
 
-    def _request(self, path: str, permission: str | None) -> ApiResponse:
+    def _request(self, path: str, permission: str | None, seconds: float) -> ApiResponse:
         """Do what `_get` does.
 
         Tries again after a pause when the connection failed or a proxy reports that the server is
@@ -218,7 +240,7 @@ class Client:
         """
         if self._problem is not None:
             raise Unreachable(f"{self._describe(path)} cannot be sent: {self._problem}")
-        ends_at = time.monotonic() + self.workspace.deadline
+        ends_at = time.monotonic() + seconds
         pause = BACKOFF
         for attempt in range(1, MAX_ATTEMPTS + 1):
             response: ApiResponse | None = None
@@ -229,7 +251,7 @@ class Client:
                     path, with_credentials=permission is not None, ends_at=ends_at
                 )
             except _REQUEST_ERRORS as error:
-                failure, can_retry = self._failure(path, error, ends_at)
+                failure, can_retry = self._failure(path, error, ends_at, seconds)
             if response is not None:
                 failure = responses.error_for(self.workspace, response, permission)
                 # A server that says when to come back is not asked again before that.
@@ -288,7 +310,9 @@ class Client:
     def _describe(self, path: str) -> str:
         return f"{self.workspace.alias}: GET {self.workspace.url}/{path}"
 
-    def _failure(self, path: str, error: Exception, ends_at: float) -> tuple[RocketChatError, bool]:
+    def _failure(
+        self, path: str, error: Exception, ends_at: float, seconds: float
+    ) -> tuple[RocketChatError, bool]:
         """Return the error for an exception of requests, and whether another attempt can help."""
         workspace = self.workspace
         request = self._describe(path)
@@ -316,12 +340,12 @@ class Client:
         if any(isinstance(cause, deadline.ResolverTimeout) for cause in causes):
             return Unreachable(
                 f"{request} failed: the name of the server, or of the proxy, was not resolved "
-                f"within the deadline of {workspace.deadline:g} s. "
+                f"within the deadline of {seconds:g} s. "
                 "Is the DNS server reachable from here?"
             ), False
         if time.monotonic() >= ends_at:
             return Unreachable(
-                f"{request} did not finish within the deadline of {workspace.deadline:g} s. "
+                f"{request} did not finish within the deadline of {seconds:g} s. "
                 "Is the server overloaded, or DEADLINE too short for it?"
             ), False
         if _is_timeout(error):

@@ -28,6 +28,8 @@ _MAX_KEYS = 200
 # The limit of a BigIntegerField, and of integers in every database's JSON.
 BIGINT = 2**63
 
+_JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
+
 # PostgreSQL rejects NUL in text, UTF-8 has no lone surrogates.
 _UNSAFE = re.compile("[\x00\ud800-\udfff]")
 
@@ -40,6 +42,18 @@ def safe_text(value: str, length: int | None = None) -> str:
     if length is not None and len(value) > length:
         return value[: length - 1] + "…"
     return value
+
+
+def parse_user_name(user: dict[str, Any]) -> str:
+    """Return the name of a user's document on one line, or the user name; "" if it has neither."""
+    for key in ("name", "username"):
+        value = user.get(key)
+        if isinstance(value, str):
+            # Joiners are part of words in Persian and in Indian scripts.
+            chars = (char if char.isprintable() or char in _JOINERS else " " for char in value)
+            if name := " ".join("".join(chars).split()).strip(_JOINERS):
+                return safe_text(name, TEXT_LENGTH)
+    return ""
 
 
 def to_storable_json(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

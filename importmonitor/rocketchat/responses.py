@@ -26,6 +26,9 @@ from importmonitor.rocketchat.exceptions import (
 )
 from importmonitor.rocketchat.redaction import proxy_secrets, redact
 
+#: Instead of a permission: the endpoint requires a login only.
+LOGIN = ""
+
 #: Rocket.Chat's window for counting requests, unless its administrator has changed that.
 _RATE_LIMIT_WINDOW = timedelta(seconds=60)
 #: The longest wait that Rocket.Chat itself can ask for; and a firewall in front of it.
@@ -77,7 +80,7 @@ def error_for(
 ) -> RocketChatError | None:
     """Return the error that a response stands for, or None if its body is worth decoding.
 
-    `permission` is the one that the endpoint requires.
+    `permission` is the one that the endpoint requires, LOGIN for none, None without a login.
     """
 
     def message(advice: str) -> str:
@@ -115,9 +118,7 @@ def error_for(
         return TwoFactorRequired(
             message("Recreate the personal access token with “Ignore Two Factor Authentication”.")
         )
-    if permission is not None and (
-        status == 403 or "not_authorized" in words or "error-unauthorized" in words
-    ):
+    if permission and (status == 403 or "not_authorized" in words or "error-unauthorized" in words):
         return PermissionMissing(
             message(
                 f"Grant the permission {permission} to a role of the token's user "

@@ -1,6 +1,6 @@
 """What a poll received, and what it changes: in memory, nothing written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ class Snapshot:
     `known_since` are the times of the last and the first successful poll before this one, None if
     there was none. `has_list` is whether the list of operations was received, and `latest` its
     content. Operations that started before `pruned_before` and are over were deleted on purpose.
+    `user_names` are names by the ids of users who started operations.
     """
 
     workspace: Workspace
@@ -37,6 +38,7 @@ class Snapshot:
     synced_at: datetime | None = None
     known_since: datetime | None = None
     pruned_before: datetime | None = None
+    user_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def operations(self) -> dict[str, Operation]:

@@ -74,10 +74,20 @@ def diff(
         reason = end_reason(draft.operation, evidence)
         _close(draft, reason, evidence, snapshot)
         track_progress(draft, evidence.is_current, reason is not None, snapshot, options)
+        _name_user(draft, snapshot)
         # Not for a mere change of `valid`: what happens after the end does not change what it was.
         if draft.created or draft.has_changed((*PROGRESS_FIELDS, "end_reason", "users_twice")):
             draft.set("outcome", draft.operation.end_outcome())
     return current, [draft for draft in ordered if draft.created or draft.updated]
+
+
+def _name_user(draft: Change, snapshot: Snapshot) -> None:
+    """Set the name of the user who started an operation, if it is known now."""
+    operation = draft.operation
+    if not draft.created and "remote_user_id" in draft.updated:
+        draft.set("remote_user_name", None)
+    if operation.remote_user_name is None:
+        draft.set("remote_user_name", snapshot.user_names.get(operation.remote_user_id))
 
 
 def _was_pruned(received: Operation, snapshot: Snapshot) -> bool:

@@ -1,8 +1,8 @@
 """The requests of one poll: what Rocket.Chat says of a workspace's operations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from importmonitor.rocketchat.operation import Operation
 from importmonitor.sync.change import Snapshot
 from importmonitor.sync.clock import measure_offset
 from importmonitor.sync.ends import may_run_on
+from importmonitor.sync.names import find_user_names
 from importmonitor.sync.storage import storable_operations
 
 if TYPE_CHECKING:
@@ -42,13 +43,14 @@ class Fetched:
 
     `rows` are those that the current operation can change. `changed` names the fields of
     `snapshot.workspace` that the requests changed. `notice` is a message for the operator, shown
-    once.
+    once. `new_names` are the names of users that were requested, by their ids.
     """
 
     snapshot: Snapshot
     rows: list[ImportOperation]
     changed: tuple[str, ...] = ()
     notice: str = ""
+    new_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def fetch_snapshot(
@@ -62,8 +64,9 @@ def fetch_snapshot(
 
     It can when the current operation is another one, while an operation that is no longer current
     has not ended, and once a day. Where an older one is current again, the newer was deleted.
-    `state.workspace` gets the times and the clock of this poll. `renew` is called before the second
-    request. Raises a RocketChatError if the first one fails.
+    At most one more request is for the name of a user who started an operation.
+    `state.workspace` gets the times and the clock of this poll. `renew` is called before each
+    further request. Raises a RocketChatError if the first one fails.
     """
     if client is None:
         # Imported here: it imports requests, a quarter of a cron command's start-up.
@@ -98,15 +101,19 @@ def fetch_snapshot(
         )
         list_is_due = _is_due(workspace.list_due_at, at)
         if current is None or (is_same and not list_is_due):
-            return Fetched(snapshot, rows)
+            names = find_user_names(snapshot, rows, open_client, renew)
+            snapshot = replace(snapshot, user_names={**names.known, **names.requested})
+            return Fetched(snapshot, rows, new_names=names.requested)
         renew()
         latest, notice = _latest_operations(workspace, open_client, now)
-    # What is in the list can have happened since the first response.
-    pause += max(timedelta(0), now() - at)
-    at = now()
-    workspace.watched = watched + _watched_in(pause, workspace, rows)
-    snapshot = replace(snapshot, at=at, latest=latest or (), has_list=latest is not None)
-    return Fetched(snapshot, rows, ("list_due_at", "list_refused"), notice)
+        # What is in the list can have happened since the first response.
+        pause += max(timedelta(0), now() - at)
+        at = now()
+        workspace.watched = watched + _watched_in(pause, workspace, rows)
+        snapshot = replace(snapshot, at=at, latest=latest or (), has_list=latest is not None)
+        names = find_user_names(snapshot, rows, open_client, renew)
+    snapshot = replace(snapshot, user_names={**names.known, **names.requested})
+    return Fetched(snapshot, rows, ("list_due_at", "list_refused"), notice, names.requested)
 
 
 def _is_due(due_at: datetime | None, at: datetime) -> bool:

@@ -23,6 +23,11 @@ _MIN_OBSERVED = 20.0
 _RESERVE = 0.2
 
 
+def leaves_enough(rate_limit: RateLimit | None) -> bool:
+    """Return whether one more request leaves the other clients what is reserved for them."""
+    return rate_limit is None or rate_limit.remaining - 1 >= rate_limit.limit * _RESERVE
+
+
 @dataclass
 class PollInterval:
     """Computes the time until the next poll; times are in seconds of one monotonic clock."""

@@ -258,6 +258,7 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
         rows = affected_rows(snapshot)
         operation, changes = diff(snapshot, rows, options)
         _save(changes, operation, snapshot)
+        ImportOperation.objects.name_users(workspace.alias, fetched.new_names, at)
         incidents = follow_changes(changes, at)
         drafts = [draft for change in changes for draft in alerts_for_change(change, incidents, at)]
         created = [change.operation for change in changes if change.created]

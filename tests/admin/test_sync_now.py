@@ -66,12 +66,20 @@ def test_unchanged_import_is_reported_as_nothing_new(
 ) -> None:
     remote.get(URL, json={"operation": RUNNING, "success": True})
     remote.get(URL.replace("Current", "Latest").replace("Operation", "Operations"), json=[RUNNING])
+    name = {"user": {"name": "Ada Lovelace"}, "success": True}
+    remote.get(URL.replace("getCurrentImportOperation", "users.info"), json=name)
     press(client)
     [(level, text)] = press(client)
     assert level == "success"
     assert "nothing new" in text
-    # The list is fetched once, since the operation was new.
-    assert [call.request.path_url.count("Latest") for call in remote.calls] == [0, 1, 0]
+    # The list and the name of the user are fetched once, since the operation was new.
+    paths = [call.request.path_url.partition("?")[0] for call in remote.calls]
+    assert [path.rpartition("/")[2] for path in paths] == [
+        "getCurrentImportOperation",
+        "getLatestImportOperations",
+        "users.info",
+        "getCurrentImportOperation",
+    ]
 
 
 def test_workspace_without_imports_is_a_success(

@@ -45,6 +45,7 @@ def test_valid_workspace_passes_in_every_version(
     assert (status, err) == (0, "")
     assert "run-import: nothing was ever imported" in out
     assert "view-import-operations: 0 operations listed" in out
+    assert "users.info: names of users can be read" in out
     assert f"Rocket.Chat {version}" in out
 
 
@@ -204,3 +205,15 @@ def test_missing_configuration_exits_with_2(settings: Any) -> None:
     with pytest.raises(CommandError, match="No workspace is configured") as error:
         call_command("check_rocketchat")
     assert error.value.returncode == 2
+
+
+def test_unreadable_names_are_a_note(
+    rocketchat: Workspace, capsys: pytest.CaptureFixture[str], settings: Any
+) -> None:
+    rocketchat.people.clear()
+    status, out, err = check(capsys)
+    assert (status, err) == (0, "")
+    assert "User not found." in out
+    assert "Without names, imports show the ids of their users." in out
+    settings.IMPORTMONITOR = {**settings.IMPORTMONITOR, "USER_NAMES": False}
+    assert "users.info" not in check(capsys)[1]

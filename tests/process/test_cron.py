@@ -121,7 +121,8 @@ def test_dry_run_writes_nothing(project: Project, workspace: Workspace) -> None:
     result = project.sync("--dry-run")
     assert (result.returncode, result.stderr) == (0, "")
     assert f"would change: new operation {operation_id}\n" in result.stdout
-    assert workspace.requests.total() == 2  # the current operation and, since it is new, the list
+    # The current operation and, since it is new, the list and the name of its user.
+    assert workspace.requests.total() == 3
     assert project.database.contents() == before
     assert before["importmonitor_importoperation"] == before["importmonitor_workspace"] == []
 

@@ -1,11 +1,13 @@
 """The requests that the client makes, and the good responses that it reads."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 import importmonitor
+from importmonitor.rocketchat import client as client_module
 from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.exceptions import (
     BadAnswer,
@@ -315,3 +317,73 @@ def test_latest_operations_need_another_permission() -> None:
     ):
         client.latest_operations()
     assert caught.value.permission == "view-import-operations"
+
+
+# Names of users.
+
+
+def user_info(user: object) -> bytes:
+    return http(json.dumps({"user": user, "success": True}))
+
+
+def test_user_name_request() -> None:
+    server = Server(answering(user_info({"_id": "u", "username": "ada", "name": "Ada Lovelace"})))
+    with server, Client(workspace_config(server.url)) as client:
+        assert client.user_name("../a b&c=d#é") == "Ada Lovelace"
+    (head,) = server.heads
+    first, headers = parse_head(head)
+    assert first == "GET /api/v1/users.info?userId=..%2Fa%20b%26c%3Dd%23%C3%A9 HTTP/1.1"
+    assert (headers["x-user-id"], headers["x-auth-token"]) == (USER_ID, TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("user", "name"),
+    [
+        ({"username": "ada"}, "ada"),
+        ({"username": "ada", "name": ""}, "ada"),
+        ({"username": "ada", "name": " \t\u202e\x00 "}, "ada"),
+        ({"username": "ada", "name": ["Ada"]}, "ada"),
+        ({"username": None, "name": 5}, ""),
+        ({}, ""),
+        ({"name": " Ada\r\nLovelace\x1b[2J\u2028x\ud83d "}, "Ada Lovelace [2J x"),
+        ({"name": "\N{RIGHT-TO-LEFT OVERRIDE}ada"}, "ada"),
+        ({"name": "می\N{ZERO WIDTH NON-JOINER}خواهم"}, "می\N{ZERO WIDTH NON-JOINER}خواهم"),
+        ({"name": "\N{ZERO WIDTH JOINER}", "username": "ada"}, "ada"),
+        ({"name": "x" * 300}, "x" * 254 + "…"),
+        ({"name": f"my token is {TOKEN}"}, "my token is [hidden]"),
+    ],
+)
+def test_user_name_is_one_short_line(user: object, name: str) -> None:
+    server = Server(answering(user_info(user)))
+    with server, Client(workspace_config(server.url)) as client:
+        assert client.user_name("u") == name
+
+
+@pytest.mark.parametrize(
+    ("response", "kind"),
+    [
+        (http(json.dumps({"success": False, "error": "User not found."}), 400), BadAnswer),
+        (http(json.dumps({"success": False, "error": "unauthorized"}), 403), BadAnswer),
+        (http("[]"), BadAnswer),
+        (http("{"), BadAnswer),
+        (user_info("Ada"), BadAnswer),
+        (http("<html>", 404, "text/html"), NotRocketChat),
+        (http("", 500), Unreachable),
+    ],
+)
+def test_user_name_raises_rocketchat_errors_alone(
+    response: bytes, kind: type[RocketChatError]
+) -> None:
+    server = Server(answering(response))
+    with server, Client(workspace_config(server.url)) as client, pytest.raises(kind):
+        client.user_name("u")
+
+
+def test_user_name_has_a_shorter_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "USER_DEADLINE", 0.3)
+    server = Server(dripping(b"HTTP/1.1 200 OK\r\n", b"X"))
+    with server, Client(workspace_config(server.url)) as client:
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match=r"within the deadline of 0\.3 s"):
+            client.user_name("u")
+    assert time.monotonic() - began < 5

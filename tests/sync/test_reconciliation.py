@@ -171,12 +171,13 @@ def test_interrupted_operation_is_not_superseded(rocketchat: Workspace) -> None:
 def test_query_count_does_not_depend_on_the_number_of_operations(
     rocketchat: Workspace, running: bool
 ) -> None:
+    # Of one user, whose name is known after the first poll.
     def count_queries(imports: int) -> Counter[str]:
         for _ in range(imports):
-            rocketchat.start_import("csv", seconds=60)
+            rocketchat.start_import("csv", seconds=60, user=USER_ID)
             rocketchat.clock.advance(36_000 / imports)
         if running:
-            rocketchat.start_import("csv", seconds=600)
+            rocketchat.start_import("csv", seconds=600, user=USER_ID)
         # This changes every stored row too.
         rocketchat.restart()
         with CaptureQueriesContext(connection) as queries:

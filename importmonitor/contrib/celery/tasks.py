@@ -52,7 +52,8 @@ def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
     """
     workspaces = conf.get_config().workspaces.values()
     for workspace in workspaces:
-        # A poll makes at most two requests: for the current operation and for the list.
+        # A poll makes two requests, for the current operation and for the list; one more, for the
+        # name of a user, is short.
         time_limit = ceil(2 * workspace.deadline) + MARGIN
         sync_workspace.apply_async(
             (workspace.alias, every),

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from importmonitor import humanize
+from importmonitor import conf, humanize
 from importmonitor.logs import printable
 from importmonitor.management.arguments import (
     EXIT_FAILED,
@@ -75,6 +75,8 @@ class Command(ProcessCommand):
             )
             self.check_clock(client.clock_offset)
             is_list_usable = self.check_list(client)
+            if conf.get_options().user_names:
+                self.check_names(client)
             self.check_version(client)
         return is_list_usable
 
@@ -107,6 +109,16 @@ class Command(ProcessCommand):
             return False
         self.write_ok(f"view-import-operations: {count} operations listed")
         return True
+
+    def check_names(self, client: Client) -> None:
+        """Check that names of users can be read, by that of the token's own user."""
+        try:
+            client.user_name(client.workspace.user_id)
+        except RocketChatError as error:
+            self.stdout.write(self.style.WARNING(f"  note     {printable(str(error))}"))
+            self.stdout.write("           Without names, imports show the ids of their users.")
+        else:
+            self.write_ok("users.info: names of users can be read")
 
     def check_version(self, client: Client) -> None:
         """Show Rocket.Chat's version; a workspace may not reveal it at /api/info."""
