@@ -30,6 +30,7 @@ KEYS = (
     "outcome",
     "stalled",
     "remote_user_id",
+    "started_by_name",
     "file",
     "file_name",
     "content_type",

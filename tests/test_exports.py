@@ -271,3 +271,10 @@ def test_failed_export_does_not_look_complete(count: int) -> None:
 def test_value_that_json_does_not_have_is_an_error() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         as_json(make_row(pk=1, rate=float("nan")))
+
+
+@pytest.mark.parametrize(("name", "cell"), [("=Ada", "'=Ada"), ("", ""), (None, "")])
+def test_export_has_the_name_of_the_user(name: str | None, cell: str) -> None:
+    row = make_row(remote_user_id="u1", remote_user_name=name)
+    assert read_csv(as_csv(row))[0]["started_by_name"] == cell
+    assert json.loads(as_json(row))[0]["started_by_name"] == (name or "")

@@ -94,7 +94,7 @@ class ImporterFilter(KnownValuesFilter):
     parameter_name = "importer"
 
     def get_options(self, request: HttpRequest) -> list[Option]:
-        recent = [importer for importer, _user in recent_importers_and_users(request)]
+        recent = [importer for importer, _user, _name in recent_importers_and_users(request)]
         of_apps = set(most_common(recent, self.value())) - {*IMPORTERS, "none"}
         titles = IMPORTERS | IMPORTER_LABELS | {key: key for key in sorted(of_apps)}
         options = [(key, title, Q(importer_key=key)) for key, title in titles.items()]
@@ -120,16 +120,26 @@ class StartedByFilter(KnownValuesFilter):
     parameter_name = "started_by"
 
     def get_options(self, request: HttpRequest) -> list[Option]:
-        recent = [user for _importer, user in recent_importers_and_users(request)]
-        return [(user, user, Q(remote_user_id=user)) for user in most_common(recent, self.value())]
+        recent = recent_importers_and_users(request)
+        names = {user: name for _importer, user, name in reversed(recent) if name}
+        counts = Counter(names.values())
+        users = most_common([user for _importer, user, _name in recent], self.value())
+        options = []
+        for user in users:
+            name = names.get(user, user)
+            # Two workspaces can name two users the same.
+            label = name if counts[name] <= 1 else f"{name} ({user})"
+            options.append((user, label, Q(remote_user_id=user)))
+        return options
 
 
-def recent_importers_and_users(request: HttpRequest) -> list[tuple[str, str]]:
-    """Return the importers and users of the newest operations, read once per request."""
-    recent: list[tuple[str, str]] | None = vars(request).get("importmonitor_recent")
+def recent_importers_and_users(request: HttpRequest) -> list[tuple[str, str, str | None]]:
+    """Return importers, users and their names of the newest operations, read once per request."""
+    recent: list[tuple[str, str, str | None]] | None = vars(request).get("importmonitor_recent")
     if recent is None:
         newest = ImportOperation.objects.newest_first()
-        recent = list(newest.values_list("importer_key", "remote_user_id")[:RECENT_OPERATIONS])
+        values = newest.values_list("importer_key", "remote_user_id", "remote_user_name")
+        recent = list(values[:RECENT_OPERATIONS])
         vars(request)["importmonitor_recent"] = recent
     return recent
 

@@ -33,6 +33,7 @@ VIEW_ALERT = "importmonitor.view_alert"
 
 _REMOTE_FIELDS = (
     *("remote_id", "type", "importer_key", "status", "state", "valid", "remote_user_id"),
+    "remote_user_name",
     *("file", "content_type", "remote_started_at", "remote_updated_at"),
 )
 _OWN_FIELDS = (

@@ -83,6 +83,7 @@ def draft_operation_alert(
             "importer_key": operation.importer_key,
             "file": operation.file_name,
             "started_by": operation.remote_user_id,
+            "started_by_name": operation.started_by_name,
             "status": operation.status,
             "state": operation.state,
             "valid": operation.valid,

@@ -163,6 +163,21 @@ def test_started_by_filter_offers_the_busiest_recent_users(root: Client) -> None
     assert root.get(f"{HISTORY}?started_by=unknown").context["cl"].result_count == 0
 
 
+def test_started_by_filter_shows_names(root: Client) -> None:
+    names = {"u1": "Ada", "u2": "Sam", "u3": "Sam", "u4": "", "u5": None}
+    for number, (user, name) in enumerate(names.items()):
+        make_row(number, remote_user_id=user, remote_user_name=name).save()
+    # Of one that was renamed, the newest name.
+    make_row(9, remote_user_id="u1", remote_user_name="Augusta").save()
+    [labels] = [
+        [choice["display"] for choice in spec.choices(cl)]
+        for cl in [root.get(HISTORY).context["cl"]]
+        for spec in cl.filter_specs
+        if getattr(spec, "parameter_name", "") == "started_by"
+    ]
+    assert labels == ["All", "Ada", "Sam (u2)", "Sam (u3)", "u4", "u5"]
+
+
 # Search.
 
 

@@ -36,6 +36,17 @@ def test_summary_shows_status_progress_and_counters(root: Client) -> None:
     assert "Contacts" not in words
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [("Ada <b>", "Ada &lt;b&gt;"), ("", "u1"), (None, "u1")]
+)
+def test_user_is_shown_by_name_with_the_id_as_title(
+    root: Client, name: str | None, shown: str
+) -> None:
+    make_row(remote_user_id="u1", remote_user_name=name).save()
+    response = root.get(change_url(ImportOperation.objects.get()))
+    assert f'<bdi title="u1">{shown}</bdi>' in response.content.decode()
+
+
 def test_summary_shows_the_outcome_and_the_raw_status(root: Client) -> None:
     sync(RUNNING, at=NOON)
     done = {

@@ -57,7 +57,7 @@ def test_start_and_successful_end_are_alerted(
         "Workspace: default",
         "Import: CSV",
         "File: people.csv",
-        f"Started by: {USER_ID}",
+        "Started by: Ada Lovelace",
         "Started: 2026-01-05 09:00:01 UTC",
         "Duration: 2 min",
     } <= set(started.text.splitlines())
@@ -65,7 +65,7 @@ def test_start_and_successful_end_are_alerted(
     assert {
         "Workspace: default",
         "File: people.csv",
-        f"Started by: {USER_ID}",
+        "Started by: Ada Lovelace",
         f"Ended: {operation.finished_at:%Y-%m-%d %H:%M:%S} UTC",
         "Outcome: Done",
         "Status in Rocket.Chat: done, importer_done",
@@ -105,6 +105,7 @@ def test_json_form_has_its_documented_keys(polled: PolledWorkspace, recorder: Re
         "importer_key": "csv",
         "file": "people.csv",
         "started_by": USER_ID,
+        "started_by_name": "",
         "status": "importer_done",
         "state": "done",
         "valid": True,

@@ -214,3 +214,19 @@ def test_failure_links_to_the_log_where_a_viewer_is_configured(settings: Any) ->
     # An alert that an earlier release wrote.
     del message.body["server_log"]["log_url"]
     assert "Server log:" not in render_message(message.body).text
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        ({"started_by_name": "Ada\nLovelace"}, "Ada Lovelace"),
+        ({"started_by_name": ""}, "u1"),
+        ({}, "u1"),
+    ],
+)
+def test_user_is_named_in_the_text(names: dict[str, str], shown: str) -> None:
+    """Alerts that an earlier release has written have no name."""
+    body = render(Event.FINISHED, row(RUNNING | {"user": "u1"})).body
+    del body["operation"]["started_by_name"]
+    body["operation"] |= names
+    assert f"Started by: {shown}" in render_message(body).text.splitlines()

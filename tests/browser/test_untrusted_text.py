@@ -37,6 +37,7 @@ def test_document_is_shown_as_text(open_browser: OpenBrowser, chat: Workspace, n
     strings = dict.fromkeys(("type", "importerKey", "status", "user", "contentType"), text)
     document = {"_id": text, "file": f"x_{text}", "count": {"total": 10, text: text}, text: text}
     chat.put_operation(times | strings | document)
+    chat.people[text] = ("user", text)
     sync_workspace("default")
     browser = open_browser(**PHONE)
     page = browser.open(HISTORY)

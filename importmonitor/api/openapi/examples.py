@@ -41,6 +41,7 @@ _operation = ImportOperation(
     pk=1,
     workspace="default",
     **asdict(_document),
+    remote_user_name="Ada Lovelace",
     state=_document.state.value,
     started_at=_STARTED_AT,
     first_seen_at=_STARTED_AT,

@@ -92,6 +92,10 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
         read_only=True,
         help_text="Whether it should make progress and does not; it can resume.",
     )
+    started_by_name = serializers.CharField(
+        read_only=True,
+        help_text="The name in Rocket.Chat of the user who started it; empty if that is unknown.",
+    )
     file_name = serializers.CharField(read_only=True, help_text="The file's original name.")
     counters = CountersSerializer(read_only=True)
     percent = serializers.IntegerField(

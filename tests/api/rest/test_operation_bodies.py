@@ -67,6 +67,7 @@ def test_running_import_has_all_fields(api: ApiClient, zone: str) -> None:
         "outcome": None,
         "stalled": False,
         "remote_user_id": "d26x6zSkaPSe5gCyy",
+        "started_by_name": "",
         "file": "20260225110000_d26x6zSkaPSe5gCyy_people.csv",
         "file_name": "people.csv",
         "content_type": "text/csv",
