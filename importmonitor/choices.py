@@ -19,6 +19,7 @@ class Event(StrEnum):
     INTERRUPTED = "import.interrupted"
     STALLED = "import.stalled"
     RESUMED = "import.resumed"
+    UNUSUAL = "import.unusual"
     UNREACHABLE = "workspace.unreachable"
     RECOVERED = "workspace.recovered"
     UNPOLLED = "workspace.unpolled"
@@ -32,6 +33,7 @@ EVENT_LABELS = {
     Event.INTERRUPTED: _("Import interrupted"),
     Event.STALLED: _("Import stalled"),
     Event.RESUMED: _("Import resumed"),
+    Event.UNUSUAL: _("Import unusual"),
     Event.UNREACHABLE: _("Workspace unreachable"),
     Event.RECOVERED: _("Workspace reachable again"),
     Event.UNPOLLED: _("Workspace not polled"),
@@ -47,6 +49,7 @@ class IncidentKind(StrEnum):
     DONE_WITH_ERRORS = "import.done_with_errors"
     STALLED = "import.stalled"
     WAITING = "import.waiting"
+    UNUSUAL = "import.unusual"
     UNREACHABLE = "workspace.unreachable"
     REFUSED = "workspace.refused"
     FLAPPING = "workspace.flapping"
@@ -61,6 +64,7 @@ INCIDENT_LABELS = {
     IncidentKind.DONE_WITH_ERRORS: _("Done with errors"),
     IncidentKind.STALLED: _("Stalled"),
     IncidentKind.WAITING: _("Waiting for input"),
+    IncidentKind.UNUSUAL: _("Unusual"),
     IncidentKind.UNREACHABLE: _("Unreachable"),
     IncidentKind.REFUSED: _("Credentials refused"),
     IncidentKind.FLAPPING: _("Flapping"),
@@ -81,7 +85,7 @@ class Severity(StrEnum):
 _CRITICAL = frozenset(
     {Event.FAILED, Event.INTERRUPTED, Event.UNREACHABLE, Event.RECOVERED, Event.UNPOLLED}
 )
-_WARNING = frozenset({Event.STALLED, Event.RESUMED, Event.WAITING})
+_WARNING = frozenset({Event.STALLED, Event.RESUMED, Event.WAITING, Event.UNUSUAL})
 _WARNING_OUTCOMES = frozenset({"done_with_errors", "incomplete"})
 
 

@@ -1,5 +1,6 @@
 """What to do about an import: the paragraphs of its messages, in the active language."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -7,8 +8,8 @@ from django.utils.translation import gettext_lazy
 
 from importmonitor.alerts.plain_text import one_line
 from importmonitor.choices import Event
-from importmonitor.humanize import format_moment, format_number
-from importmonitor.models import Outcome
+from importmonitor.humanize import format_duration, format_moment, format_number
+from importmonitor.models import Outcome, Unusual
 
 #: Those whose reason is in Rocket.Chat's server log.
 _OUTCOMES_WITH_A_REASON = frozenset({Outcome.DONE_WITH_ERRORS, Outcome.FAILED, Outcome.INTERRUPTED})
@@ -58,6 +59,8 @@ def advice(body: dict[str, Any]) -> list[str]:
             "At this step, Rocket.Chat writes its counters only after every %(count)s records."
         )
         paragraphs.append(stride % {"count": format_number(operation["stride"])})
+    if event == Event.UNUSUAL and body.get("usual"):
+        paragraphs.append(_usual(body["usual"], operation))
     if event == Event.WAITING:
         paragraphs.append(str(_WAITING_ADVICE.get(operation["status"], _WAITING_FOR_FILE)))
     if outcome == Outcome.INCOMPLETE:
@@ -81,3 +84,26 @@ def advice(body: dict[str, Any]) -> list[str]:
             )
             paragraphs.append(unrestored % {"settings": settings})
     return paragraphs
+
+
+def _usual(usual: dict[str, Any], operation: dict[str, Any]) -> str:
+    """Return how an import differs from the last ones of its kind."""
+    values = {"count": format_number(usual["imports"])}
+    if usual["reason"] == Unusual.LONG:
+        seconds = (operation["duration_seconds"], *usual["seconds"])
+        value, *values_range = (format_duration(timedelta(seconds=number)) for number in seconds)
+        text = _(
+            "It has taken %(value)s so far; the last %(count)s imports of this kind took %(usual)s."
+        )
+    else:
+        numbers = (operation["records"] or 0, *usual["records"])
+        value, *values_range = map(format_number, numbers)
+        text = _(
+            "It brought %(value)s records; the last %(count)s imports of this kind brought "
+            "%(usual)s."
+        )
+    least, most = values_range
+    usually = (
+        least if least == most else _("%(least)s to %(most)s") % {"least": least, "most": most}
+    )
+    return text % (values | {"value": value, "usual": usually})

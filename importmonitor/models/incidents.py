@@ -21,6 +21,9 @@ ENDED_KINDS = {
     Outcome.INCOMPLETE: IncidentKind.INCOMPLETE,
     Outcome.DONE_WITH_ERRORS: IncidentKind.DONE_WITH_ERRORS,
 }
+#: The kinds that nothing but a person, or a later import, ends: without a time, to acknowledge one
+#: is to close it.
+ACKNOWLEDGED_FOR_GOOD = (*ENDED_KINDS.values(), IncidentKind.UNUSUAL)
 #: The kinds of a workspace whose polls fail.
 OUTAGE_KINDS = (IncidentKind.UNREACHABLE, IncidentKind.REFUSED)
 
@@ -55,7 +58,7 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
         if note:
             values["note"] = note
         if until is None:
-            ended = rows.filter(kind__in=ENDED_KINDS.values()).order_by()
+            ended = rows.filter(kind__in=ACKNOWLEDGED_FOR_GOOD).order_by()
             closed = ended.update(**values, until=at, open_key=None, next_alert_at=None)
             return closed + rows.order_by().update(**values, next_alert_at=None)
         # The next alert, if there is to be one, comes after that.

@@ -64,10 +64,8 @@ def find_unusual(
     if len(earlier) < MIN_EARLIER:
         return None
     is_waiting = operation.is_active and operation.status in RESTING_STEPS
-    usual = median(row.duration(now).total_seconds() for row in earlier)
-    seconds = operation.duration(now).total_seconds()
-    longest = max(usual * LONG_FACTOR, usual + LONG_EXTRA.total_seconds())
-    if seconds > longest and not is_waiting:
+    longest = longest_usual(earlier)
+    if longest is not None and operation.duration(now) > longest and not is_waiting:
         return Unusual.LONG
     records = [count for count in map(handled_records, earlier) if count is not None]
     handled = handled_records(operation)
@@ -75,6 +73,20 @@ def find_unusual(
     if is_good and handled is not None and len(records) >= MIN_EARLIER:
         return Unusual.FEW if handled < median(records) * FEW_SHARE else None
     return None
+
+
+def longest_usual(earlier: Sequence[ImportOperation]) -> timedelta | None:
+    """Return after how long an import is unusually long; None if too few earlier ones are known."""
+    if len(earlier) < MIN_EARLIER:
+        return None
+    usual = timedelta(seconds=median(duration_of(row).total_seconds() for row in earlier))
+    return max(usual * LONG_FACTOR, usual + LONG_EXTRA)
+
+
+def duration_of(ended: ImportOperation) -> timedelta:
+    """Return how long an import that has ended took."""
+    assert ended.finished_at is not None
+    return ended.duration(ended.finished_at)
 
 
 def handled_records(operation: ImportOperation) -> int | None:

@@ -203,6 +203,11 @@ class ImportOperation(models.Model):
         _("speeds"), null=True, help_text=_("What its end taught about the speed of its steps.")
     )
     stalled_since = models.DateTimeField(_("stalled since"), null=True)
+    unusual_at = models.DateTimeField(
+        _("unusual at"),
+        null=True,
+        help_text=_("When it will have taken unusually long; empty once that is alerted."),
+    )
     waiting_since = models.DateTimeField(
         _("waiting since"),
         null=True,

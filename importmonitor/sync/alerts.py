@@ -27,6 +27,7 @@ from importmonitor.sync.incidents import (
     follow_failure,
     follow_recovery,
 )
+from importmonitor.sync.unusual import describe_usual
 
 #: The events by which incidents are alerted.
 _EVENTS = {
@@ -36,6 +37,7 @@ _EVENTS = {
     IncidentKind.DONE_WITH_ERRORS: Event.FINISHED,
     IncidentKind.STALLED: Event.STALLED,
     IncidentKind.WAITING: Event.WAITING,
+    IncidentKind.UNUSUAL: Event.UNUSUAL,
     IncidentKind.UNREACHABLE: Event.UNREACHABLE,
     IncidentKind.REFUSED: Event.UNREACHABLE,
     IncidentKind.FLAPPING: Event.UNREACHABLE,
@@ -61,7 +63,9 @@ def _draft(
     whole_import = event == Event.FINISHED or change.created
     # The event is identified by its transition, or by the time since which it has waited. The key
     # has the time too, since another database has another transition with that number.
-    happened_at = transition.observed_at if transition else operation.waiting_since
+    happened_at = operation.waiting_since if event == Event.WAITING else at
+    if transition is not None:
+        happened_at = transition.observed_at
     number = transition.pk if transition else operation.pk
     draft = draft_operation_alert(
         event,
@@ -77,6 +81,8 @@ def _draft(
         step=(transition.from_status if transition else "") or operation.status,
         transition_pk=transition.pk if transition else None,
     )
+    if event == Event.UNUSUAL:
+        draft = replace(draft, body=draft.body | {"usual": describe_usual(operation)})
     if event == Event.INTERRUPTED and may_be_superseded(operation, at):
         assert operation.finished_at is not None
         return replace(draft, not_before=operation.finished_at + SUPERSESSION_PAUSE)
@@ -100,6 +106,8 @@ def draft_for_incident(incident: Incident, at: datetime, *, reminder: int = 0) -
             step=operation.status,
             transition_pk=None,
         )
+        if event == Event.UNUSUAL:
+            draft = replace(draft, body=draft.body | {"usual": describe_usual(operation)})
     else:
         workspace = Workspace.objects.get_state(incident.workspace)
         is_failing = workspace is not None and not workspace.is_good

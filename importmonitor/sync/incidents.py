@@ -7,7 +7,12 @@ from importmonitor import conf
 from importmonitor.choices import Event, IncidentKind
 from importmonitor.models import ImportOperation, Incident, Outcome, Workspace
 from importmonitor.models.fields import insert_with_keys
-from importmonitor.models.incidents import ENDED_KINDS, OUTAGE_KINDS, IncidentQuerySet
+from importmonitor.models.incidents import (
+    ACKNOWLEDGED_FOR_GOOD,
+    ENDED_KINDS,
+    OUTAGE_KINDS,
+    IncidentQuerySet,
+)
 from importmonitor.models.workspaces import STABLE_AFTER
 from importmonitor.rocketchat.exceptions import RocketChatError
 from importmonitor.sync.change import Change
@@ -20,6 +25,7 @@ _KINDS = {
     Event.INTERRUPTED: IncidentKind.INTERRUPTED,
     Event.STALLED: IncidentKind.STALLED,
     Event.WAITING: IncidentKind.WAITING,
+    Event.UNUSUAL: IncidentKind.UNUSUAL,
 }
 _END_EVENTS = frozenset({Event.FINISHED, Event.FAILED, Event.INTERRUPTED})
 #: What a change must touch to open or close an incident.
@@ -87,6 +93,10 @@ def _is_over(incident: Incident, operations: dict[int, ImportOperation]) -> bool
             return operation.waiting_since is None
         case IncidentKind.MAINTENANCE:
             return not operation.is_active
+        case IncidentKind.UNUSUAL:
+            # One that began with the end is about few records.
+            ended_at = operation.finished_at
+            return ended_at is not None and incident.since < ended_at
     outcome = operation.present_outcome
     return outcome is None or ENDED_KINDS.get(outcome) != incident.kind
 
@@ -94,7 +104,7 @@ def _is_over(incident: Incident, operations: dict[int, ImportOperation]) -> bool
 def _is_succeeded(incident: Incident, ended: Iterable[ImportOperation]) -> bool:
     """Return whether a later import of the same importer has ended: its outcome counts now."""
     operation = incident.operation
-    if operation is None or incident.kind not in ENDED_KINDS.values():
+    if operation is None or incident.kind not in ACKNOWLEDGED_FOR_GOOD:
         return False
     return any(
         other.importer_key == operation.importer_key and other.started_at > operation.started_at

@@ -40,6 +40,7 @@ from importmonitor.sync.estimates import store_speeds, update_estimates
 from importmonitor.sync.fetch import Fetched, affected_rows, fetch_snapshot, list_due_at
 from importmonitor.sync.incidents import follow_changes, follow_recovery, open_outage
 from importmonitor.sync.lease import LEASED, RECENT, Lease, LeaseLost, skip_reason
+from importmonitor.sync.unusual import compare_records, expect_durations
 from importmonitor.tenancy import store_alias
 
 if TYPE_CHECKING:
@@ -257,6 +258,7 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
             snapshot = replace(snapshot, pruned_before=pruned.get()[0])
         rows = affected_rows(snapshot)
         operation, changes = diff(snapshot, rows, options)
+        compare_records(changes, at)
         _save(changes, operation, snapshot)
         ImportOperation.objects.name_users(workspace.alias, fetched.new_names, at)
         incidents = follow_changes(changes, at)
@@ -375,6 +377,7 @@ def _save(changes: list[Change], current: ImportOperation | None, snapshot: Snap
     for change in changes:
         if change.operation is current and (change.is_sampled or "status" in change.updated):
             update_estimates(change, snapshot.at)
+    expect_durations(changes)
     ImportOperation.objects.save_all(
         [change.operation for change in changes if change.created],
         [change.operation for change in changes if not change.created],

@@ -1,5 +1,7 @@
 """Whether an operation stalled, resumed or waits, and what else depends on its progress."""
 
+from datetime import timedelta
+
 from importmonitor.choices import Event
 from importmonitor.conf.options import Options
 from importmonitor.models import StatusTransition
@@ -39,6 +41,7 @@ def track_progress(
         draft.set("waiting_since", None)
         draft.set("rate", None)
         return
+    _track_duration(draft, snapshot)
     stalled_after = options.stalled_after.threshold(
         operation.importer_key, operation.status, operation.rate
     )
@@ -55,3 +58,19 @@ def track_progress(
     if is_waiting and not operation.waiting_since and idle_for >= options.waiting_after:
         draft.set("waiting_since", operation.last_progress_at)
         draft.events.append(ChangeEvent(Event.WAITING, None))
+
+
+def _track_duration(draft: Change, snapshot: Snapshot) -> None:
+    """Note when a current operation has taken unusually long; waiting for input does not count."""
+    operation, at = draft.operation, snapshot.at
+    limit, waited = operation.unusual_at, timedelta(0)
+    if limit is None or operation.status in states.RESTING_STEPS:
+        return
+    step_before, _now = draft.updated.get("status", (operation.status, None))
+    if step_before in states.RESTING_STEPS:
+        began, _now = draft.updated.get("last_progress_at", (at, None))
+        waited = max(at - began, waited)
+        draft.set("unusual_at", limit + waited)
+    if limit + waited <= at:
+        draft.set("unusual_at", None)
+        draft.events.append(ChangeEvent(Event.UNUSUAL, None))
