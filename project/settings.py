@@ -323,6 +323,8 @@ def rocketchat_workspace(prefix: str) -> dict[str, Any]:
         # What is not JSON stays text, for the system checks to report.
         with suppress(ValueError, RecursionError):
             options["HEADERS"] = hide(json.loads(text))
+    if read_text(f"{prefix}_GROUPS"):
+        options["GROUPS"] = read_list(f"{prefix}_GROUPS")
     if read_text(f"{prefix}_ALLOW_HTTP"):
         options["ALLOW_HTTP"] = read_boolean(f"{prefix}_ALLOW_HTTP", default=False)
     return options

@@ -260,3 +260,19 @@ def test_unreadable_database_url_is_not_in_the_error(
         read(monkeypatch, DATABASE_URL=url)
     assert "hush" not in str(error.value)
     assert error.value.__cause__ is None
+
+
+def test_groups_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = read(
+        monkeypatch,
+        ROCKETCHAT_URL="https://a.example",
+        ROCKETCHAT_GROUPS="acme-ops, Chat admins",
+        ROCKETCHAT_WORKSPACES="acme,globex",
+        ROCKETCHAT_ACME_GROUPS="acme-ops",
+        ROCKETCHAT_GLOBEX_GROUPS=",",
+    )["WORKSPACES"]
+    assert values["default"]["GROUPS"] == ["acme-ops", "Chat admins"]
+    assert values["acme"]["GROUPS"] == ["acme-ops"]
+    # Not everybody: it was meant to be limited.
+    assert values["globex"]["GROUPS"] == []
+    assert "GROUPS" not in read(monkeypatch, ROCKETCHAT_GROUPS="")["WORKSPACES"].get("default", {})

@@ -11,7 +11,8 @@ from importmonitor import conf, humanize
 from importmonitor.admin import display, remarks
 from importmonitor.admin_urls import admin_url
 from importmonitor.choices import sync_status_label
-from importmonitor.models import Freshness, Workspace
+from importmonitor.conf.problems import Problem
+from importmonitor.models import Freshness, Viewer, Workspace
 
 #: The most urgent workspaces get the cards.
 MAX_CARDS = 12
@@ -24,19 +25,25 @@ WARNING = display.Badge(gettext_lazy("Warning"), "!", "warn")
 OK = display.Badge(gettext_lazy("OK"), "✓", "good")
 
 
-def context(now: datetime, workspace: str = "") -> dict[str, Any]:
+def context(now: datetime, viewer: Viewer, workspace: str = "") -> dict[str, Any]:
     """Return the context of the dashboard's templates, for one workspace or for all."""
-    aliases = [workspace] if workspace in conf.get_aliases() else conf.get_aliases()
-    workspaces = Workspace.objects.configured(aliases)
+    workspaces = viewer.visible_workspaces([workspace] if workspace else None)
     # A stable sort: equally urgent workspaces keep the order of the settings.
     workspaces.sort(key=lambda workspace: _urgency(workspace, now))
     hidden = workspaces[MAX_CARDS:]
     return {
         "cards": [card(workspace, now) for workspace in workspaces[:MAX_CARDS]],
-        "problems": [problem for problem in conf.find_problems() if problem.is_error],
+        "problems": _problems(viewer),
+        "is_hidden": not workspaces and viewer.is_limited(),
         "more": len(hidden),
         "more_with_problems": sum(_urgency(workspace, now) < _ACTIVE for workspace in hidden),
     }
+
+
+def _problems(viewer: Viewer) -> list[Problem]:
+    """Return the mistakes in the settings, which name workspaces."""
+    problems = [problem for problem in conf.find_problems() if problem.is_error]
+    return [] if problems and viewer.is_limited() else problems
 
 
 def _urgency(workspace: Workspace, now: datetime) -> int:
@@ -86,12 +93,14 @@ def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
     return values
 
 
-def status_line(now: datetime, site: str | None = None) -> dict[str, Any]:
-    """Return the context of the line that sums up the imports of all workspaces.
+def status_line(now: datetime, viewer: Viewer, site: str | None = None) -> dict[str, Any]:
+    """Return the context of the line that sums up the imports of all visible workspaces.
 
     It links into the AdminSite of this name or, if that is without the history, into another.
     """
-    workspaces = Workspace.objects.configured()
+    workspaces = viewer.visible_workspaces()
+    if not workspaces and viewer.is_limited():
+        return {}
     urgencies = Counter(_urgency(workspace, now) for workspace in workspaces)
     active = sum(
         workspace.current_operation is not None and workspace.current_operation.is_active

@@ -14,10 +14,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf
 from importmonitor.admin.display import STATES
 from importmonitor.choices import EVENT_LABELS, IMPORTER_LABELS, sync_status_label
-from importmonitor.models import Delivery, ImportOperation, Outcome
+from importmonitor.models import Delivery, ImportOperation, Outcome, get_viewer
 from importmonitor.rocketchat import exceptions
 from importmonitor.rocketchat.operation import IMPORTERS
 
@@ -81,7 +80,7 @@ class WorkspaceFilter(KnownValuesFilter):
 
     def get_options(self, request: HttpRequest) -> list[Option]:
         # The URL can also name a workspace that is no longer configured.
-        aliases = with_selected(conf.get_aliases(), self.value())
+        aliases = with_selected(get_viewer(request).visible_aliases(), self.value())
         if len(aliases) == 1:
             return []
         return [(alias, alias, Q(workspace=alias)) for alias in aliases]
@@ -137,7 +136,7 @@ def recent_importers_and_users(request: HttpRequest) -> list[tuple[str, str, str
     """Return importers, users and their names of the newest operations, read once per request."""
     recent: list[tuple[str, str, str | None]] | None = vars(request).get("importmonitor_recent")
     if recent is None:
-        newest = ImportOperation.objects.newest_first()
+        newest = ImportOperation.objects.visible_to(get_viewer(request)).newest_first()
         values = newest.values_list("importer_key", "remote_user_id", "remote_user_name")
         recent = list(values[:RECENT_OPERATIONS])
         vars(request)["importmonitor_recent"] = recent

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.utils.translation import gettext as _
 
 from importmonitor.admin.paginator import CappedPaginator
+from importmonitor.models import Workspace, get_viewer
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
@@ -106,13 +107,28 @@ class PermissionFirstMixin(KnownParametersMixin):
 class ViewOnlyMixin(PermissionFirstMixin):
     """A view-only ModelAdmin of rows that syncs write, of which there can be millions.
 
-    Users with the view permission or `run-import` see it.
+    Users with the view permission or `run-import` see it, except for the rows of workspaces that
+    are hidden from them.
     """
 
     list_per_page = 50
     paginator: type[_Paginator] = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+
+    def get_queryset(self: Any, request: HttpRequest) -> Any:
+        rows: Any = admin.ModelAdmin.get_queryset(self, request)
+        return rows.visible_to(get_viewer(request))
+
+    def get_object(
+        self: Any, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        row = admin.ModelAdmin.get_object(self, request, object_id, from_field)
+        if row is None:
+            return None
+        # The settings may hide what its row does not yet.
+        alias = row.alias if isinstance(row, Workspace) else row.workspace
+        return None if get_viewer(request).is_refused(alias) else row
 
     def has_view_permission(self: Any, request: HttpRequest, obj: Any = None) -> bool:
         allowed = admin.ModelAdmin.has_view_permission(self, request, obj)

@@ -22,12 +22,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf
 from importmonitor.admin import dashboard, display, export, filters, operation_page, sync_now, weeks
 from importmonitor.admin.alerts import retry_delivery
 from importmonitor.admin.mixins import KEY, ViewOnlyMixin, outside_transactions
 from importmonitor.admin_urls import admin_url
-from importmonitor.models import Alert, ImportOperation
+from importmonitor.models import Alert, ImportOperation, get_viewer
 from importmonitor.models.operations import NOTE_BY_LENGTH
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
@@ -178,10 +177,11 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         context: dict[str, Any] = {"title": _("Import history")}
         if self.has_view_permission(request):
             alias = request.GET.get("workspace", "")
-            workspace = alias if alias in conf.get_aliases() else ""
-            context |= dashboard.context(timezone.now(), workspace)
+            viewer = get_viewer(request)
+            workspace = alias if viewer.may_see(alias) else ""
+            context |= dashboard.context(timezone.now(), viewer, workspace)
             context |= {
-                "weeks": weeks.panel(workspace),
+                "weeks": weeks.panel(viewer, workspace),
                 "can_sync": has_perm(request.user, RUN_IMPORT),
                 "sync": sync_now.get_progress(request),
                 "workspaces_url": self._workspaces_url(request),
@@ -227,7 +227,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         return admin_url("workspace_changelist", site=self.admin_site.name)
 
     def sync_now(self, request: HttpRequest) -> HttpResponse:
-        """Have every workspace polled and return to the list, which shows the progress."""
+        """Have every visible workspace polled and return to the list, which shows the progress."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not has_perm(request.user, RUN_IMPORT):

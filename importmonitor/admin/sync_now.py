@@ -14,7 +14,8 @@ from django.utils.translation import ngettext
 
 from importmonitor import conf, humanize
 from importmonitor.choices import sync_status_label
-from importmonitor.models import Workspace
+from importmonitor.models import Workspace, get_viewer
+from importmonitor.models.viewers import encode_groups
 from importmonitor.sync.lease import LEASED, NOT_BEFORE, RECENT
 from importmonitor.sync.poll import PollFailure, SyncResult
 from importmonitor.tenancy import store_alias
@@ -70,7 +71,8 @@ def get_progress(request: HttpRequest) -> Progress | None:
     now = timezone.now()
     if not since <= now <= ends_at + _SHOWN_FOR:
         return None
-    total, counts = state["total"], Workspace.objects.count_polls(since, now)
+    visible = Workspace.objects.visible_to(get_viewer(request))
+    total, counts = state["total"], visible.count_polls(since, now)
     # Others than the configured ones can have a row, but they are not polled.
     done = min(total, counts.polled)
     is_over = done + counts.limited >= total or now >= ends_at
@@ -78,11 +80,22 @@ def get_progress(request: HttpRequest) -> Progress | None:
 
 
 def sync_now(request: HttpRequest) -> None:
-    """Have every workspace polled, and add messages with the results that come at once."""
+    """Have every visible workspace polled, and add messages with the results that come at once."""
+    viewer = get_viewer(request)
     try:
-        workspaces = conf.get_config().workspaces
+        configured = conf.get_config().workspaces
     except ImproperlyConfigured as error:
-        messages.error(request, str(error))
+        # It names workspaces.
+        text = _("The settings have mistakes, which manage.py check explains.")
+        messages.error(request, text if viewer.is_limited() else str(error))
+        return
+    workspaces = {
+        alias: workspace
+        for alias, workspace in configured.items()
+        if viewer.is_member(encode_groups(workspace.groups))
+    }
+    if configured and not workspaces:
+        messages.warning(request, _("There is no workspace that you may see."))
         return
     if not workspaces:
         messages.warning(request, _("No Rocket.Chat workspace is configured."))

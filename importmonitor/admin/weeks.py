@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from importmonitor import shared_cache
 from importmonitor.admin import display
 from importmonitor.charts import Week, weeks_chart
-from importmonitor.models import ImportOperation, Outcome
+from importmonitor.models import ImportOperation, Outcome, Viewer
 from importmonitor.models.operations import ImportOperationQuerySet
 
 WEEKS = 12
@@ -24,9 +24,9 @@ CACHE_SECONDS = 60
 Counts = Counter[tuple[date, str]]
 
 
-def panel(workspace: str = "") -> SafeString:
+def panel(viewer: Viewer, workspace: str = "") -> SafeString:
     """Return the chart of one workspace or of all; each part links into the list below."""
-    weeks = recent_weeks(workspace, timezone.localdate())
+    weeks = recent_weeks(viewer, workspace, timezone.localdate())
     links = {week.start: _link(week, workspace) for week in weeks}
     return weeks_chart(
         weeks,
@@ -35,7 +35,7 @@ def panel(workspace: str = "") -> SafeString:
     )
 
 
-def recent_weeks(workspace: str, today: date) -> list[Week]:
+def recent_weeks(viewer: Viewer, workspace: str, today: date) -> list[Week]:
     """Return the outcomes of the last weeks' operations, by the week in which they started.
 
     One query counts the present week; another, at most once a minute, those before. Both read
@@ -43,11 +43,11 @@ def recent_weeks(workspace: str, today: date) -> list[Week]:
     """
     monday = today - timedelta(days=today.weekday())
     starts = [monday - timedelta(weeks=number) for number in range(WEEKS)]
-    rows = ImportOperation.objects.all()
+    rows = ImportOperation.objects.visible_to(viewer)
     if workspace:
         rows = rows.filter(workspace=workspace)
     zone = timezone.get_current_timezone_name()
-    key = shared_cache.make_key("weeks", monday, zone, workspace)
+    key = shared_cache.make_key("weeks", monday, zone, workspace, viewer.key)
     cached: list[Any] | None = shared_cache.get(key)
     if cached is None:
         past = _count_outcomes(rows, starts[1:])

@@ -14,12 +14,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from importmonitor import conf, humanize
+from importmonitor import humanize
 from importmonitor.admin import clock, display, filters, remarks
 from importmonitor.admin.mixins import ViewOnlyMixin
 from importmonitor.admin_urls import admin_url
 from importmonitor.charts import availability_strip
-from importmonitor.models import ImportOperation, Workspace
+from importmonitor.models import ImportOperation, Workspace, get_viewer
 
 if TYPE_CHECKING:
     # Generic only in the stubs.
@@ -68,14 +68,17 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         css = {"all": ("importmonitor/admin.css", "importmonitor/charts.css")}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
-        return super().get_queryset(request).defer("current_operation__payload")
+        rows: QuerySet[Workspace] = super().get_queryset(request)
+        return rows.defer("current_operation__payload")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context: dict[str, Any] = {"title": _("Workspaces")}
         if self.has_view_permission(request):
-            context |= strips(conf.get_aliases())
+            viewer = get_viewer(request)
+            aliases = viewer.visible_aliases()
+            context |= strips(aliases) | {"is_hidden": not aliases and viewer.is_limited()}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def change_view(

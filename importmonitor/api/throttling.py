@@ -21,7 +21,8 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from importmonitor import conf, shared_cache
+from importmonitor import shared_cache
+from importmonitor.models import get_viewer
 
 CALLS = "importmonitor"
 WRONG_TOKENS = "importmonitor_wrong_tokens"
@@ -78,10 +79,11 @@ class WindowThrottle(SimpleRateThrottle):
 def caller_key(request: Request, view: APIView) -> str:
     """Return the key that a user's calls to an endpoint are counted under.
 
-    All aliases that are not configured have the same one.
+    All aliases that are not configured have the same one, and so have those that the user may not
+    see.
     """
     alias = view.kwargs.get("alias", "")
-    if alias and alias not in conf.get_aliases():
+    if alias and not get_viewer(request).may_see(alias):
         alias = ""
     return f"{request.user.pk}:{alias}:{type(view).__name__}"
 

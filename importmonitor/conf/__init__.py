@@ -22,7 +22,13 @@ from importmonitor.conf.problems import (
     describe_error,
     describe_name,
 )
-from importmonitor.conf.workspaces import ALIAS, WorkspaceLinks, read_links, read_workspace
+from importmonitor.conf.workspaces import (
+    ALIAS,
+    WorkspaceLinks,
+    read_groups,
+    read_links,
+    read_workspace,
+)
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.secret import SecretMapping
 
@@ -70,6 +76,17 @@ def get_workspace(alias: str) -> WorkspaceConfig:
     problems.raise_errors()
     assert result is not None
     return result
+
+
+def get_groups(alias: str) -> tuple[str, ...] | None:
+    """Return the groups that a workspace is limited to, None if it is not limited.
+
+    Reads no other workspace, and nothing else of this one. Raises UnknownWorkspace.
+    """
+    raw = _raw_workspaces(_raw(), Problems())
+    if alias not in raw:
+        raise UnknownWorkspace(f"There is no workspace {alias!r}.")
+    return read_groups(raw[alias])
 
 
 def get_aliases() -> list[str]:

@@ -15,12 +15,15 @@ from importmonitor.rocketchat.config import WorkspaceConfig
 KEYS = frozenset(
     {
         *("URL", "USER_ID", "AUTH_TOKEN", "HEADERS", "CA_BUNDLE"),
-        *("TIMEOUT", "DEADLINE", "ALLOW_HTTP", "LOG_URL"),
+        *("TIMEOUT", "DEADLINE", "ALLOW_HTTP", "LOG_URL", "GROUPS"),
     }
 )
 
 ALIAS = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 ALIAS_MAX_LENGTH = 63
+#: That of the names of Django's groups.
+_GROUP_MAX_LENGTH = 150
+_GROUP_CONTAINERS = (list, tuple, set, frozenset)
 
 # What an HTTP header carries without quoting, folding or a surprise (RFC 9110, 5.5: VCHAR).
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
@@ -115,6 +118,17 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
                 _is(alias, key, value),
                 "Make it a number of seconds, more than 0 and at most 3600.",
             )
+    groups = options.get("GROUPS")
+    if groups is not None and not _are_groups(groups):
+        problems.error(
+            "E026",
+            _is(alias, "GROUPS", groups)
+            if not isinstance(groups, _GROUP_CONTAINERS)
+            else f"The GROUPS of the workspace {alias!r} has what is no name of a group.",
+            'Make it a list of names of Django groups, such as ["acme-ops"], of at most '
+            f"{_GROUP_MAX_LENGTH} characters. Without it, all users with a permission to see "
+            "imports see the workspace.",
+        )
     if len(problems) > known_problems:
         return None
     assert isinstance(url, str)
@@ -128,6 +142,24 @@ def read_workspace(alias: object, options: object, problems: Problems) -> Worksp
         deadline=float(seconds["DEADLINE"]),
         allow_http=allow_http,
         headers=tuple((headers or {}).items()),
+        groups=read_groups(options),
+    )
+
+
+def read_groups(options: object) -> tuple[str, ...] | None:
+    """Return the groups that a workspace is limited to, None if it is not limited.
+
+    A mistake is no group at all, so that only superusers see the workspace.
+    """
+    groups = options.get("GROUPS") if isinstance(options, Mapping) else ()
+    if groups is None:
+        return None
+    return tuple(sorted(set(map(str, groups)))) if _are_groups(groups) else ()
+
+
+def _are_groups(value: object) -> bool:
+    return isinstance(value, _GROUP_CONTAINERS) and all(
+        isinstance(name, str) and 0 < len(name) <= _GROUP_MAX_LENGTH for name in value
     )
 
 

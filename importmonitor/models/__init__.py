@@ -9,6 +9,7 @@ from importmonitor.models.periods import SyncPeriod
 from importmonitor.models.samples import ProgressSample
 from importmonitor.models.tokens import ApiToken
 from importmonitor.models.transitions import StatusTransition
+from importmonitor.models.viewers import Viewer, get_viewer
 from importmonitor.models.workspaces import Freshness, Workspace
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "SyncPeriod",
     "TimeLeft",
     "Unusual",
+    "Viewer",
     "Workspace",
     "earlier_of_kind",
     "find_unusual",
+    "get_viewer",
 ]

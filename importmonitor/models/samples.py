@@ -17,6 +17,8 @@ _BATCH = 500
 
 
 class ProgressSampleQuerySet(StoreQuerySet["ProgressSample"]):
+    workspace_field = "operation__workspace"
+
     def add_all(self, operations: list["ImportOperation"], at: datetime) -> None:
         """Save the counters of these operations as they are now, in one query."""
         self.bulk_create(

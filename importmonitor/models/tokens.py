@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -44,13 +44,26 @@ def find_user(name: str) -> "User | None":
 
 class ApiTokenQuerySet(StoreQuerySet["ApiToken"]):
     def issue(
-        self, user: "User", *, name: str = "", expires_at: datetime | None = None
+        self,
+        user: "User",
+        *,
+        name: str = "",
+        expires_at: datetime | None = None,
+        workspaces: Sequence[str] | None = None,
     ) -> tuple["ApiToken", str]:
-        """Create a token for a user; return it and its text, which is not stored."""
+        """Create a token for a user; return it and its text, which is not stored.
+
+        With `workspaces`, it gives access to these alone, of those that the user may see.
+        """
         prefix = secrets.token_hex(ApiToken.PREFIX_LENGTH // 2)
         text = Secret(f"{prefix}{secrets.token_urlsafe(32)}")
         token = self.create(
-            user=user, name=name, prefix=prefix, digest=_digest(text), expires_at=expires_at
+            user=user,
+            name=name,
+            prefix=prefix,
+            digest=_digest(text),
+            expires_at=expires_at,
+            workspaces=None if workspaces is None else sorted(set(workspaces)),
         )
         return token, text
 
@@ -108,6 +121,12 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True)
+    workspaces = models.JSONField(
+        _("workspaces"),
+        null=True,
+        blank=True,
+        help_text=_("The aliases of the workspaces that it is limited to."),
+    )
 
     objects = ApiTokenQuerySet.as_manager()
 

@@ -10,6 +10,8 @@ from importmonitor.rocketchat.payload import TEXT_LENGTH
 
 
 class StatusTransitionQuerySet(StoreQuerySet["StatusTransition"]):
+    workspace_field = "operation__workspace"
+
     def add_all(self, transitions: list["StatusTransition"]) -> None:
         """Save new rows and set their primary keys."""
         for transition in transitions:

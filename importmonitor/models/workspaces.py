@@ -55,6 +55,8 @@ class Freshness(StrEnum):
 
 
 class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
+    workspace_field = "alias"
+
     def configured(self, aliases: Sequence[str] | None = None) -> "list[Workspace]":
         """Return these or all configured workspaces with their current operation; in one query.
 
@@ -118,16 +120,25 @@ class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
             )
         return PollState(workspace, bool(alerts_due), bool(has_others))
 
-    def acquire(self, alias: str, holder: str, *, now: datetime, duration: timedelta) -> bool:
+    def acquire(
+        self,
+        alias: str,
+        holder: str,
+        *,
+        now: datetime,
+        duration: timedelta,
+        groups: str | None = None,
+    ) -> bool:
         """Acquire a workspace's lease and return True, unless it is held or must not be polled.
 
-        A single conditional UPDATE, so of any number of processes one gets it.
+        A single conditional UPDATE, so of any number of processes one gets it. A new row gets
+        `groups` at once: it is visible before its first poll has ended.
         """
         if self._acquire(alias, holder, now, duration):
             return True
         if self.filter(alias=alias).exists():
             return False
-        self.bulk_create([Workspace(alias=alias)], ignore_conflicts=True)
+        self.bulk_create([Workspace(alias=alias, groups=groups)], ignore_conflicts=True)
         return self._acquire(alias, holder, now, duration)
 
     def _acquire(self, alias: str, holder: str, now: datetime, duration: timedelta) -> bool:
@@ -189,6 +200,11 @@ class Workspace(models.Model):
     """
 
     alias = models.CharField(_("workspace"), max_length=ALIAS_MAX_LENGTH, unique=True)
+    groups = models.TextField(  # noqa: DJ001 - null is "not limited", and no group is not empty
+        _("groups"),
+        null=True,
+        help_text=_("Digests of the groups that it is limited to, as of the last poll."),
+    )
     current_operation = models.ForeignKey(
         ImportOperation,
         on_delete=models.SET_NULL,

@@ -17,8 +17,9 @@ class WorkspaceConfig:
 
     `url` has no trailing slash; `timeout` (for connecting, and between two bytes) and `deadline`
     (for a whole call) are in seconds. `headers` are pairs of a name and a value that are added to
-    every request to this workspace. The credentials stay out of the `repr`, and so out of
-    tracebacks that show local variables; their own `repr` hides them from those of requests.
+    every request to this workspace. `groups` are the names of the Django groups that it is limited
+    to, None if it is not limited. The credentials stay out of the `repr`, and so out of tracebacks
+    that show local variables; their own `repr` hides them from those of requests.
     """
 
     alias: str
@@ -30,6 +31,7 @@ class WorkspaceConfig:
     deadline: float = 30.0
     allow_http: bool = False
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "auth_token", Secret(self.auth_token))

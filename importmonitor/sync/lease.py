@@ -3,12 +3,13 @@
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
 from importmonitor.models import Workspace
+from importmonitor.models.viewers import encode_groups
 
 #: Why a workspace is not polled; a time follows the second.
 LEASED = "leased"
@@ -28,11 +29,19 @@ class Lease:
     """A workspace's lease; a context manager that acquires and releases it.
 
     Inside, `is_held` is whether it was acquired. `now` is the clock that it expires by, `deadline`
-    the seconds that one call to the workspace may take.
+    the seconds that one call to the workspace may take, `groups` what it is limited to.
     """
 
-    def __init__(self, alias: str, now: Callable[[], datetime], *, deadline: float) -> None:
+    def __init__(
+        self,
+        alias: str,
+        now: Callable[[], datetime],
+        *,
+        deadline: float,
+        groups: Sequence[str] | None = None,
+    ) -> None:
         self.alias = alias
+        self.groups = encode_groups(groups)
         self.holder = f"{_process_prefix()}{uuid.uuid4().hex[:12]}"
         self.is_held = False
         self._is_finished = False
@@ -43,7 +52,11 @@ class Lease:
     def __enter__(self) -> Self:
         try:
             self.is_held = Workspace.objects.acquire(
-                self.alias, self.holder, now=self._now(), duration=self._duration
+                self.alias,
+                self.holder,
+                now=self._now(),
+                duration=self._duration,
+                groups=self.groups,
             )
         except BaseException:
             # A signal can interrupt this after the UPDATE.
@@ -70,8 +83,12 @@ class Lease:
     def finish(self, workspace: Workspace, changed: Iterable[str] = ()) -> None:
         """Write the poll's result and release the lease; raises LeaseLost.
 
-        `changed` names the fields to write besides those that every poll writes.
+        `changed` names the fields to write besides those that every poll writes. With the result
+        of any poll, the groups are written where they differ.
         """
+        if workspace.groups != self.groups:
+            workspace.groups = self.groups
+            changed = {*changed, "groups"}
         if not Workspace.objects.finish(workspace, self.holder, changed):
             raise LeaseLost
         self._is_finished = True

@@ -185,7 +185,7 @@ def _poll(
     alias = config.alias
     result = SyncResult(alias, polled_at=now())
     try:
-        with Lease(config.alias, now, deadline=config.deadline) as lease:
+        with Lease(alias, now, deadline=config.deadline, groups=config.groups) as lease:
             if not lease.is_held:
                 skipped = skip_reason(alias, now()) or LEASED
                 # Rocket.Chat's rate limit is no reason to delay an alert.

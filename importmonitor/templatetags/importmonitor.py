@@ -12,6 +12,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from importmonitor.admin import dashboard
+from importmonitor.models import get_viewer
 from importmonitor.permissions import RUN_IMPORT, VIEW, has_perm
 
 register = template.Library()
@@ -28,11 +29,12 @@ def has_import_perm(user: AbstractBaseUser | AnonymousUser | None, codename: str
 
 @register.inclusion_tag("importmonitor/status_line.html", takes_context=True)
 def import_status(context: template.Context) -> dict[str, Any]:
-    """Show the status of all workspaces' imports to users who may see them, else nothing."""
+    """Show the status of the imports that a user may see, or nothing without a permission."""
     request = context.get("request")
     if request is None or not hasattr(request, "user"):
         return {}
     if not any(has_perm(request.user, permission) for permission in (RUN_IMPORT, VIEW)):
         return {}
     # An AdminSite names itself in its requests.
-    return dashboard.status_line(timezone.now(), getattr(request, "current_app", None))
+    site = getattr(request, "current_app", None)
+    return dashboard.status_line(timezone.now(), get_viewer(request), site)

@@ -17,7 +17,7 @@ from importmonitor.admin import weeks as weeks_module
 from importmonitor.models import ImportOperation, Outcome
 from tests.admin.helpers import HISTORY, make_row, page
 from tests.admin.workspace_states import configure
-from tests.api.helpers import NOON
+from tests.api.helpers import EVERYTHING, NOON
 
 
 def ended(number: int, moment: datetime, end: str = "done", **fields: Any) -> ImportOperation:
@@ -25,7 +25,7 @@ def ended(number: int, moment: datetime, end: str = "done", **fields: Any) -> Im
 
 
 def count_by_week(today: date) -> dict[date, int]:
-    weeks = weeks_module.recent_weeks("", today)
+    weeks = weeks_module.recent_weeks(EVERYTHING, "", today)
     return {week.start: sum(week.counts.values()) for week in weeks}
 
 
@@ -69,7 +69,9 @@ def test_week_includes_the_hour_of_a_clock_change() -> None:
 def test_running_imports_are_in_no_week() -> None:
     ImportOperation.objects.bulk_create([make_row(1, started_at=NOON), ended(2, NOON, "failed")])
     [week] = [
-        week for week in weeks_module.recent_weeks("", NOON.date()) if any(week.counts.values())
+        week
+        for week in weeks_module.recent_weeks(EVERYTHING, "", NOON.date())
+        if any(week.counts.values())
     ]
     assert {outcome for outcome, count in week.counts.items() if count} == {Outcome.FAILED}
 
@@ -102,7 +104,7 @@ def test_cached_weeks_of_a_workspace_are_its_own() -> None:
     past = NOON - timedelta(weeks=2)
     ImportOperation.objects.bulk_create([ended(1, past), ended(2, past, workspace="b")])
     for workspace, count in (("", 2), ("b", 1), ("", 2), ("default", 1)):
-        weeks = weeks_module.recent_weeks(workspace, NOON.date())
+        weeks = weeks_module.recent_weeks(EVERYTHING, workspace, NOON.date())
         assert sum(sum(week.counts.values()) for week in weeks) == count
 
 

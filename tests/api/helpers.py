@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import responses
@@ -10,11 +11,14 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
-from importmonitor.models import ApiToken
+from importmonitor.models import ApiToken, Viewer
 from importmonitor.sync.poll import SyncResult, sync_workspace
 
 PATH = "/api/v1/getCurrentImportOperation"
 NOON = datetime(2026, 3, 25, 12, tzinfo=UTC)
+
+#: A viewer from whom nothing is hidden.
+EVERYTHING = Viewer(SimpleNamespace(is_active=True, is_superuser=True))
 
 #: An import half-way, as Rocket.Chat 6.3 and later send it.
 RUNNING: Mapping[str, Any] = {

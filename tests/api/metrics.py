@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 
 from importmonitor.contrib.prometheus.collector import StoreCollector
 from importmonitor.models import Alert
-from tests.api.helpers import NOON, RUNNING
+from tests.api.helpers import EVERYTHING, NOON, RUNNING
 
 MINUTE = timedelta(minutes=1)
 #: A document with every counter.
@@ -30,7 +30,7 @@ COMPLETE: dict[str, Any] = {
 
 def scrape(now: Any = NOON) -> bytes:
     registry = CollectorRegistry()
-    registry.register(StoreCollector(now))
+    registry.register(StoreCollector(now, EVERYTHING))
     return generate_latest(registry)
 
 

@@ -309,11 +309,12 @@ def test_scrape_takes_three_queries(
         )
         for alias in aliases
     )
-    # One for workspaces, two for alerts; the view adds the token and two for permissions.
+    # One for workspaces, two for alerts; the view adds the token, two for permissions, and one for
+    # the names of the user's groups.
     with django_assert_num_queries(3):
         assert len(metric_values("workspace_up", now)) == number
     client.get("/metrics", headers=headers)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         body = client.get("/metrics", headers=headers).content.decode()
     assert body.count("importmonitor_operation_info{") == number
     assert f'importmonitor_alerts_undelivered{{channel="ops",delivery="due"}} {number}.0' in body

@@ -297,3 +297,17 @@ def test_get_after_conditional_request(
     assert fetch().json()["operation"] == RUNNING
     with django_assert_num_queries(0):
         assert fetch().json()["operation"] == RUNNING
+
+
+def test_member_who_leaves_a_group_is_refused_within_a_second(
+    clock: Clock, fetch: Any, member: User, settings: Any
+) -> None:
+    member.user_permissions.set(permissions("run-import"))
+    options = {**settings.IMPORTMONITOR["WORKSPACES"]["default"], "GROUPS": ["importers"]}
+    settings.IMPORTMONITOR = {**settings.IMPORTMONITOR, "WORKSPACES": {"default": options}}
+    sync(RUNNING)
+    assert fetch().status_code == 200
+    member.groups.clear()
+    assert fetch().status_code == 200
+    clock.now += 1
+    assert fetch().status_code == 403

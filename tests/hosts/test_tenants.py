@@ -159,7 +159,7 @@ def use_pages(database_url: str) -> None:
     from importmonitor.admin.weeks import recent_weeks
     from importmonitor.models import ApiToken, ImportOperation
     from tests.admin.helpers import HISTORY, SYNC, make_row
-    from tests.api.helpers import PATH
+    from tests.api.helpers import EVERYTHING, PATH
     from tests.conftest import join_threads
 
     clients, headers = {}, {}
@@ -193,7 +193,7 @@ def use_pages(database_url: str) -> None:
                 make_row(number, started_at=now - timedelta(weeks=2), end_reason="done")
                 for number in range(count)
             )
-            weeks = recent_weeks("", timezone.localdate() + timedelta(weeks=1))
+            weeks = recent_weeks(EVERYTHING, "", timezone.localdate() + timedelta(weeks=1))
             past = [sum(week.counts.values()) for week in weeks if week.start < now.date()]
             assert sum(past) == count, name
 

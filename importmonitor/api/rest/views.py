@@ -9,7 +9,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-from django.http import HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
@@ -21,7 +21,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 import importmonitor
-from importmonitor import conf
 from importmonitor.api.authentication import TokenAPIView
 from importmonitor.api.defaults import CompactJSONRenderer
 from importmonitor.api.permissions import CanViewImports
@@ -39,7 +38,13 @@ from importmonitor.api.rest.serializers import (
     WorkspaceSerializer,
 )
 from importmonitor.api.throttling import CallThrottle
-from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, Workspace
+from importmonitor.models import (
+    ImportOperation,
+    ProgressSample,
+    StatusTransition,
+    Workspace,
+    get_viewer,
+)
 
 
 class RestView(TokenAPIView, generics.GenericAPIView[Any]):
@@ -65,6 +70,10 @@ class RestView(TokenAPIView, generics.GenericAPIView[Any]):
             name for name, values in parameters if len(values) > 1 or not values[0]
         ):
             raise ValidationError({name: ["Give one value, or leave it out."] for name in invalid})
+
+    def get_queryset(self) -> Any:
+        rows: Any = super().get_queryset()
+        return rows.visible_to(get_viewer(self.request))
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -116,7 +125,7 @@ PAGINATION_PARAMETERS = frozenset({"cursor", "page_size"})
 
 
 class OperationList(RestView):
-    """The operations of all workspaces, newest first."""
+    """The operations of all workspaces that the user may see, newest first."""
 
     queryset = ImportOperation.objects.defer("payload")
     serializer_class = OperationSerializer
@@ -145,6 +154,7 @@ class OperationDetail(RestView):
 
     def get(self, request: Request, pk: int) -> HttpResponseBase:
         operation, now = self.get_object(), timezone.now()
+        _check_visible(request, operation)
         workspaces = Workspace.objects.by_alias([operation.workspace])
         context = {"now": now, "workspaces": workspaces}
         return self.conditional_response(
@@ -161,7 +171,8 @@ class OperationChildList(RestView):
     parameters = PAGINATION_PARAMETERS
 
     def get(self, request: Request, pk: int) -> HttpResponseBase:
-        get_object_or_404(ImportOperation.objects.only("pk"), pk=pk)
+        visible = ImportOperation.objects.visible_to(get_viewer(request))
+        _check_visible(request, get_object_or_404(visible.only("workspace"), pk=pk))
         rows, links = self.paginate(self.get_queryset().filter(operation=pk))
         return self.conditional_response(
             lambda: self.page_body(self.get_serializer(rows, many=True).data),
@@ -186,7 +197,7 @@ class SampleList(OperationChildList):
 
 
 class WorkspaceList(RestView):
-    """The configured workspaces, in the order of the settings."""
+    """The configured workspaces that the user may see, in the order of the settings."""
 
     queryset = ImportOperation.objects.none()
     serializer_class = WorkspaceSerializer
@@ -195,7 +206,7 @@ class WorkspaceList(RestView):
 
     def get(self, request: Request) -> HttpResponseBase:
         now = timezone.now()
-        configured = conf.get_aliases()
+        configured = get_viewer(request).visible_aliases()
         aliases, links = self.paginate(configured)
         workspaces = Workspace.objects.configured(aliases)
         polled = {workspace.alias: workspace for workspace in workspaces if workspace.was_polled}
@@ -217,6 +228,12 @@ class WorkspaceList(RestView):
             versions,
             _changed_at(operations, polled),
         )
+
+
+def _check_visible(request: Request, operation: ImportOperation) -> None:
+    """Raise Http404 if the settings hide the workspace, which its row need not have yet."""
+    if get_viewer(request).is_refused(operation.workspace):
+        raise Http404
 
 
 def _version(operation: ImportOperation) -> str:

@@ -38,7 +38,7 @@ from importmonitor import conf
 from importmonitor.api.authentication import RocketChatTokenAuthentication, TokenAPIView
 from importmonitor.api.rocketchat import cache, responses
 from importmonitor.api.throttling import CallThrottle, caller_key
-from importmonitor.models import Freshness, ImportOperation, Workspace
+from importmonitor.models import Freshness, ImportOperation, Workspace, get_viewer
 from importmonitor.permissions import has_perm
 from importmonitor.tenancy import get_scope
 
@@ -136,8 +136,10 @@ class RocketChatView(TokenAPIView):
             raise exceptions.ParseError
         if not has_perm(request.user, f"importmonitor.{self.permission}"):
             raise exceptions.PermissionDenied
-        if kwargs["alias"] not in conf.get_aliases():
-            raise Http404
+        viewer = get_viewer(request)
+        if not viewer.may_see(kwargs["alias"]):
+            # The same for a hidden workspace and for one that does not exist.
+            raise exceptions.PermissionDenied if viewer.is_limited() else Http404
 
     def get_throttles(self) -> list[BaseThrottle]:
         return [self.throttle]

@@ -17,7 +17,7 @@ from importmonitor.alerts.drafts import TEST
 from importmonitor.choices import EMPTY, OK
 from importmonitor.contrib.prometheus.families import OTHER, gauge, known_or_other
 from importmonitor.contrib.prometheus.operations import operation_metrics
-from importmonitor.models import Alert, Freshness, Workspace
+from importmonitor.models import Alert, Freshness, Viewer, Workspace
 from importmonitor.rocketchat import exceptions
 
 #: The possible results of a poll.
@@ -43,20 +43,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreCollector:
-    """Collects all metrics in at most five queries, whatever is stored and configured."""
+    """Collects the metrics for a viewer in at most six queries, whatever is stored."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, viewer: Viewer) -> None:
         self._now = now
+        self._viewer = viewer
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics as of the given time."""
         yield InfoMetricFamily(
             "importmonitor_build", "The version of importmonitor.", {"version": __version__}
         )
-        workspaces = Workspace.objects.configured()
+        workspaces = self._viewer.visible_workspaces()
         yield from _workspace_metrics(workspaces, self._now)
         yield from operation_metrics(workspaces, self._now)
-        yield from _alert_metrics(self._now)
+        yield from _alert_metrics(self._now, self._viewer)
 
 
 def _workspace_metrics(workspaces: Sequence[Workspace], now: datetime) -> Iterator[Metric]:
@@ -99,14 +100,15 @@ def _polls(workspaces: Sequence[Workspace]) -> Metric:
     return polls
 
 
-def _alert_metrics(now: datetime) -> Iterator[Metric]:
+def _alert_metrics(now: datetime, viewer: Viewer) -> Iterator[Metric]:
     """Yield the undelivered alerts of each channel, in two queries."""
     newest = Alert.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     # A range instead of `IS NOT NULL`, for which SQLite uses no index.
     is_pending = Q(next_attempt_at__gt=_EPOCH)
     given_up = Q(given_up_at__gt=now - _GIVEN_UP_FOR, pk__gt=newest - _MAX_SEARCHED_ALERTS)
     undelivered = (
-        Alert.objects.filter(is_pending | given_up)
+        Alert.objects.visible_to(viewer)
+        .filter(is_pending | given_up)
         # A failed test alert was already reported to its sender.
         .exclude(event=TEST, next_attempt_at=None)
         .order_by()

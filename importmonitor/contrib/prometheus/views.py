@@ -16,6 +16,7 @@ from importmonitor.api.defaults import CompactJSONRenderer
 from importmonitor.api.permissions import CanViewImports
 from importmonitor.api.throttling import CallThrottle
 from importmonitor.contrib.prometheus.collector import StoreCollector
+from importmonitor.models import get_viewer
 
 
 class MetricsView(TokenAPIView):
@@ -36,7 +37,7 @@ class MetricsView(TokenAPIView):
     def get(self, request: Request) -> HttpResponse:
         """Return the metrics in Prometheus's text format or in OpenMetrics, by `Accept`."""
         registry = CollectorRegistry()
-        registry.register(StoreCollector(timezone.now()))
+        registry.register(StoreCollector(timezone.now(), get_viewer(request)))
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         except TypeError:

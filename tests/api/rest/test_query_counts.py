@@ -91,20 +91,20 @@ def test_queries_do_not_grow_with_rows(api: ApiClient) -> None:
     make_children(current.pk, 600)
     assert query_counts(api, urls(current.pk)) == few
     operations, alone, moves, samples_, workspaces, *others = few.values()
-    # The page or the operation, and its workspaces.
-    assert operations == alone == 2
-    # The operation, its parts.
-    assert moves == samples_ == 2
-    # The workspaces with their current operations.
-    assert workspaces == 1
-    assert max(others) == 2
+    # The names of the user's groups, the page or the operation, and its workspaces.
+    assert operations == alone == 3
+    # The names, the operation, its parts.
+    assert moves == samples_ == 3
+    # The groups of the workspaces, and the workspaces with their current operations.
+    assert workspaces == 2
+    assert max(others) == 3
 
 
 def test_deep_pages_take_as_many_queries(api: ApiClient) -> None:
     save_rows(600)
     url: str | None = f"{OPERATIONS}?page_size=100"
     while url:
-        assert query_counts(api, (url,))[url] <= 2
+        assert query_counts(api, (url,))[url] <= 3
         url = api.body(url)["next"]
 
 
@@ -129,9 +129,9 @@ def test_queries_do_not_grow_with_workspaces(api: ApiClient, settings: Any) -> N
         for row in ImportOperation.objects.all()
     )
     pages = tuple(f"{WORKSPACES}?page_size={size}" for size in (1, 100, 500))
-    assert set(query_counts(api, (*pages, f"{WORKSPACES}?page=6")).values()) == {1}
+    assert set(query_counts(api, (*pages, f"{WORKSPACES}?page=6")).values()) == {2}
     # A page of operations in as many workspaces.
-    assert query_counts(api, (f"{OPERATIONS}?page_size=500",)) == {f"{OPERATIONS}?page_size=500": 2}
+    assert query_counts(api, (f"{OPERATIONS}?page_size=500",)) == {f"{OPERATIONS}?page_size=500": 3}
     body = api.body(f"{WORKSPACES}?page=2&page_size=500")
     assert [row["operation"]["workspace"] for row in body["results"]] == aliases[500:]
     assert (body["count"], body["next"]) == (600, None)
