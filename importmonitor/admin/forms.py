@@ -1,5 +1,6 @@
 """The forms that create and change an API token."""
 
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.conf.options import MAX_DAYS
-from importmonitor.models import ApiToken
+from importmonitor.models import ApiToken, Viewer
 from importmonitor.models.tokens import find_user, users
 
 if TYPE_CHECKING:
@@ -49,6 +50,17 @@ class TokenCreationForm(TokenForm):
 
     creator: ClassVar["User"]
 
+    # No choices: there may be thousands.
+    workspaces = forms.CharField(
+        label=_("Workspaces"),
+        required=False,
+        help_text=_(
+            "Aliases, separated by commas, that the token is limited to. Leave empty for all "
+            "workspaces that its user may see."
+        ),
+        widget=AdminTextInputWidget({"autocomplete": "off", "autocapitalize": "none"}),
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].required = True
@@ -57,6 +69,15 @@ class TokenCreationForm(TokenForm):
 
     def owner(self) -> "User | None":
         return self.creator
+
+    def clean_workspaces(self) -> list[str] | None:
+        aliases = re.split(r"[,\s]+", self.cleaned_data["workspaces"].strip(", "))
+        viewer = Viewer(self.creator)
+        # The same for one that is hidden from who creates the token.
+        if unknown := [alias for alias in filter(None, aliases) if not viewer.may_see(alias)]:
+            message = _("There is no workspace %(alias)s.")
+            raise forms.ValidationError(message, params={"alias": unknown[0]})
+        return list(filter(None, aliases)) or None
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

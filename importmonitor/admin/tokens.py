@@ -1,8 +1,8 @@
 """API tokens: created here, shown once, renamed, expired and deleted.
 
-A token has all the permissions of its user. So superusers manage the tokens of all users, and
-other users with the permissions to add, change or delete API tokens manage their own only:
-otherwise they could create one that acts for a superuser.
+A token has all the permissions of its user, for all workspaces that they may see or for some. So
+superusers manage the tokens of all users, and other users with the permissions to add, change or
+delete API tokens manage their own only: otherwise they could create one that acts for a superuser.
 
 A token outlives a change of its user's password: programs use it, and people change passwords for
 reasons that do not concern them. So the list says so, and can revoke all tokens of the user.
@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
@@ -54,7 +54,7 @@ LIFETIME = timedelta(days=365)
 class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
     """All tokens for superusers, their own for other users."""
 
-    list_display = ("label", "user", "state", "used", "created")
+    list_display = ("label", "user", "state", "used", "created", "limit")
     list_select_related = ("user",)
     list_per_page = 50
     search_fields = ("name", "prefix")
@@ -63,7 +63,7 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         "searches stay in the browser's history and in logs."
     )
     show_facets = admin.ShowFacets.NEVER
-    readonly_fields = ("user", "state", "prefix", "created", "used")
+    readonly_fields = ("user", "state", "prefix", "created", "used", "limit")
 
     class Media:
         css = {"all": ("importmonitor/admin.css",)}
@@ -84,9 +84,9 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         return self.readonly_fields if obj else ()
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiToken | None = None) -> Any:
-        fields = ("name", "expires_at")
         if obj is not None:
-            return [(None, {"fields": (*fields, *self.readonly_fields)})]
+            return [(None, {"fields": ("name", "expires_at", *self.readonly_fields)})]
+        fields = ("name", "workspaces", "expires_at")
         if _is_superuser(request):
             return [(None, {"fields": ("user", *fields)})]
         description = format_html(
@@ -122,7 +122,9 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
             # Nothing else, so that a use recorded in the meantime is kept.
             obj.save(update_fields=["name", "expires_at"])
             return
-        created, text = ApiToken.objects.issue(obj.user, name=obj.name, expires_at=obj.expires_at)
+        created, text = ApiToken.objects.issue(
+            obj.user, name=obj.name, expires_at=obj.expires_at, workspaces=obj.workspaces
+        )
         obj.pk = created.pk
         obj.refresh_from_db()
         # For response_add only: it is gone with this object, at the end of the request.
@@ -155,6 +157,7 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
             "text": obj.text,  # type: ignore[attr-defined] # set by save_model
             "notice": _notice(obj.user),
             "expires": display.format_datetime(obj.expires_at),
+            "limit": self.limit(obj),
             "can_list": self.has_view_or_change_permission(request),
         }
         template = "admin/importmonitor/apitoken/created.html"
@@ -202,6 +205,12 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
     def label(self, token: ApiToken) -> SafeString:
         name = token.name or _("unnamed")
         return format_html('{}&#32;<code class="im-file" dir="ltr">{}…</code>', name, token.prefix)
+
+    @admin.display(description=gettext_lazy("workspaces"))
+    def limit(self, token: ApiToken) -> SafeString | str:
+        if token.workspaces is None:
+            return _("all that the user may see")
+        return format_html_join(", ", "<bdi>{}</bdi>", ((alias,) for alias in token.workspaces))
 
     @admin.display(description=gettext_lazy("state"), ordering="expires_at")
     def state(self, token: ApiToken) -> SafeString:

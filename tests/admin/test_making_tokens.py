@@ -291,3 +291,59 @@ class TestNotice:
         make_user("gone", "run-import", is_active=False)
         words = page(create(root, user="gone")).words
         assert "This user is inactive; the token will not work." in words
+
+
+class TestWorkspaces:
+    """A token can be limited to workspaces that its creator may see."""
+
+    @pytest.fixture(autouse=True)
+    def _three_workspaces(self, settings: Any) -> None:
+        options = settings.IMPORTMONITOR["WORKSPACES"]["default"]
+        hidden = {**options, "GROUPS": ["acme-ops"]}
+        settings.IMPORTMONITOR = {
+            "WORKSPACES": {"default": options, "acme": hidden, "globex": options}
+        }
+
+    @pytest.mark.parametrize(
+        ("text", "workspaces"),
+        [
+            ("", None),
+            (" , ", None),
+            ("globex", ["globex"]),
+            (" globex,default  globex,", ["default", "globex"]),
+        ],
+    )
+    def test_aliases_are_stored_and_shown(
+        self, hers: Client, text: str, workspaces: list[str] | None
+    ) -> None:
+        shown = ", ".join(workspaces or ["all that the user may see"])
+        words = page(create(hers, workspaces=text)).words
+        assert f"Workspaces: {shown} Expires:" in words.replace(" ,", ",")
+        token = ApiToken.objects.get()
+        assert token.workspaces == workspaces
+        [row] = page(hers.get(LIST)).rows
+        assert row[-1].replace(" ,", ",") == shown
+        assert shown in page(hers.get(change_url(token))).words.replace(" ,", ",")
+
+    def test_limit_cannot_be_changed(self, hers: Client) -> None:
+        create(hers, workspaces="globex")
+        token = ApiToken.objects.get()
+        fields = {"name": "renamed", "workspaces": "", **expiry("", "")}
+        assert hers.post(change_url(token), fields).status_code == 302
+        token.refresh_from_db()
+        assert (token.name, token.workspaces) == ("renamed", ["globex"])
+
+    def test_limited_token_works_for_its_workspaces_alone(self, hers: Client) -> None:
+        for alias, status in (("globex", 403), ("default", 200)):
+            sync(RUNNING, alias=alias)
+            assert request_status(create(hers, name=alias, workspaces=alias)) == status
+
+    def test_hidden_workspace_is_refused_like_an_unknown_one(
+        self, hers: Client, root: Client
+    ) -> None:
+        for alias in ("acme", "unknown", "<b>"):
+            [message] = errors(create(hers, workspaces=f"globex, {alias}"))["workspaces"]
+            assert message == f"There is no workspace {alias}."
+        assert not ApiToken.objects.exists()
+        create(root, user="ada", workspaces="acme")
+        assert ApiToken.objects.get().workspaces == ["acme"]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 import time_machine
@@ -51,6 +52,7 @@ def test_json_output_has_the_token(run: Run, tool: User, client: Client) -> None
         "token": output["token"],
         "name": "",
         "expires_at": None,
+        "workspaces": None,
     }
     assert err == ""
     headers = {"X-User-Id": output["user_id"], "X-Auth-Token": output["token"]}
@@ -69,6 +71,23 @@ def test_name_and_expiry_are_stored(run: Run) -> None:
     with time_machine.travel(NOON, tick=False):
         _, err = run("tool", "--days", "1")
     assert "until 2026-03-26" in err
+
+
+def test_token_can_be_limited_to_workspaces(run: Run, settings: Any) -> None:
+    options = settings.IMPORTMONITOR["WORKSPACES"]["default"]
+    limited = {**options, "GROUPS": ["acme-ops"]}
+    settings.IMPORTMONITOR = {
+        "WORKSPACES": {"default": options, "acme": limited, "globex": options}
+    }
+    arguments = ("--workspace", "globex", "--workspace", "acme", "--workspace", "globex")
+    out, err = run("tool", *arguments, "--format", "json")
+    assert json.loads(out)["workspaces"] == ["acme", "globex"]
+    assert ApiToken.objects.get().workspaces == ["acme", "globex"]
+    assert err == "The user is in no group that may see acme.\n"
+    with pytest.raises(CommandError, match=r"There is no workspace 'initech'\.") as caught:
+        run("tool", "--workspace", "acme", "--workspace", "initech")
+    assert caught.value.returncode == 2
+    assert ApiToken.objects.count() == 1
 
 
 def test_every_run_creates_a_token(run: Run) -> None:

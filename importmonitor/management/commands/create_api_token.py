@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ from django.core.management import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
+from importmonitor import conf
 from importmonitor.management.arguments import EXIT_MISUSED, parse_days
 from importmonitor.management.base import Output, ProcessCommand
-from importmonitor.models import ApiToken
+from importmonitor.models import ApiToken, Viewer
 from importmonitor.models.tokens import find_user
 from importmonitor.permissions import RUN_IMPORT, VIEW, VIEW_LATEST, can_view_imports, has_perm
 
@@ -30,6 +32,12 @@ class Command(ProcessCommand):
         parser.add_argument(
             "--days", type=parse_days, help="how long it is valid (default: no limit)"
         )
+        parser.add_argument(
+            "--workspace",
+            action="append",
+            metavar="ALIAS",
+            help="limit it to this workspace; can be repeated (default: all that the user may see)",
+        )
         parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -39,19 +47,18 @@ class Command(ProcessCommand):
                 f"There is no user {options['username']!r}. Create one in the admin, or with "
                 "`manage.py createsuperuser`."
             )
-        if len(options["name"]) > ApiToken.NAME_LENGTH:
-            raise CommandError(
-                f"--name may have at most {ApiToken.NAME_LENGTH} characters.",
-                returncode=EXIT_MISUSED,
-            )
+        _validate(options)
         expires_at = timezone.now() + timedelta(days=options["days"]) if options["days"] else None
-        token, text = ApiToken.objects.issue(user, name=options["name"], expires_at=expires_at)
+        token, text = ApiToken.objects.issue(
+            user, name=options["name"], expires_at=expires_at, workspaces=options["workspace"]
+        )
         if options["format"] == "json":
             values = {
                 "user_id": str(user.pk),
                 "token": text,
                 "name": options["name"],
                 "expires_at": expires_at,
+                "workspaces": token.workspaces,
             }
             self.stdout.write(json.dumps(values, cls=DjangoJSONEncoder))
         else:
@@ -59,24 +66,41 @@ class Command(ProcessCommand):
         if isinstance(self.stdout, Output) and self.stdout.has_failed:
             token.delete()
             raise CommandError("stdout could not be written to, so no token was created.")
-        notes = []
-        if options["format"] == "text":
-            validity = f"is valid until {expires_at:%Y-%m-%d}" if expires_at else "does not expire"
-            notes.append(f"The token is shown only once and {validity}.")
-        if not user.is_active:
-            notes.append("This user is inactive; the token will not work.")
-        elif not can_view_imports(user):
-            notes.append(
-                "The user may not see imports; every request will be refused (403). Grant "
-                f"{RUN_IMPORT} for Rocket.Chat's endpoints and the REST API, or {VIEW} for the "
-                "REST API alone."
-            )
-        elif options["format"] == "text" and not has_perm(user, RUN_IMPORT):
-            # Not a problem if nothing else is needed, so scripts that read JSON do not get it.
-            latest = " and getLatestImportOperations" if has_perm(user, VIEW_LATEST) else ""
-            notes.append(
-                f"The token gives access to the REST API{latest}. For Rocket.Chat's other "
-                f"endpoints the user would need {RUN_IMPORT}."
-            )
-        for note in notes:
+        for note in _notes(token, is_text=options["format"] == "text"):
             self.stderr.write(note, style_func=str)
+
+
+def _validate(options: dict[str, Any]) -> None:
+    if len(options["name"]) > ApiToken.NAME_LENGTH:
+        raise CommandError(
+            f"--name may have at most {ApiToken.NAME_LENGTH} characters.", returncode=EXIT_MISUSED
+        )
+    if unknown := set(options["workspace"] or ()).difference(conf.get_aliases()):
+        raise CommandError(f"There is no workspace {min(unknown)!r}.", returncode=EXIT_MISUSED)
+
+
+def _notes(token: ApiToken, *, is_text: bool) -> Iterator[str]:
+    """Yield what the token does not give access to; in text output, more about it."""
+    user, expires_at = token.user, token.expires_at
+    if is_text:
+        validity = f"is valid until {expires_at:%Y-%m-%d}" if expires_at else "does not expire"
+        yield f"The token is shown only once and {validity}."
+    if not user.is_active:
+        yield "This user is inactive; the token will not work."
+        return
+    if not can_view_imports(user):
+        yield (
+            "The user may not see imports; every request will be refused (403). Grant "
+            f"{RUN_IMPORT} for Rocket.Chat's endpoints and the REST API, or {VIEW} for the "
+            "REST API alone."
+        )
+    elif is_text and not has_perm(user, RUN_IMPORT):
+        # Not a problem if nothing else is needed, so scripts that read JSON do not get it.
+        latest = " and getLatestImportOperations" if has_perm(user, VIEW_LATEST) else ""
+        yield (
+            f"The token gives access to the REST API{latest}. For Rocket.Chat's other "
+            f"endpoints the user would need {RUN_IMPORT}."
+        )
+    viewer = Viewer(user, token)
+    if hidden := [alias for alias in token.workspaces or () if not viewer.may_see(alias)]:
+        yield f"The user is in no group that may see {', '.join(hidden)}."
