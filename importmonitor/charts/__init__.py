@@ -9,6 +9,15 @@ and hatches are never stretched.
 from importmonitor.charts.availability import availability_strip
 from importmonitor.charts.durations import durations_chart
 from importmonitor.charts.progress import progress_chart
+from importmonitor.charts.runs import Run, runs_chart
 from importmonitor.charts.weeks import Week, weeks_chart
 
-__all__ = ["Week", "availability_strip", "durations_chart", "progress_chart", "weeks_chart"]
+__all__ = [
+    "Run",
+    "Week",
+    "availability_strip",
+    "durations_chart",
+    "progress_chart",
+    "runs_chart",
+    "weeks_chart",
+]

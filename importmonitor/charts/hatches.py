@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from importmonitor.models import Outcome
+
 #: The hatches by name: a path to be stroked, in a tile of six by six units.
 TILES = {
     "slash": "M-1 1L1 -1M0 6L6 0M5 7L7 5",
@@ -13,6 +15,18 @@ TILES = {
     "zigzag": "M0 4.5L3 1.5L6 4.5",
     "dots": "M2 3H4",
     "plain": "",
+}
+
+#: The hatch of each outcome, None while an import runs; the tone is its badge's.
+OUTCOME_HATCHES = {
+    Outcome.DONE: "plain",
+    Outcome.DONE_WITH_ERRORS: "slash",
+    Outcome.INCOMPLETE: "flat",
+    Outcome.FAILED: "cross",
+    Outcome.INTERRUPTED: "zigzag",
+    Outcome.SUPERSEDED: "upright",
+    Outcome.CANCELED: "dots",
+    None: "backslash",
 }
 
 

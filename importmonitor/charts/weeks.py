@@ -10,30 +10,19 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from importmonitor.charts.hatches import make_hatch
+from importmonitor.charts.hatches import OUTCOME_HATCHES, make_hatch
 from importmonitor.charts.scales import Tick, compact, short_date
 from importmonitor.humanize import format_number
 from importmonitor.models import Outcome
 
 #: The drawing in pixels: the dates are below FLOOR.
-HEIGHT, TOP, FLOOR = 130, 8, 110
+HEIGHT, TOP, FLOOR = 82, 8, 64
 #: In pixels: what is lower is neither visible nor clickable.
 MIN_HEIGHT = 3.0
 #: In percent.
 _MAX_BAR_WIDTH = 5.0
 #: As many dates fit under the chart on a phone.
 _MAX_DATES = 6
-
-#: The hatch of each outcome; the tone is its badge's.
-_HATCHES = {
-    Outcome.DONE: "plain",
-    Outcome.DONE_WITH_ERRORS: "slash",
-    Outcome.INCOMPLETE: "flat",
-    Outcome.FAILED: "cross",
-    Outcome.INTERRUPTED: "zigzag",
-    Outcome.SUPERSEDED: "upright",
-    Outcome.CANCELED: "dots",
-}
 
 #: The words, shapes and tones of the outcomes, as the admin's badges have them.
 Badges = Mapping[Outcome, tuple[Any, str, str]]
@@ -60,11 +49,12 @@ def weeks_chart(
     totals = {outcome: sum(week.count(outcome) for week in weeks) for outcome in Outcome}
     totals = {outcome: total for outcome, total in totals.items() if total}
     hatches = {
-        outcome: make_hatch("im-weeks", _HATCHES[outcome], badges[outcome][2]) for outcome in totals
+        outcome: make_hatch("im-weeks", OUTCOME_HATCHES[outcome], badges[outcome][2])
+        for outcome in totals
     }
     peak = max([1, *(sum(map(week.count, Outcome)) for week in weeks)])
     # Every part keeps room for its MIN_HEIGHT.
-    unit = (FLOOR - TOP - MIN_HEIGHT * len(Outcome)) / peak
+    unit = (FLOOR - TOP - MIN_HEIGHT * len(totals)) / peak
     slot = 100 / max(1, len(weeks))
     width = round(min(_MAX_BAR_WIDTH, slot * 0.75), 2)
     rows, parts = [], []

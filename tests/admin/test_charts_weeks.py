@@ -31,11 +31,11 @@ def test_weeks_are_stacked_to_scale() -> None:
         for part in chart.all("a", "im-part")
         for rect in part.iter("rect")
     ]
-    # Seven outcomes keep three pixels each: 81 of 102 are for 40 imports.
+    # Two outcomes keep three pixels each: 50 of 56 are for 40 imports.
     assert places == [
-        ["14.17%", "49.2", "60.8"],
-        ["14.17%", "29.0", "20.2"],
-        ["80.83%", "69.5", "40.5"],
+        ["14.17%", "26.5", "37.5"],
+        ["14.17%", "14.0", "12.5"],
+        ["80.83%", "39.0", "25.0"],
     ]
     assert chart.texts("text") == ["0", "40", "5 Oct", "12 Oct", "19 Oct"]
 
