@@ -70,17 +70,17 @@ STALLED = Badge(gettext_lazy("Stalled"), "■", "bad")
 
 
 def operation_badge(operation: ImportOperation) -> SafeString:
+    """Return the badge of an operation as HTML."""
+    return render_badge(badge_of(operation))
+
+
+def badge_of(operation: ImportOperation) -> Badge:
     """Return the badge of the outcome, or of the state while an operation runs (again)."""
-    outcome = operation.present_outcome
-    if outcome:
-        badge = OUTCOMES[outcome]
-    elif operation.is_stalled:
-        badge = STALLED
-    elif operation.is_active:
-        badge = active_badge(operation)
-    else:
-        badge = state_badge(operation.state)
-    return render_badge(badge)
+    if outcome := operation.present_outcome:
+        return OUTCOMES[outcome]
+    if operation.is_stalled:
+        return STALLED
+    return active_badge(operation) if operation.is_active else state_badge(operation.state)
 
 
 def active_badge(operation: ImportOperation) -> Badge:
@@ -118,9 +118,14 @@ def keep_spaces(html: str) -> SafeString:
     return SafeString(_SPACES.sub(">&#32;<", html))
 
 
+def kind_of(operation: ImportOperation) -> str:
+    """Return the type of an operation, or what else it is called by."""
+    return operation.type or operation.importer_key or operation.remote_id
+
+
 def operation_name(operation: ImportOperation) -> SafeString:
     """Return the type of an operation and the name of its file."""
-    kind = operation.type or operation.importer_key or operation.remote_id
+    kind = kind_of(operation)
     file_name = operation.file_name
     if not file_name:
         return format_html("<bdi>{}</bdi>", kind)
@@ -258,7 +263,7 @@ def pretty_json(payload: Any) -> SafeString:
     )
 
 
-def rate_line(operation: ImportOperation) -> str:
+def rate_line(operation: ImportOperation, *, with_range: bool = True) -> str:
     """Return the rate and the time left of an operation, or for how long it has stalled."""
     now = timezone.now()
     if operation.stalled_since:
@@ -275,6 +280,8 @@ def rate_line(operation: ImportOperation) -> str:
     left = operation.time_left(now)
     if left is not None:
         is_waiting = operation.status in RESTING_STEPS
+        if not with_range:
+            left = TimeLeft(left.expected, left.expected, left.expected)
         parts.append(format_time_left(left, is_waiting=is_waiting))
     return ", ".join(parts)
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -17,13 +16,24 @@ from django.http import (
     HttpResponseNotAllowed,
     HttpResponseRedirect,
 )
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor.admin import dashboard, display, export, filters, operation_page, sync_now, weeks
+from importmonitor.admin import (
+    chips,
+    columns,
+    dashboard,
+    display,
+    export,
+    filters,
+    operation_page,
+    sync_now,
+)
 from importmonitor.admin.alerts import retry_delivery
+from importmonitor.admin.history_list import HistoryList
 from importmonitor.admin.mixins import KEY, ViewOnlyMixin, outside_transactions
 from importmonitor.admin_urls import admin_url
 from importmonitor.models import Alert, ImportOperation, get_viewer
@@ -48,25 +58,6 @@ else:
     _ModelAdmin = admin.ModelAdmin
 
 
-class HistoryList(ChangeList):
-    """The change list without the documents: no column shows them, and they can be large."""
-
-    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
-        rows = super().get_queryset(request, *args, **kwargs)
-        return rows.defer("payload", "unreadable", "note")
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        if not self.result_count:
-            # A search without a match has scanned all that it may: do not scan it twice.
-            self.result_list = self.queryset.none()
-
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        ordering = list(super().get_ordering(request, queryset))
-        # The order of the index, which serves both directions.
-        return ["started_at", "pk"] if ordering[:1] == ["started_at"] else ordering
-
-
 @admin.register(ImportOperation)
 class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     """View-only except for the note: the operations are Rocket.Chat's."""
@@ -75,9 +66,12 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         "status_badge",
         "name",
         "progress",
-        "workspace",
-        "started",
         "duration",
+        "started",
+        "workspace",
+        columns.users,
+        columns.channels,
+        columns.messages,
         "last_update",
     )
     list_display_links = ("name",)
@@ -104,11 +98,9 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
 
     class Media:
         css = {
-            "all": (
-                "importmonitor/admin.css",
-                "importmonitor/charts.css",
-                "importmonitor/operation.css",
-            )
+            "all": [
+                f"importmonitor/{name}.css" for name in ("admin", "charts", "history", "operation")
+            ]
         }
         js = ("importmonitor/refresh.js", "importmonitor/copy.js")
 
@@ -155,7 +147,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
                 queryset = queryset.filter(started_at__gt=oldest)
         return super().get_search_results(request, queryset, search_term)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HistoryList]:
         return HistoryList
 
     def get_urls(self) -> list[URLPattern]:
@@ -175,19 +167,23 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context: dict[str, Any] = {"title": _("Import history")}
-        if self.has_view_permission(request):
-            alias = request.GET.get("workspace", "")
-            viewer = get_viewer(request)
-            workspace = alias if viewer.may_see(alias) else ""
-            context |= dashboard.context(timezone.now(), viewer, workspace)
-            context |= {
-                "weeks": weeks.panel(viewer, workspace),
-                "can_sync": has_perm(request.user, RUN_IMPORT),
-                "sync": sync_now.get_progress(request),
-                "workspaces_url": self._workspaces_url(request),
-                "query": request.GET.urlencode(),
-            }
-        return super().changelist_view(request, context | (extra_context or {}))
+        if not self.has_view_permission(request):
+            return super().changelist_view(request, context | (extra_context or {}))
+        alias = request.GET.get("workspace", "")
+        viewer = get_viewer(request)
+        workspace = alias if viewer.may_see(alias) else ""
+        counts = chips.count_outcomes(viewer, workspace)
+        context |= dashboard.context(viewer, workspace, counts, self.admin_site.name)
+        context |= {
+            "can_sync": has_perm(request.user, RUN_IMPORT),
+            "sync": sync_now.get_progress(request),
+            "workspaces_url": self._workspaces_url(request),
+            "query": request.GET.urlencode(),
+        }
+        response = super().changelist_view(request, context | (extra_context or {}))
+        if isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data |= chips.context(response.context_data["cl"], counts)
+        return response
 
     def render_change_form(
         self,
@@ -252,11 +248,11 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=_("started"), ordering="started_at")
     def started(self, operation: ImportOperation) -> SafeString:
-        return display.time_since(operation.started_at)
+        return columns.compact_time(operation.started_at)
 
     @admin.display(description=_("last update"))
     def last_update(self, operation: ImportOperation) -> SafeString:
-        return display.time_since(operation.last_seen_at)
+        return columns.compact_time(operation.last_seen_at)
 
     @admin.display(description=_("progress"))
     def progress(self, operation: ImportOperation) -> SafeString:

@@ -38,8 +38,8 @@ def panel(viewer: Viewer, workspace: str = "") -> SafeString:
 def recent_weeks(viewer: Viewer, workspace: str, today: date) -> list[Week]:
     """Return the outcomes of the last weeks' operations, by the week in which they started.
 
-    One query counts the present week; another, at most once a minute, those before. Both read
-    only the index by outcome and time.
+    One query counts them; at most once a minute those before the present one too. It reads only
+    the index by outcome and time.
     """
     monday = today - timedelta(days=today.weekday())
     starts = [monday - timedelta(weeks=number) for number in range(WEEKS)]
@@ -50,12 +50,16 @@ def recent_weeks(viewer: Viewer, workspace: str, today: date) -> list[Week]:
     key = shared_cache.make_key("weeks", monday, zone, workspace, viewer.key)
     cached: list[Any] | None = shared_cache.get(key)
     if cached is None:
-        past = _count_outcomes(rows, starts[1:])
-        cached = [[starts.index(start), name, count] for (start, name), count in past.items()]
+        counts = _count_outcomes(rows, starts)
+        cached = [
+            [starts.index(start), name, count]
+            for (start, name), count in counts.items()
+            if start != monday
+        ]
         shared_cache.set(key, cached, CACHE_SECONDS)
     else:
         past = Counter({(starts[number], name): count for number, name, count in cached})
-    counts = _count_outcomes(rows, [monday]) + past
+        counts = _count_outcomes(rows, [monday]) + past
     return [
         Week(start, {outcome: counts[start, outcome.value] for outcome in Outcome})
         for start in reversed(starts)

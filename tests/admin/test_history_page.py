@@ -1,4 +1,4 @@
-"""The history page: its rows, its cards and its queries."""
+"""The history page: its rows, its cards, its tab and its queries."""
 
 import re
 from datetime import timedelta
@@ -10,12 +10,15 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from importmonitor.admin import runs
 from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.states import STEPS, ImportState, state_of
+from tests.admin.charts import Markup
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, Page, change_url, make_row, page, save_rows
-from tests.admin.workspace_states import WORKSPACES
+from tests.admin.workspace_states import WORKSPACES, configure, save_period
 from tests.api.helpers import (
     NOON,
     RUNNING,
@@ -36,14 +39,14 @@ def history(client: Client, query: str = "") -> Page:
     return page(client.get(HISTORY + query))
 
 
-def test_row_shows_type_file_workspace_times_and_progress(root: Client) -> None:
+def test_row_shows_type_file_times_and_progress(root: Client) -> None:
     with time_machine.travel(NOON, tick=False):
         sync(RUNNING, at=NOON - timedelta(minutes=12))
         shown = history(root)
     [row] = shown.rows
     text = " | ".join(row)
     assert has_word(row, "Running")
-    for words in ("CSV", "people.csv", "default", "1 hour ago", "12 minutes ago"):
+    for words in ("CSV", "people.csv", "1 hour ago (11:00)", "12 minutes ago (11:48)"):
         assert words in text.replace("\N{NO-BREAK SPACE}", " ")
     assert "5 of 10" in text
     assert "50 %" in text
@@ -340,14 +343,74 @@ def test_each_workspace_has_a_card(root: Client, settings: Any) -> None:
     shown = history(root)
     assert all(alias in shown.words for alias in ("default", "acme", "globex"))
     assert shown.words.count("Never synced") == 1
-    assert shown.words.count("theirs.zip") == 2  # On its card and in the list.
+    # On its card, in the table of durations and in the list.
+    assert shown.words.count("theirs.zip") == 3
     assert len(shown.rows) == 2
 
 
 def test_card_shows_the_current_operation(root: Client) -> None:
     sync(RUNNING)
     shown = history(root)
-    # Once on the card, once in the list.
-    assert shown.words.count("people.csv") == 2
+    # On the card, in the table of durations and in the list.
+    assert shown.words.count("people.csv") == 3
     assert shown.bars == ["50", "50"]
-    assert "importer_importing_users" in shown.words
+
+
+def test_time_of_a_row_is_exact_after_a_day(root: Client) -> None:
+    for number, hours in enumerate((23, 25, 24 * 400)):
+        make_row(number, started_at=NOON - timedelta(hours=hours), last_seen_at=NOON).save()
+    with time_machine.travel(NOON, tick=False):
+        times = [row[4].replace("\N{NO-BREAK SPACE}", " ") for row in history(root).rows]
+    assert times == ["23 hours ago (13:00)", "24 Mar 11:00", "18 Feb 2025 12:00"]
+
+
+def test_workspace_is_a_column_where_there_are_several(root: Client, settings: Any) -> None:
+    make_row(1).save()
+    assert "default" not in history(root).rows[0]
+    # Also if one of them is no longer configured.
+    make_row(2, workspace="former").save()
+    assert "former" in history(root).rows[1]
+    configure(settings, "default", "acme")
+    assert "default" in history(root, "?workspace=default").rows[0]
+
+
+def test_tab_says_the_state_of_the_imports(root: Client, settings: Any) -> None:
+    def tab() -> tuple[str, str]:
+        html = root.get(HISTORY).content.decode()
+        [title] = re.findall(r"<title>(.*?) · importmonitor</title>", html)
+        [icon] = re.findall(r"favicon-(\w+)\.svg", html)
+        return title, icon
+
+    configure(settings, "default", "acme")
+    assert tab() == ("Never synced", "warn")
+    now = timezone.now()
+    running = make_row(1, count_total=10, count_completed=6, users_twice=False, started_at=now)
+    running.save()
+    save_period("default", last_at=now, operation=running)
+    assert tab() == ("60 % · CSV", "busy")
+    other = make_row(2, workspace="acme", state="loading", started_at=now)
+    other.save()
+    save_period("acme", last_at=now, operation=other)
+    assert tab() == ("2 running", "busy")
+    ImportOperation.objects.filter(pk=other.pk).update(
+        finished_at=now, end_reason="failed", state="error", outcome="failed"
+    )
+    assert tab() == ("60 % · CSV", "bad")
+    ImportOperation.objects.filter(pk=running.pk).update(
+        finished_at=now, end_reason="done", state="done", outcome="done"
+    )
+    assert tab() == ("1 failed or stalled", "bad")
+    ImportOperation.objects.filter(pk=other.pk).update(end_reason="done", outcome="done")
+    assert tab() == ("no import running", "good")
+
+
+def test_chart_has_the_newest_imports_whatever_the_list_is_filtered_by(
+    root: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MAX_RUNS", 3)
+    rows = save_rows(5)
+    make_row(9, workspace="former", started_at=NOON - timedelta(days=1)).save()
+    with time_machine.travel(NOON, tick=False):
+        html = root.get(f"{HISTORY}?outcome=failed&workspace=default").context["runs"]
+    links = [link.get("href") for link in Markup(html).all("a", "im-part")]
+    assert links == [change_url(row) for row in rows[2::-1]]

@@ -61,7 +61,7 @@ def test_filter_search_note_and_sync_work_by_keyboard(
     page.keyboard.press("Enter")
     expect(page.locator(".messagelist")).to_contain_text("Synced default")
 
-    tab_to(page, "Done with errors")
+    tab_to(page, "! Done with errors 1")
     page.keyboard.press("Enter")
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(1)
@@ -95,6 +95,9 @@ def test_focus_is_visible_on_each_control(open_browser: OpenBrowser, history: Wo
         ".im-card a",
         ".im-weeks .im-plot a rect",
         ".im-weeks summary",
+        ".im-figure",
+        ".im-chip",
+        ".im-more-filters summary",
         ".field-name a",
     ):
         element = page.locator(control).first

@@ -87,8 +87,7 @@ def test_filter_search_export_sync_and_note_work_by_mouse(
     open_browser: OpenBrowser, history: Workspace, scripts: bool
 ) -> None:
     page = open_browser(java_script_enabled=scripts).open(HISTORY)
-    filters = page.locator("#changelist-filter")
-    filters.get_by_role("link", name="Failed", exact=True).click()
+    page.locator(".im-chips").get_by_role("link", name="Failed 1").click()
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("people.csv")
@@ -102,6 +101,11 @@ def test_filter_search_export_sync_and_note_work_by_mouse(
     [row] = json.loads(download.value.path().read_text())
     assert row["outcome"] == "failed"
     page.get_by_role("link", name="Clear all filters").click()
+    expect(rows).to_have_count(4)
+    page.get_by_text("More filters").click()
+    page.locator("#changelist-filter").get_by_role("link", name="Slack", exact=True).click()
+    expect(rows).to_have_count(1)
+    page.get_by_role("link", name="Remove the filter importer: Slack").click()
     expect(rows).to_have_count(4)
     page.locator("#searchbar").fill("acme")
     page.locator("#changelist-search [type=submit]").click()
