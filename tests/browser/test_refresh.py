@@ -43,6 +43,14 @@ def current() -> ImportOperation:
     return operation
 
 
+def tab_title() -> str:
+    """Return the title of the history's tab while one import runs."""
+    operation = current()
+    percent = operation.percent
+    state = display.badge_of(operation).label if percent is None else f"{percent} %"
+    return f"{state} · {operation.type} · importmonitor"
+
+
 def test_history_follows_an_import_from_start_to_end(
     open_browser: OpenBrowser, chat: Workspace
 ) -> None:
@@ -69,7 +77,7 @@ def test_history_follows_an_import_from_start_to_end(
     # It is unknown for long whether users are counted twice, and so what the percentage is.
     assert len(bars) > 1
     assert page.evaluate("window.notReloaded")
-    # It has ended: the page stops fetching.
+    # It has ended: the page fetches itself once a minute.
     fetches = browser.count_fetches()
     browser.pass_time(30)
     assert browser.count_fetches() == fetches
@@ -203,18 +211,56 @@ def test_refresh_keeps_the_target_of_the_focused_link(
     expect(page.locator(".im-card")).to_contain_text("another.csv")
 
 
-def test_hidden_tab_does_not_fetch(open_browser: OpenBrowser, history: Workspace) -> None:
+def test_hidden_tab_fetches_once_a_minute_for_its_title(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
     browser = open_browser(clock=True)
     page = browser.open(HISTORY)
     page.evaluate("Object.defineProperty(document, 'hidden', {get: () => window.isHidden})")
     page.evaluate("window.isHidden = true")
-    browser.pass_time(60)
+    poll_after(history, 500)
+    browser.pass_time(55)
     assert browser.count_fetches() == 0
+    refresh(browser)
+    page.wait_for_function("title => document.title == title", arg=tab_title())
+    assert browser.count_fetches() == 1
     poll_after(history, 9000)
     # It refreshes as soon as it is visible.
     page.evaluate("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator(".im-card .im-badge")).to_contain_text("Done")
-    assert browser.count_fetches() == 1
+    assert browser.count_fetches() == 2
+
+
+def test_hidden_tab_of_an_operation_does_not_fetch(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
+    browser = open_browser(clock=True)
+    page = browser.open(change_url(current()))
+    page.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
+    browser.pass_time(120)
+    assert browser.count_fetches() == 0
+
+
+def test_idle_history_is_fetched_once_a_minute(open_browser: OpenBrowser, chat: Workspace) -> None:
+    chat.start_import("csv", seconds=60, file_name="people.csv")
+    poll_after(chat, 600)
+    chat.clock.set(timezone.now())
+    poll_after(chat)
+    browser = open_browser(clock=True)
+    page = browser.open(HISTORY)
+    icon = page.locator("link[data-im-icon]")
+    expect(icon).to_have_attribute("href", "/static/importmonitor/favicon-good.svg")
+    browser.pass_time(55)
+    assert browser.count_fetches() == 0
+    chat.start_import("slack", seconds=10_000, records=20_000)
+    poll_after(chat, 5)
+    refresh(browser)
+    expect(page.locator("#result_list tbody tr")).to_have_count(2)
+    expect(icon).to_have_attribute("href", "/static/importmonitor/favicon-busy.svg")
+    assert page.title() == tab_title()
+    # From now on it is active.
+    refresh(browser)
+    assert browser.count_fetches() == 2
 
 
 def test_page_says_that_the_server_is_unreachable(

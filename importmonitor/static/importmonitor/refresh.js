@@ -1,8 +1,10 @@
-/* While an import is active and the page is visible, fetch the page periodically and update what
-   changed. The page works without this script; the user then reloads it. */
+/* Fetch the page periodically and update what changed: often while an import is active and the page
+   is visible; otherwise, on a page that is worth leaving open, once a minute, so that its tab says
+   the state. The page works without this script; the user then reloads it. */
 "use strict";
 {
     const INTERVAL = 5000;
+    const IDLE_INTERVAL = 60000;
     /* Time to wait for a response before the page says that it may be out of date. */
     const TIMEOUT = 15000;
     const PARTS = "[data-im-live], #changelist-form";
@@ -61,13 +63,33 @@
         }
     };
 
+    const updateTab = (fresh) => {
+        document.title = fresh.title;
+        const [icon, freshIcon] = [document, fresh].map(
+            (page) => page.querySelector("[data-im-icon]"));
+        if (icon && freshIcon && icon.getAttribute("href") !== freshIcon.getAttribute("href")) {
+            icon.replaceWith(freshIcon);
+        }
+    };
+
     let isFetching = false;
+    let fetchedAt = Date.now();
+
+    const isDue = () => {
+        if (!document.hidden && document.querySelector("[data-im-active]")) {
+            return true;
+        }
+        /* With the margin that a timer needs. */
+        return document.querySelector("[data-im-idle]")
+            && Date.now() - fetchedAt >= IDLE_INTERVAL - INTERVAL / 2;
+    };
 
     const refresh = async () => {
-        if (isFetching || document.hidden || !document.querySelector("[data-im-active]")) {
+        if (isFetching || !isDue()) {
             return;
         }
         isFetching = true;
+        fetchedAt = Date.now();
         const controller = new AbortController();
         const timer = setTimeout(() => controller.abort(), TIMEOUT);
         try {
@@ -88,6 +110,7 @@
                     patch(freshParts[index], part);
                 }
             });
+            updateTab(fresh);
             showNotice(false);
         } catch {
             showNotice(true);
