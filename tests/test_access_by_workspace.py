@@ -77,6 +77,7 @@ SHOWS: dict[str, str] = {
     **admin_of("alert"),
     **admin_of("workspace"),
     "admin/importmonitor/importoperation/<path:object_id>/retry/": "object",
+    "admin/importmonitor/importoperation/<path:object_id>/notify/": "object",
     "admin/importmonitor/importoperation/sync/": "nothing",
     "admin/importmonitor/importoperation/export/<str:file_format>/": "list",
     "admin/": "index",

@@ -16,6 +16,7 @@ from importmonitor.alerts import outbox
 from importmonitor.alerts.drafts import TEST
 from importmonitor.choices import event_label
 from importmonitor.models import Alert, Delivery
+from importmonitor.models.alerts import ENDED
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ else:
 DELIVERY_BADGES = {
     Delivery.DELIVERED: display.Badge(Delivery.DELIVERED.label, "✓", "good"),
     Delivery.GIVEN_UP: display.Badge(Delivery.GIVEN_UP.label, "✕", "bad"),
+    Delivery.WAITING: display.Badge(Delivery.WAITING.label, "○", "quiet"),
     Delivery.DUE: display.Badge(Delivery.DUE.label, "○", "busy"),
 }
+#: Of those that no channel can choose.
+EVENT_LABELS = {TEST: _("Test"), ENDED: _("End of the import")}
 RETRYING = display.Badge(_("Retrying"), "!", "warn")
 
 
@@ -42,7 +46,7 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
         "delivery_badge",
         "event_name",
         "workspace",
-        "channel",
+        "channel_name",
         "created",
         "attempts",
         "last_error",
@@ -56,7 +60,7 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
         "event_name",
         "workspace",
         "operation",
-        "channel",
+        "channel_name",
         "delivery_badge",
         "attempts",
         "last_error",
@@ -99,8 +103,12 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=_("event"))
     def event_name(self, alert: Alert) -> SafeString:
-        label = _("Test") if alert.event == TEST else event_label(alert.event)
+        label = EVENT_LABELS.get(alert.event) or event_label(alert.event)
         return format_html('<span title="{}">{}</span>', alert.event, label)
+
+    @admin.display(description=_("channel"))
+    def channel_name(self, alert: Alert) -> str:
+        return alert.channel_label
 
     @admin.display(description=_("created"))
     def created(self, alert: Alert) -> SafeString:
@@ -115,7 +123,9 @@ def retry_delivery(request: HttpRequest, alerts: "AlertQuerySet") -> None:
     """Deliver these alerts now, also those given up, and show the result as a message."""
     count, delivered = outbox.retry(alerts)
     if not count:
-        if alerts.filter(delivered_at=None).exists():
+        if alerts.filter(delivery=Delivery.WAITING).exists():
+            messages.info(request, _("The selected alerts wait for the end of an import."))
+        elif alerts.filter(delivered_at=None).exists():
             messages.info(request, _("The selected alerts are being delivered."))
         else:
             messages.info(request, _("All selected alerts were already delivered."))

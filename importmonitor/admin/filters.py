@@ -184,7 +184,7 @@ class DeliveryFilter(KnownValuesFilter):
     def get_options(self, request: HttpRequest) -> list[Option]:
         return [
             (delivery.value, delivery.label, Q(delivery=delivery.value))
-            for delivery in (Delivery.DUE, Delivery.GIVEN_UP)
+            for delivery in (Delivery.WAITING, Delivery.DUE, Delivery.GIVEN_UP)
         ]
 
 

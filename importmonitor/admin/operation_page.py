@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from importmonitor import conf
-from importmonitor.admin import advice, display, remarks, timeline
+from importmonitor.admin import advice, display, notify_me, remarks, timeline
 from importmonitor.admin.times import format_minute, format_time
 from importmonitor.charts import durations_chart, progress_chart
 from importmonitor.models import (
@@ -51,7 +51,8 @@ def context(operation: ImportOperation, request: HttpRequest) -> dict[str, Any]:
     neighbours = ImportOperation.objects.neighbours(operation)
     links = conf.get_links(operation.workspace)
     can_retry = has_perm(request.user, RUN_IMPORT)
-    alerts = _alerts(operation) if can_retry or has_perm(request.user, VIEW_ALERT) else []
+    can_view_alerts = can_retry or has_perm(request.user, VIEW_ALERT)
+    alerts = _alerts(operation) if can_view_alerts else None
     # An operation that runs again still has the time of its first end.
     end = now if operation.is_active else operation.finished_at or now
     chart = progress_chart(
@@ -74,13 +75,14 @@ def context(operation: ImportOperation, request: HttpRequest) -> dict[str, Any]:
         "note_time": format_time(operation.note_at, operation.started_at),
         "import_page": links.import_page,
         "chart": display.keep_spaces(chart),
-        "entries": timeline.build(operation, transitions, alerts, now, can_retry=can_retry),
+        "entries": timeline.build(operation, transitions, alerts or (), now, can_retry=can_retry),
         "is_cut": len(transitions) == timeline.MAX_TRANSITIONS,
         "remote_fields": _fields(operation, _REMOTE_FIELDS),
         "own_fields": _fields(operation, _OWN_FIELDS),
         "unreadable": ", ".join(operation.unreadable) or _("none"),
         "payload": display.pretty_json(operation.payload),
         "curl": _curl(operation, request),
+        **notify_me.context(request, operation, alerts),
     }
 
 
@@ -144,9 +146,10 @@ def _newest_transitions(operation: ImportOperation) -> list[StatusTransition]:
 
 
 def _alerts(operation: ImportOperation) -> list[Alert]:
-    """Return the newest alerts about an operation, oldest first."""
-    newest = operation.alerts.order_by("-pk").defer("body")[: timeline.MAX_ALERTS]
-    return list(newest)[::-1]
+    """Return the newest alerts about an operation, oldest first; the undelivered in any case."""
+    # By the values of Delivery, of which "delivered" is the first.
+    newest = operation.alerts.order_by("-delivery", "-pk").defer("body")[: timeline.MAX_ALERTS]
+    return sorted(newest, key=lambda alert: alert.pk)
 
 
 def _full_count(operation: ImportOperation) -> str:

@@ -29,6 +29,7 @@ from importmonitor.admin import (
     display,
     export,
     filters,
+    notify_me,
     operation_page,
     sync_now,
 )
@@ -160,6 +161,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
                 outside_transactions(view(self.retry_alert)),
                 name=f"{NAME}_retry",
             ),
+            path("<path:object_id>/notify/", view(self.notify_me), name=f"{NAME}_notify"),
         ]
         return [*own, *super().get_urls()]
 
@@ -233,6 +235,22 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         query = f"?{request.GET.urlencode()}" if request.GET else ""
         url = reverse(f"admin:{NAME}_changelist", current_app=self.admin_site.name)
         return HttpResponseRedirect(url + query)
+
+    @outside_transactions
+    def notify_me(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Subscribe the user to the end of an import, or unsubscribe them."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        operation = self.get_object(request, unquote(object_id))
+        if operation is None:
+            raise Http404
+        notify_me.notify_me(request, operation)
+        name = f"admin:{NAME}_change"
+        return HttpResponseRedirect(
+            reverse(name, args=[operation.pk], current_app=self.admin_site.name)
+        )
 
     def export(self, request: HttpRequest, file_format: str) -> HttpResponseBase:
         """Return the rows of all pages of the list as a file."""

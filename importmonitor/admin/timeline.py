@@ -15,7 +15,7 @@ from importmonitor.admin import display
 from importmonitor.admin.times import format_time
 from importmonitor.choices import event_label
 from importmonitor.conf.channels import ChannelConfig
-from importmonitor.models import Alert, ImportOperation, Outcome, StatusTransition
+from importmonitor.models import Alert, Delivery, ImportOperation, Outcome, StatusTransition
 from importmonitor.models.outcomes import PREMATURE_ENDS
 from importmonitor.rocketchat import states
 from importmonitor.rocketchat.states import ImportState
@@ -193,6 +193,9 @@ def _alerts(
     channels = conf.get_options().channels
     by_key: dict[str, list[Alert]] = defaultdict(list)
     for alert in alerts:
+        if alert.delivery == Delivery.WAITING:
+            # Of a user, not of the import.
+            continue
         by_key[alert.key].append(alert)
     for rows in by_key.values():
         deliveries = [
@@ -221,7 +224,7 @@ def _delivery(
         tone, text = "quiet", format_html("{}", _("pending"))
     return {
         "key": alert.pk,
-        "channel": alert.channel,
+        "channel": alert.channel_label,
         "tone": tone,
         "text": text,
         "attempts": alert.attempts if alert.attempts > 1 else 0,

@@ -88,9 +88,9 @@ class EmailChannel:
         if not isinstance(to, list | tuple) or not to:
             raise Misconfigured(f"TO must be a list of e-mail addresses. {_ADDRESS_HINT}")
         for number, address in enumerate(to, start=1):
-            if not _is_address(address):
+            if not is_address(address):
                 raise Misconfigured(f"Entry {number} of TO is not one address. {_ADDRESS_HINT}")
-        if not _is_address(options.get("FROM", "root@localhost")):
+        if not is_address(options.get("FROM", "root@localhost")):
             raise Misconfigured(f"FROM is not one e-mail address. {_ADDRESS_HINT}")
         self.to = list(to)
         self.sender = options.get("FROM")
@@ -226,7 +226,8 @@ _ADDRESS_HINT = (
 )
 
 
-def _is_address(value: object) -> bool:
+def is_address(value: object) -> bool:
+    """Return whether a value is one e-mail address, with or without a name."""
     match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
     if match is None or one_line(match.string) != match.string:
         return False

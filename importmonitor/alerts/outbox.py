@@ -19,12 +19,13 @@ from importmonitor.alerts.drafts import TEST, AlertDraft
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.alerts.plain_text import one_line
 from importmonitor.alerts.queue import Batch, Queue
+from importmonitor.alerts.subscriptions import NoRecipient, channel_of_user
 from importmonitor.choices import GOOD_STATUSES
 from importmonitor.conf.channels import ChannelConfig
 from importmonitor.humanize import format_duration
 from importmonitor.logs import get_logger
 from importmonitor.models import Alert, Incident, Workspace
-from importmonitor.models.alerts import MAX_BACKOFF, AlertQuerySet
+from importmonitor.models.alerts import MAX_BACKOFF, USER_CHANNEL, AlertQuerySet
 from importmonitor.secret import trim_traceback
 
 logger = get_logger(__name__)
@@ -165,7 +166,7 @@ def retry(alerts: AlertQuerySet, *, now: Callable[[], datetime] = timezone.now) 
     and how many of them were delivered; the rest follows with the next polls.
     """
     started = now()
-    keys = set(alerts.filter(delivered_at=None).unclaimed(started).values_list("pk", flat=True))
+    keys = set(alerts.retryable(started).values_list("pk", flat=True))
     if not alerts.retry_now(started):
         return 0, 0
     deliver(now=now, seconds=_RETRY_SECONDS)
@@ -185,8 +186,13 @@ class _Attempt:
 
 def _can_group(batch: Batch) -> bool:
     """Return whether a channel takes several alerts as one message."""
+    if len(batch.alerts) == 1:
+        return True
+    if batch.channel.startswith(USER_CHANNEL):
+        # The user has asked about each of these imports.
+        return False
     channel = conf.get_options().channels.get(batch.channel)
-    if channel is None or len(batch.alerts) == 1:
+    if channel is None:
         return True
     try:
         return getattr(load_backend(channel), "can_group", True)
@@ -211,7 +217,10 @@ def _claim(batch: Batch, at: datetime) -> bool:
 
 def _attempt(batch: Batch, at: datetime) -> _Attempt:
     """Try to deliver a batch."""
-    channel = conf.get_options().channels.get(batch.channel)
+    try:
+        channel = _find_channel(batch)
+    except NoRecipient as error:
+        return _Attempt(str(error), is_final=True)
     if channel is None:
         return _Attempt("No channel of this name is configured any more.")
     try:
@@ -240,6 +249,13 @@ def _attempt(batch: Batch, at: datetime) -> _Attempt:
         trim_traceback(error)
         raise
     return _Attempt(delivered=True)
+
+
+def _find_channel(batch: Batch) -> ChannelConfig | None:
+    """Return the channel of a batch, None if it is not configured; raises NoRecipient."""
+    if batch.channel.startswith(USER_CHANNEL):
+        return channel_of_user(batch.channel, batch.alerts[0].workspace)
+    return conf.get_options().channels.get(batch.channel)
 
 
 def _render(alerts: Sequence[Alert], at: datetime) -> Message:

@@ -5,6 +5,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Case, F, Q, Value, When
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.choices import event_label
@@ -26,6 +27,10 @@ CLAIM_DURATION = timedelta(minutes=12)
 #: What is due later than this was written by a clock that was ahead, and is due now.
 _MAX_WAIT = MAX_BACKOFF + timedelta(minutes=30)
 _MAX_CLAIM = CLAIM_DURATION + timedelta(minutes=15)
+#: The event of an alert that a user has asked for, until it is known how the import ended.
+ENDED = "import.ended"
+#: The channel of such an alert is this and the user's key. No configured one begins with it.
+USER_CHANNEL = "@"
 
 
 class AlertQuerySet(StoreQuerySet["Alert"]):
@@ -44,6 +49,14 @@ class AlertQuerySet(StoreQuerySet["Alert"]):
         """Return the alerts that a channel has not delivered yet, oldest first."""
         return self.filter(channel=channel, next_attempt_at__isnull=False).order_by("pk")
 
+    def for_users(self) -> Self:
+        """Return the alerts that users have asked for."""
+        return self.filter(channel__startswith=USER_CHANNEL)
+
+    def for_channels(self) -> Self:
+        """Return the alerts for the channels that are configured, or were."""
+        return self.exclude(channel__startswith=USER_CHANNEL)
+
     def unclaimed(self, now: datetime) -> Self:
         """Return the alerts that no process is delivering."""
         is_free = Q(claimed_until=None) | Q(claimed_until__lte=now)
@@ -59,10 +72,17 @@ class AlertQuerySet(StoreQuerySet["Alert"]):
             unclaimed.update(attempts=F("attempts") + 1, claimed_until=until, next_attempt_at=until)
         )
 
+    def retryable(self, now: datetime) -> Self:
+        """Return the undelivered alerts, even those given up, that no process is delivering.
+
+        None that waits for the end of its import.
+        """
+        undelivered = self.filter(delivery__in=(Delivery.DUE, Delivery.GIVEN_UP))
+        return undelivered.unclaimed(now).order_by()
+
     def retry_now(self, now: datetime) -> int:
-        """Make these alerts due, even those given up, but those that are being delivered."""
-        undelivered = self.filter(delivered_at=None).unclaimed(now).order_by()
-        return undelivered.update(next_attempt_at=now, given_up_at=None, claimed_until=None)
+        """Make those of these alerts due that can be retried, and return how many."""
+        return self.retryable(now).update(next_attempt_at=now, given_up_at=None, claimed_until=None)
 
 
 def latest_due(now: datetime) -> datetime:
@@ -73,6 +93,7 @@ def latest_due(now: datetime) -> datetime:
 class Delivery(models.TextChoices):
     """Whether an alert was delivered."""
 
+    WAITING = "waiting", _("Waiting for the end of the import")
     DUE = "due", _("Pending")
     DELIVERED = "delivered", _("Delivered")
     GIVEN_UP = "given-up", _("Given up")
@@ -132,6 +153,7 @@ class Alert(models.Model):
         expression=Case(
             When(delivered_at__isnull=False, then=Value(Delivery.DELIVERED.value)),
             When(given_up_at__isnull=False, then=Value(Delivery.GIVEN_UP.value)),
+            When(next_attempt_at__isnull=True, then=Value(Delivery.WAITING.value)),
             default=Value(Delivery.DUE.value),
         ),
         output_field=models.CharField(max_length=20),
@@ -160,6 +182,14 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{event_label(self.event)} → {self.channel}"
+
+    @property
+    def channel_label(self) -> str:
+        """The channel as people read it: its name, or whose it is."""
+        name: str = self.channel
+        if name.startswith(USER_CHANNEL):
+            return gettext("User %(id)s") % {"id": name.removeprefix(USER_CHANNEL)}
+        return name
 
     @property
     def subject(self) -> tuple[str, int | None]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import F
 
 from importmonitor import conf
-from importmonitor.alerts import outbox
+from importmonitor.alerts import outbox, subscriptions
 from importmonitor.alerts.drafts import (
     AlertDraft,
     draft_operation_alert,
@@ -20,8 +20,10 @@ from importmonitor.choices import OK, Event, IncidentKind
 from importmonitor.models import Alert, Incident, StatusTransition, Workspace
 from importmonitor.rocketchat.exceptions import RocketChatError
 from importmonitor.sync.change import Change
+from importmonitor.sync.diff import end_event
 from importmonitor.sync.ends import SUPERSESSION_PAUSE, may_be_superseded
 from importmonitor.sync.incidents import (
+    END_EVENTS,
     EventIncidents,
     close_flapping,
     follow_failure,
@@ -134,13 +136,36 @@ def correct_alerts(change: Change, at: datetime) -> None:
     transition = change.superseded_by
     if transition is None:
         return
-    alerts = Alert.objects.filter(operation=change.operation, event=Event.INTERRUPTED)
+    alerts = Alert.objects.for_channels().filter(
+        operation=change.operation, event=Event.INTERRUPTED
+    )
     alerts.filter(attempts=0, delivered_at=None, given_up_at=None).delete()
     informed = set(alerts.values_list("channel", flat=True))
     channels = [
         channel for name, channel in conf.get_options().channels.items() if name not in informed
     ]
     outbox.write([_draft(change, Event.FINISHED, transition, at)], at, channels)
+
+
+def alert_subscribers(change: Change, at: datetime) -> int:
+    """Make the alerts due that users have asked for, if the import has ended; return how many.
+
+    What is not sent is corrected, as far as it turns out to be wrong.
+    """
+    operation = change.operation
+    if change.created or not change.transitions:
+        return 0
+    if operation.is_active:
+        if any(row.reason == StatusTransition.Reason.CONTINUED for row in change.transitions):
+            subscriptions.reset(operation)
+        return 0
+    draft = _draft(change, end_event(operation.end_reason), change.transitions[-1], at)
+    if change.has_ended:
+        return subscriptions.complete(draft, at)
+    is_corrected = any(event in END_EVENTS for event, _transition in change.events)
+    if change.superseded_by or is_corrected:
+        return subscriptions.correct(draft, at)
+    return 0
 
 
 def alerts_for_failure(

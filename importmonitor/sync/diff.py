@@ -263,12 +263,13 @@ def _set_reason(
     """Set why an operation ended, and add the event unless it was reported before."""
     before = draft.operation.end_reason
     draft.set("end_reason", reason.value)
-    is_news = is_correction or not before or _end_event(reason) != _end_event(before)
+    is_news = is_correction or not before or end_event(reason) != end_event(before)
     if is_news:
-        draft.events.append(ChangeEvent(_end_event(reason), transition))
+        draft.events.append(ChangeEvent(end_event(reason), transition))
 
 
-def _end_event(reason: EndReason | str) -> Event:
+def end_event(reason: EndReason | str) -> Event:
+    """Return the event of an end with this reason."""
     return _END_EVENTS.get(EndReason(reason), Event.FINISHED)
 
 

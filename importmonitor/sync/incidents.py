@@ -27,7 +27,8 @@ _KINDS = {
     Event.WAITING: IncidentKind.WAITING,
     Event.UNUSUAL: IncidentKind.UNUSUAL,
 }
-_END_EVENTS = frozenset({Event.FINISHED, Event.FAILED, Event.INTERRUPTED})
+#: The ends of an import.
+END_EVENTS = frozenset({Event.FINISHED, Event.FAILED, Event.INTERRUPTED})
 #: What a change must touch to open or close an incident.
 _FIELDS = ("status", "stalled_since", "waiting_since", "outcome", "finished_at", "end_reason")
 #: The ends that say nothing about an earlier import of the same importer.
@@ -78,7 +79,7 @@ def _open_incidents(workspace: str) -> IncidentQuerySet:
 
 def _has_conclusive_end(change: Change) -> bool:
     outcome = change.operation.present_outcome
-    has_ended = any(event in _END_EVENTS for event, _transition in change.events)
+    has_ended = any(event in END_EVENTS for event, _transition in change.events)
     return has_ended and outcome not in _INCONCLUSIVE
 
 

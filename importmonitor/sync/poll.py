@@ -28,6 +28,7 @@ from importmonitor.rocketchat.exceptions import InternalError, RateLimited, Rock
 from importmonitor.secret import trim_traceback
 from importmonitor.signals import operation_changed, operation_stalled, sync_failed
 from importmonitor.sync.alerts import (
+    alert_subscribers,
     alerts_for_change,
     alerts_for_failure,
     alerts_for_recovery,
@@ -279,6 +280,7 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
         alert_count = outbox.write(drafts, at)
         for change in changes:
             correct_alerts(change, at)
+            alert_count += alert_subscribers(change, at)
             transaction.on_commit(partial(_send_signals, change), using=store_alias())
         _record_poll(workspace, at)
         lease.finish(workspace, changed)

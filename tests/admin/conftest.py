@@ -1,6 +1,7 @@
 """Users with different permissions, and their clients."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -30,7 +31,7 @@ def _no_running_exports() -> None:
 def log_in(db: None) -> LogIn:
     """Return a function that logs in a new staff user with these permissions."""
 
-    def log_in(*codenames: str, is_staff: bool = True, **fields: bool) -> Client:
+    def log_in(*codenames: str, is_staff: bool = True, **fields: Any) -> Client:
         client = Client()
         client.force_login(make_user("someone", *codenames, is_staff=is_staff, **fields))
         return client

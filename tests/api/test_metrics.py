@@ -245,7 +245,15 @@ def test_undelivered_alerts_by_channel(settings: Any) -> None:
     add_alert(given_up_at=NOON - 25 * hour, attempts=9)
     add_alert(given_up_at=NOON, attempts=1, event=TEST)
     add_alert("gone", given_up_at=NOON, attempts=9)
+    # Of users: one waits for the end of an import, two are late, one may no longer see imports.
+    add_alert("@1", event="import.ended")
+    add_alert("@1", next_attempt_at=NOON, created_at=NOON)
+    add_alert("@2", next_attempt_at=NOON, created_at=NOON)
+    add_alert("@3", given_up_at=NOON)
     assert metric_values("alerts_undelivered") == {
+        ("@", "due"): 2,
+        ("@", "retrying"): 0,
+        ("@", "given_up"): 0,
         ("ops", "due"): 1,
         ("ops", "retrying"): 2,
         ("ops", "given_up"): 1,
@@ -256,7 +264,7 @@ def test_undelivered_alerts_by_channel(settings: Any) -> None:
         ("gone", "retrying"): 0,
         ("gone", "given_up"): 1,
     }
-    assert metric_values("alerts_oldest_undelivered_age_seconds") == {("ops",): 300}
+    assert metric_values("alerts_oldest_undelivered_age_seconds") == {("ops",): 300, ("@",): 0}
 
 
 # Queries.

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+from django.contrib.auth.models import User
+
+from importmonitor.alerts import subscriptions
 from importmonitor.choices import Event
 from importmonitor.models import (
     Alert,
@@ -76,6 +79,35 @@ def interruption(driver: PollDriver) -> None:
     driver.advance(minutes=1)
     driver.workspace.restart()
     driver.advance(minutes=1)
+
+
+def end_with_subscriber(driver: PollDriver) -> None:
+    """A user has asked for an e-mail."""
+    driver.poll()
+    driver.workspace.start_import("csv", "failed", seconds=600)
+    driver.poll(minutes=1)
+    subscribe(driver)
+    driver.advance(minutes=20)
+
+
+def correction_for_subscriber(driver: PollDriver) -> None:
+    """The interruption, of which no alert was sent, turns out to be a supersession."""
+    driver.poll()
+    driver.workspace.start_import("slack", seconds=3600)
+    driver.poll(minutes=15, times=2)
+    subscribe(driver)
+    driver.advance(minutes=1)
+    driver.workspace.restart()
+    driver.poll(minutes=0.5)
+    driver.workspace.start_import("csv", seconds=3600)
+    driver.advance(minutes=0.5)
+
+
+def subscribe(driver: PollDriver) -> None:
+    user = User.objects.create(username="ada", is_superuser=True)
+    # KillableEmail has the channel from there.
+    User.objects.filter(pk=user.pk).update(email=f"{user.pk}@example.org")
+    assert subscriptions.subscribe(user, ImportOperation.objects.get(), driver.now)
 
 
 def reopening(driver: PollDriver) -> None:
@@ -176,6 +208,8 @@ SCENARIOS: tuple[tuple[Callable[[PollDriver], None], set[Event]], ...] = (
     (resumption, {Event.RESUMED}),
     (long_outage, {Event.UNREACHABLE}),
     (interruption_of_a_stalled_import, {Event.INTERRUPTED}),
+    (end_with_subscriber, {Event.FAILED}),
+    (correction_for_subscriber, {Event.FINISHED, Event.STARTED}),
     (stall, {Event.STALLED}),
     (due_alerts_and_failed_poll, set()),
     (new_import_with_refused_list, {Event.STARTED}),

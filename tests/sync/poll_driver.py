@@ -152,6 +152,13 @@ class KillableChannel:
         process.step(lambda: process.sent.append(record))
 
 
+class KillableEmail(KillableChannel):
+    """The same to a user whose address begins with their key."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.channel = "@" + options["TO"][0].partition("@")[0]
+
+
 @dataclass
 class PollDriver:
     """Polls a workspace up to the poll that is tested."""

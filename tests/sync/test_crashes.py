@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.db import models
 
+from importmonitor.alerts import subscriptions
 from importmonitor.choices import Event
 from importmonitor.models import (
     Alert,
@@ -117,6 +118,7 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             for name, events in CHANNELS.items()
         },
     }
+    monkeypatch.setattr(subscriptions, "EMAIL_BACKEND", "tests.sync.poll_driver.KillableEmail")
     monkeypatch.setattr(ProgressSample, "MAX", FEW_SAMPLES)
     # Three polls fit into the time after which an import is stalled.
     monkeypatch.setattr(alerts, "CLAIM_DURATION", CLAIM_DURATION)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q
+from django.db.models import Case, CharField, Count, F, Min, Q, Value, When
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
@@ -18,6 +18,7 @@ from importmonitor.choices import EMPTY, OK
 from importmonitor.contrib.prometheus.families import OTHER, gauge, known_or_other
 from importmonitor.contrib.prometheus.operations import operation_metrics
 from importmonitor.models import Alert, Freshness, Viewer, Workspace
+from importmonitor.models.alerts import USER_CHANNEL
 from importmonitor.rocketchat import exceptions
 
 #: The possible results of a poll.
@@ -111,8 +112,18 @@ def _alert_metrics(now: datetime, viewer: Viewer) -> Iterator[Metric]:
         .filter(is_pending | given_up)
         # A failed test alert was already reported to its sender.
         .exclude(event=TEST, next_attempt_at=None)
+        # A user who may no longer see imports is no fault of a channel.
+        .exclude(channel__startswith=USER_CHANNEL, next_attempt_at=None)
         .order_by()
-        .values("channel")
+        # All users are one channel: there is no limit to their number.
+        .annotate(
+            channel_or_users=Case(
+                When(channel__startswith=USER_CHANNEL, then=Value(USER_CHANNEL)),
+                default=F("channel"),
+                output_field=CharField(),
+            )
+        )
+        .values("channel_or_users")
         .annotate(
             due=Count("pk", filter=is_pending & Q(attempts=0)),
             retrying=Count("pk", filter=is_pending & Q(attempts__gt=0)),
@@ -122,7 +133,7 @@ def _alert_metrics(now: datetime, viewer: Viewer) -> Iterator[Metric]:
     )
     # A configured channel without undelivered alerts is 0.
     channels: dict[str, Any] = {name: {} for name in conf.get_options().channels}
-    channels |= {counts["channel"]: counts for counts in undelivered}
+    channels |= {counts["channel_or_users"]: counts for counts in undelivered}
     yield gauge(
         "alerts_undelivered",
         "Alerts that are due, being retried, or (in the last 24 hours) given up, by channel.",
