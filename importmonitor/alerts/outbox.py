@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, Undelivered, load_backend
 from importmonitor.alerts.deadline import DeadlinePassed, deadline
-from importmonitor.alerts.digests import render_digest
 from importmonitor.alerts.drafts import TEST, AlertDraft
+from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.alerts.plain_text import one_line
 from importmonitor.alerts.queue import Batch, Queue
@@ -265,7 +265,7 @@ def _render(alerts: Sequence[Alert], at: datetime) -> Message:
         message = (
             messages[0]
             if len(messages) == 1
-            else render_digest(messages, is_everything=_is_everything_down(at))
+            else render_group(messages, is_everything=_is_everything_down(at))
         )
         age = at - alerts[0].created_at
         if age >= _LATE:

@@ -11,8 +11,8 @@ import pytest
 from django.utils import translation
 
 from importmonitor.alerts.contents import Content, compose
-from importmonitor.alerts.digests import render_digest
 from importmonitor.alerts.drafts import draft_test_alert, draft_workspace_alert
+from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.links import Link
 from importmonitor.alerts.messages import Message, build_message, render_message
 from importmonitor.choices import Event
@@ -142,8 +142,8 @@ def test_remote_text_is_text_in_html(settings: Any, autoescape: bool) -> None:
 def test_remote_text_of_a_response_is_text_in_html() -> None:
     message = render_message(outage("default", SCRIPT))
     assert "script" not in Mail(message).elements
-    assert SCRIPT in Mail(render_digest([message, message])).text
-    assert "script" not in Mail(render_digest([message, message])).elements
+    assert SCRIPT in Mail(render_group([message, message])).text
+    assert "script" not in Mail(render_group([message, message])).elements
 
 
 def test_first_line_and_further_links_are_in_text_and_html() -> None:
@@ -204,13 +204,13 @@ def test_recovery_says_how_long_it_was_and_what_imports_did() -> None:
     message = render_message(draft.body)
     assert message.text.startswith("Reachable again after 6 h 51 min.\n")
     assert "Slack, acme.zip went from 61 % to 100 % meanwhile." in message.text
-    assert "(6 h 51 min)" in render_digest([message, message]).text
+    assert "(6 h 51 min)" in render_group([message, message]).text
 
 
 def test_same_event_of_several_workspaces_is_named_in_the_title() -> None:
     bodies = [render(Event.FAILED, row(RUNNING, workspace=name)).body for name in ("a", "b", "c")]
-    digest = render_digest([render_message(body) for body in bodies])
-    assert digest.title == "Import failed: 3 imports"
+    group = render_group([render_message(body) for body in bodies])
+    assert group.title == "Import failed: 3 imports"
 
 
 @pytest.mark.parametrize(("event", "is_linked"), [(Event.FAILED, True), (Event.STARTED, False)])
@@ -246,32 +246,32 @@ def test_tone_follows_severity_and_outcome(
     assert compose(body | {"severity": severity}).tone == tone
 
 
-def test_digest_lists_its_alerts_with_links_and_counts_the_rest() -> None:
+def test_group_lists_its_alerts_with_links_and_counts_the_rest() -> None:
     message = render(Event.FAILED, row(RUNNING | {"count": {}}))
-    digest = render_digest([message] * 100)
-    mail = Mail(digest)
+    group = render_group([message] * 100)
+    mail = Mail(group)
     page = message.body["url"]
     assert mail.values("href") == [page] * 60 + [f"{BASE_URL}/admin/importmonitor/importoperation/"]
     assert "and 40 more alerts" in mail.text
     # Gmail shows 102 KB.
-    assert len(digest.html.encode()) < 100_000
-    assert digest.text.count(message.title) == 100
+    assert len(group.html.encode()) < 100_000
+    assert group.text.count(message.title) == 100
 
 
-def test_digest_has_the_worst_severity() -> None:
+def test_group_has_the_worst_severity() -> None:
     messages = [render(event, row(RUNNING)) for event in (Event.STARTED, Event.FAILED)]
-    assert render_digest(messages).body["severity"] == "critical"
-    assert render_digest(messages[:1]).body["severity"] == "info"
+    assert render_group(messages).body["severity"] == "critical"
+    assert render_group(messages[:1]).body["severity"] == "info"
 
 
-def test_digest_of_an_outage_names_each_workspace_once() -> None:
+def test_group_of_an_outage_names_each_workspace_once() -> None:
     bodies = [outage("acme", "acme: no answer"), outage("globex", "globex: no answer")]
-    digest = render_digest([render_message(body) for body in bodies])
-    assert digest.text.split("\n\n")[0].splitlines() == [
+    group = render_group([render_message(body) for body in bodies])
+    assert group.text.split("\n\n")[0].splitlines() == [
         "acme: since 2026-03-25 12:00:00 UTC. no answer",
         "globex: since 2026-03-25 12:00:00 UTC. no answer",
     ]
-    assert "acme" in Mail(digest).text
+    assert "acme" in Mail(group).text
 
 
 def test_message_has_no_html_without_djangos_templates(settings: Any) -> None:

@@ -147,7 +147,7 @@ def test_more_than_ten_alerts_of_one_poll_are_one_message(
     if messages == 1:
         (message,) = recorder.messages
         assert message.title == "default: 11 alerts"
-        assert message.body["event"] == "digest"
+        assert message.body["event"] == "group"
         assert len(message.body["alerts"]) == 11
         assert message.text.count("Import started") == 11
     assert not Alert.objects.filter(delivered_at=None).exists()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from importmonitor.alerts import outbox
-from importmonitor.alerts.digests import render_digest
 from importmonitor.alerts.drafts import draft_test_alert, draft_workspace_alert
+from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.messages import render_message
 from importmonitor.alerts.threads import thread_headers
 from importmonitor.choices import Event
@@ -120,16 +120,16 @@ def test_outage_of_many_workspaces_joins_their_threads(clock: Clock, settings: A
     assert b"=?" not in mail.raw.partition(b"\n\n")[0].partition(b"References:")[2]
     assert max(map(len, mail.raw.splitlines())) <= 998
     recovered = [render_message(outage(Event.RECOVERED, name)) for name in names]
-    assert thread_headers(render_digest(recovered[::-1]).body)["References"].split() == references
+    assert thread_headers(render_group(recovered[::-1]).body)["References"].split() == references
 
 
 def test_header_of_a_large_outage_is_limited() -> None:
     messages = [render_message(outage(Event.UNREACHABLE, f"w{number}")) for number in range(500)]
-    headers = thread_headers(render_digest(messages).body)
+    headers = thread_headers(render_group(messages).body)
     assert len(headers["References"]) < 2000
 
 
-def test_test_alert_and_digest_of_imports_have_no_thread() -> None:
+def test_test_alert_and_group_of_imports_have_no_thread() -> None:
     test = draft_test_alert("default", at=NOON, key="key").body
     assert thread_headers(test) == {}
     body = outage(Event.UNREACHABLE) | {"sync": None, "alerts": [test]}

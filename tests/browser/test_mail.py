@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from importmonitor.alerts.digests import render_digest
 from importmonitor.alerts.drafts import draft_workspace_alert
+from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.choices import Event
 from tests.alerts.helpers import BASE_URL
@@ -48,7 +48,7 @@ def messages(settings: Any) -> list[Message]:
     unreachable = draft_workspace_alert(
         Event.UNREACHABLE, "default", at=NOON, since=NOON, outcome="BadAnswer", message=LONG
     )
-    return [*rows, render_message(unreachable.body), render_digest([*rows[:2], *rows[-2:]])]
+    return [*rows, render_message(unreachable.body), render_group([*rows[:2], *rows[-2:]])]
 
 
 def test_mail_fits_its_window_and_loads_nothing(mail: BrowserPage, messages: list[Message]) -> None:

@@ -13,10 +13,10 @@ from importmonitor.choices import Event, Severity, event_label
 from importmonitor.humanize import format_moment, format_number, format_span, format_time_of_day
 
 #: The event of a message with alerts about several imports.
-DIGEST = "digest"
+GROUP = "group"
 
 
-def render_digest(messages: Sequence[Message], *, is_everything: bool = False) -> Message:
+def render_group(messages: Sequence[Message], *, is_everything: bool = False) -> Message:
     """Return one message for those of several alerts, in the active language.
 
     `is_everything` is whether no workspace can be reached. Its JSON form is that of the first, with
@@ -26,8 +26,8 @@ def render_digest(messages: Sequence[Message], *, is_everything: bool = False) -
     keys = " ".join(message.body["idempotency_key"] for message in messages)
     worst = min(messages, key=lambda message: severities.index(get_severity(message.body))).body
     body = first | {
-        "event": first["event"] if first["sync"] else DIGEST,
-        "idempotency_key": f"digest:{hashlib.sha256(keys.encode()).hexdigest()}",
+        "event": first["event"] if first["sync"] else GROUP,
+        "idempotency_key": f"group:{hashlib.sha256(keys.encode()).hexdigest()}",
         "severity": get_severity(worst),
         "operation": None,
         "server_log": None,
