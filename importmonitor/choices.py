@@ -73,6 +73,13 @@ INCIDENT_LABELS = {
 }
 
 
+class DigestPeriod(StrEnum):
+    """How long the time is that one digest sums up."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
 class Severity(StrEnum):
     """How urgent an alert is, the most urgent first."""
 

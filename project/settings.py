@@ -375,13 +375,16 @@ if read_text("IMPORTMONITOR_ALERT_REMIND_EVERY"):
     with suppress(TypeError, ValueError, OverflowError):
         seconds = timedelta(seconds=seconds)
     CHANNEL_OPTIONS["REMIND_EVERY"] = seconds
+EMAIL_OPTIONS = dict(CHANNEL_OPTIONS)
+if digest := read_text("IMPORTMONITOR_ALERT_DIGEST"):
+    EMAIL_OPTIONS["DIGEST"] = digest
 # One channel per address, so that each is retried separately.
 # Secret, in case it is an Apprise URL, with a password.
 for address in hide(read_list("IMPORTMONITOR_ALERT_EMAILS")):
     IMPORTMONITOR["CHANNELS"][channel_name("email", address)] = {
         "BACKEND": "importmonitor.alerts.channels.EmailChannel",
         "TO": [address],
-        **CHANNEL_OPTIONS,
+        **EMAIL_OPTIONS,
     }
 # A comma can be part of a URL.
 for url in map(

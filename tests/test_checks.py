@@ -152,6 +152,8 @@ def test_valid_settings_give_no_message(settings: Any) -> None:
         (with_channel(EMAIL, name="the ops"), "E019"),
         (with_channel(EMAIL | {"EVENTS": "import.failed"}), "E019"),
         (with_channel(EMAIL | {"EVENTS": ["import.exploded"]}), "E019"),
+        (with_channel(EMAIL | {"DIGEST": "hourly"}), "E019"),
+        (with_channel(EMAIL | {"DIGEST": True}), "E019"),
         (with_setting("BASE_URL", "imports.example.org"), "E021"),
         (with_setting("BASE_URL", "https://me:secret@imports.example.org"), "E021"),
         (with_setting("BASE_URL", 80), "E021"),

@@ -145,6 +145,7 @@ def test_every_address_is_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (ops["TO"], boss["TO"]) == (["ops@example.org"], ["boss@example.org"])
     assert slack["URL"] == "slack://a/b/c/#x,#y"
     assert hook["URL"] == "jsons://hooks.example.org/import"
+    assert "DIGEST" not in ops
     # A channel keeps its name when another is removed: pending alerts refer to it.
     remaining = read(
         monkeypatch,
@@ -152,6 +153,8 @@ def test_every_address_is_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         IMPORTMONITOR_ALERT_URLS="",
     )["IMPORTMONITOR"]["CHANNELS"]
     assert remaining == {list(values["CHANNELS"])[1]: boss}
+    weekly = read(monkeypatch, IMPORTMONITOR_ALERT_DIGEST="weekly")["IMPORTMONITOR"]["CHANNELS"]
+    assert list(weekly.values()) == [boss | {"DIGEST": "weekly"}]
 
 
 @pytest.mark.skipif(django.VERSION >= (6, 1), reason="Django 6.1 has MAILERS instead")

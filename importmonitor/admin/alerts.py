@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from importmonitor.admin import display, filters
 from importmonitor.admin.mixins import ViewOnlyMixin, outside_transactions
 from importmonitor.alerts import outbox
-from importmonitor.alerts.drafts import TEST
+from importmonitor.alerts.drafts import DIGEST, TEST
 from importmonitor.choices import event_label
 from importmonitor.models import Alert, Delivery
 from importmonitor.models.alerts import ENDED
@@ -34,7 +34,7 @@ DELIVERY_BADGES = {
     Delivery.DUE: display.Badge(Delivery.DUE.label, "○", "busy"),
 }
 #: Of those that no channel can choose.
-EVENT_LABELS = {TEST: _("Test"), ENDED: _("End of the import")}
+EVENT_LABELS = {TEST: _("Test"), DIGEST: _("Digest"), ENDED: _("End of the import")}
 RETRYING = display.Badge(_("Retrying"), "!", "warn")
 
 

@@ -15,6 +15,12 @@ SCHEMA_VERSION = 1
 #: The event of a message that tests whether alerts are delivered.
 TEST = "test"
 
+#: The event of a summary of a day or a week.
+DIGEST = "digest"
+
+#: Those that channels do not choose by EVENTS. Each is a message of its own.
+OWN_EVENTS = (TEST, DIGEST)
+
 
 @dataclass(frozen=True)
 class AlertDraft:
@@ -143,6 +149,12 @@ def draft_workspace_alert(
 def draft_test_alert(workspace: str, *, at: datetime, key: str) -> AlertDraft:
     """Return an alert that tests whether alerts are delivered."""
     return AlertDraft(TEST, workspace, key, _base_body(TEST, workspace, key, at, (None, None)))
+
+
+def draft_digest(key: str, figures: dict[str, Any], *, at: datetime) -> AlertDraft:
+    """Return a digest with the figures of a period; it is about no single workspace."""
+    body = _base_body(DIGEST, "", key, at, (None, None)) | {"digest": figures}
+    return AlertDraft(DIGEST, "", key, body)
 
 
 def _iso(moment: datetime | None) -> str | None:

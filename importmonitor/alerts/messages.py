@@ -8,6 +8,8 @@ from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 
 from importmonitor.alerts.contents import Content, compose
+from importmonitor.alerts.digests import compose_digest
+from importmonitor.alerts.drafts import DIGEST
 from importmonitor.alerts.links import page_url
 from importmonitor.logs import get_logger
 
@@ -56,7 +58,8 @@ _TONES = {
 
 def render_message(body: dict[str, Any]) -> Message:
     """Return the message for the stored JSON form of an alert, in the active language."""
-    return build_message(compose(body), body | {"url": page_url(body["operation"])})
+    content = compose_digest(body) if body["event"] == DIGEST else compose(body)
+    return build_message(content, body | {"url": page_url(body["operation"])})
 
 
 def build_message(content: Content, body: dict[str, Any]) -> Message:
@@ -73,10 +76,10 @@ def build_message(content: Content, body: dict[str, Any]) -> Message:
 def _render_text(content: Content) -> str:
     blocks = [
         content.intro,
-        "\n".join(f"{fact.label}: {fact.value}" for fact in content.facts),
         "\n".join(
             f"{item.heading}: {item.text}" if item.text else item.heading for item in content.items
         ),
+        "\n".join(f"{fact.label}: {fact.value}" for fact in content.facts),
         *content.paragraphs,
         # That to the page needs no label.
         "\n".join(

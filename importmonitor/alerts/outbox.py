@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from importmonitor import conf
 from importmonitor.alerts.channels import Misconfigured, Undelivered, load_backend
 from importmonitor.alerts.deadline import DeadlinePassed, deadline
-from importmonitor.alerts.drafts import TEST, AlertDraft
+from importmonitor.alerts.drafts import OWN_EVENTS, TEST, AlertDraft
 from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.alerts.plain_text import one_line
@@ -87,7 +87,7 @@ def _receivers(draft: AlertDraft, channels: Sequence[ChannelConfig]) -> list[Cha
     return [
         channel
         for channel in channels
-        if draft.event == TEST or channel.wants(draft.event, draft.workspace, draft.outcome)
+        if draft.event in OWN_EVENTS or channel.wants(draft.event, draft.workspace, draft.outcome)
     ]
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from importmonitor.alerts.drafts import TEST
+from importmonitor.alerts.drafts import OWN_EVENTS, TEST
 from importmonitor.choices import Event
 from importmonitor.models import Alert
 
@@ -127,7 +127,7 @@ class Queue:
 def _batch(head: Alert, at: datetime) -> Batch:
     """Return an alert with those that go into the same message."""
     # One that some recipients have got already goes to the others alone.
-    if head.event == TEST or head.delivered_to:
+    if head.event in OWN_EVENTS or head.delivered_to:
         return Batch([head])
     waiting = Alert.objects.waiting(head.channel).unclaimed(at).exclude(event=TEST)
     if head.event in (Event.UNREACHABLE, Event.RECOVERED):

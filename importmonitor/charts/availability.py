@@ -123,20 +123,26 @@ def sum_kinds(timeline: Iterable[Stretch], start: float, end: float) -> list[Tot
     return sorted(totals.values(), key=lambda total: (total.kind != GOOD, -total.duration))
 
 
-def format_percent(totals: Iterable[Total]) -> str:
-    """Return the share of the polled time that was good, with one decimal, rounded down.
+def good_percent(totals: Iterable[Total]) -> float:
+    """Return the share of the polled time that was good, in percent, rounded down to a tenth.
 
     Only what is all or nothing is 100 or 0.
     """
     polled = [total for total in totals if total.kind != GAP]
     good = sum(total.duration for total in polled if total.kind == GOOD)
     if all(total.kind == GOOD for total in polled):
-        return "100 %"
+        return 100.0
     if not any(total.kind == GOOD and total.times for total in polled):
-        return "0 %"
+        return 0.0
     # However short: what failed once is not 100 %.
     tenths = floor(1000 * good / max(1.0, sum(total.duration for total in polled)))
-    return f"{format_number(min(999, max(1, tenths)) / 10, digits=1)} %"
+    return min(999, max(1, tenths)) / 10
+
+
+def format_percent(totals: Iterable[Total]) -> str:
+    """Return `good_percent` as people write it."""
+    percent = good_percent(totals)
+    return f"{format_number(percent, digits=0 if percent in (0.0, 100.0) else 1)} %"
 
 
 def in_words(total: Total, totals: Iterable[Total]) -> str:

@@ -7,14 +7,14 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from importmonitor.choices import OUTCOMES, Event, Severity, severity
+from importmonitor.choices import OUTCOMES, DigestPeriod, Event, Severity, severity
 from importmonitor.conf.problems import DOTTED_PATH, Problems, describe, describe_name, is_list_of
 from importmonitor.secret import hide
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 NAME_MAX_LENGTH = 63
 #: The options of every channel; all others are those of its backend.
-KEYS = ("BACKEND", "EVENTS", "OUTCOMES", "REMIND_EVERY", "SEVERITY", "WORKSPACES")
+KEYS = ("BACKEND", "DIGEST", "EVENTS", "OUTCOMES", "REMIND_EVERY", "SEVERITY", "WORKSPACES")
 #: More often than once an hour is a loop, not a reminder.
 MIN_REMIND_EVERY = timedelta(hours=1)
 
@@ -28,7 +28,8 @@ class ChannelConfig:
     """Where alerts go: the dotted path of a backend, which alerts it wants, its own options.
 
     `outcomes` is None for alerts of all outcomes and of none; `severity` is the lowest that it
-    wants; an incident that is still open is repeated after `remind_every`, if that is not None.
+    wants; an incident that is still open is repeated after `remind_every`, if that is not None;
+    `digest` is how often it gets a summary.
     The options can hold passwords and stay out of the `repr`; in them, all text is a Secret.
     """
 
@@ -40,6 +41,11 @@ class ChannelConfig:
     outcomes: frozenset[str] | None = None
     severity: Severity = Severity.INFO
     remind_every: timedelta | None = None
+    digest: DigestPeriod | None = None
+
+    def covers(self, workspace: str) -> bool:
+        """Return whether a workspace is one of those that this channel is about."""
+        return any(fnmatchcase(workspace, pattern) for pattern in self.workspaces)
 
     def wants(self, event: str, workspace: str, outcome: str | None) -> bool:
         """Return whether alerts about an event of a workspace go to this channel.
@@ -49,7 +55,7 @@ class ChannelConfig:
         return (
             event in self.events
             and (self.outcomes is None or outcome in self.outcomes)
-            and any(fnmatchcase(workspace, pattern) for pattern in self.workspaces)
+            and self.covers(workspace)
             and _SEVERITIES.index(severity(event, outcome)) <= _SEVERITIES.index(self.severity)
         )
 
@@ -85,6 +91,7 @@ def read_channel(name: object, options: object, problems: Problems) -> ChannelCo
         "outcomes": _read_outcomes(name, options.get("OUTCOMES", "*"), problems),
         "severity": _read_severity(name, options.get("SEVERITY", Severity.INFO), problems),
         "remind_every": _read_remind_every(name, options.get("REMIND_EVERY"), problems),
+        "digest": _read_digest(name, options.get("DIGEST"), problems),
     }
     if len(problems) > known_problems:
         return None
@@ -139,6 +146,19 @@ def _read_remind_every(name: str, value: object, problems: Problems) -> timedelt
         "E019",
         f"The REMIND_EVERY of the channel {name!r} is {describe(value)}.",
         "Make it a timedelta of an hour or more, or None for no reminders.",
+    )
+    return None
+
+
+def _read_digest(name: str, value: object, problems: Problems) -> DigestPeriod | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value in tuple(DigestPeriod):
+        return DigestPeriod(value)
+    problems.error(
+        "E019",
+        f"The channel {name!r} has a DIGEST that does not exist.",
+        f"Make it one of {', '.join(DigestPeriod)}, or None for no digest.",
     )
     return None
 

@@ -3,7 +3,8 @@
     from importmonitor.contrib.tasks import sync_workspaces
     sync_workspaces.enqueue()
 
-Django does not schedule tasks: enqueue `sync_workspaces` from cron or the backend's scheduler.
+Django does not schedule tasks: enqueue `sync_workspaces`, and each morning `send_import_digests`,
+from cron or the backend's scheduler.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from django.tasks import task
 
 from importmonitor import conf
 from importmonitor.sync import poll as sync
+from importmonitor.sync.digests import send_digests
 from importmonitor.sync.heartbeat import report_stored
 from importmonitor.sync.reminders import review_and_deliver
 
@@ -28,6 +30,12 @@ def sync_workspaces() -> int:
         sync_workspace.enqueue(alias)
     review_and_deliver()
     return len(aliases)
+
+
+@task
+def send_import_digests() -> int:
+    """Send the digests of the last day and week that were not sent before; return their number."""
+    return send_digests()
 
 
 @task

@@ -1,10 +1,10 @@
 """Alerts: written in the transaction of the change that they report, delivered after it."""
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from django.db import models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Case, Exists, F, Q, Value, When
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +17,9 @@ from importmonitor.models.incidents import Incident
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.store import StoreQuerySet
 from importmonitor.models.transitions import StatusTransition
+
+if TYPE_CHECKING:
+    from importmonitor.models.viewers import Viewer
 
 #: The longest back-off between two attempts.
 MAX_BACKOFF = timedelta(hours=1)
@@ -34,6 +37,13 @@ USER_CHANNEL = "@"
 
 
 class AlertQuerySet(StoreQuerySet["Alert"]):
+    def visible_to(self, viewer: "Viewer") -> Self:
+        """Return the alerts that a viewer may see; a digest only if no workspace is hidden."""
+        rows = super().visible_to(viewer)
+        if viewer.is_superuser:
+            return rows
+        return rows.filter(~Q(workspace="") | ~Exists(viewer.hidden_workspaces()))
+
     def due(self, now: datetime | Param, latest: datetime | Param | None = None) -> Self:
         """Return the alerts to deliver now, oldest first.
 

@@ -1,13 +1,14 @@
 """The retention of history: old rows are deleted in batches, except those that still matter."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from importmonitor.alerts.drafts import DIGEST
 from importmonitor.models import (
     Alert,
     ImportOperation,
@@ -74,6 +75,8 @@ def prune_operations(before: datetime, *, dry_run: bool = False) -> Pruned:
         pruned.periods += _delete(periods)
     alerts = Alert.objects.filter(operation=None, created_at__lt=before, next_attempt_at=None)
     alerts = alerts.exclude(incident__in=Incident.objects.filter(until=None).order_by())
+    # The row keeps a digest from being sent twice, for as long as its week is the last one.
+    alerts = alerts.exclude(event=DIGEST, created_at__gt=timezone.now() - timedelta(days=8))
     pruned.alerts = alerts.count() if dry_run else _delete(alerts)
     if not dry_run:
         _delete(Incident.objects.filter(operation=None, until__lt=before))

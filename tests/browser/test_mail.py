@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from importmonitor.alerts.drafts import draft_workspace_alert
+from importmonitor.alerts.drafts import draft_digest, draft_workspace_alert
 from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.choices import Event
@@ -21,6 +21,33 @@ if TYPE_CHECKING:
 pytestmark = IN_CHROMIUM
 
 LONG = "x" * 400 + "\N{HEBREW LETTER ALEF}" * 100
+#: Of a digest.
+FIGURES = {
+    "period": "weekly",
+    "from": "2026-03-16T00:00:00+00:00",
+    "to": "2026-03-23T00:00:00+00:00",
+    "workspaces": 2,
+    "incidents": {
+        "open": 30,
+        "oldest": [
+            {
+                "id": 1,
+                "kind": kind,
+                "workspace": "w" * 63,
+                "since": NOON.isoformat(),
+                "acknowledged": True,
+                "operation": {"id": 1, "type": SCRIPT, "file": LONG},
+            }
+            for kind in ("import.failed", "import.waiting")
+        ],
+    },
+    "imports": {"started": 9, "ended": 1, "running": 1, "outcomes": {"failed": 1}},
+    "records": {"handled": 1_234_567, "errors": 7},
+    "availability": {
+        "percent": 99.9,
+        "worst": [{"workspace": "w" * 63, "percent": 99.9, "seconds_unreachable": 90_000}],
+    },
+}
 
 
 @pytest.fixture(params=[(360, "light"), (360, "dark"), (800, "light")], ids=str)
@@ -48,7 +75,9 @@ def messages(settings: Any) -> list[Message]:
     unreachable = draft_workspace_alert(
         Event.UNREACHABLE, "default", at=NOON, since=NOON, outcome="BadAnswer", message=LONG
     )
-    return [*rows, render_message(unreachable.body), render_group([*rows[:2], *rows[-2:]])]
+    group = render_group([*rows[:2], *rows[-2:]])
+    digest = render_message(draft_digest("key", FIGURES, at=NOON).body)
+    return [*rows, render_message(unreachable.body), group, digest]
 
 
 def test_mail_fits_its_window_and_loads_nothing(mail: BrowserPage, messages: list[Message]) -> None:

@@ -9,6 +9,7 @@ import time_machine
 from celery import current_app
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.worker.request import Request
+from django.core import mail
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -201,6 +202,14 @@ def test_prune_task_succeeds(settings: Any, rocketchat: Workspace) -> None:
     assert tasks.prune_import_history.apply().successful()
 
 
+def test_digests_are_sent_once(settings: Any) -> None:
+    email = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
+    channels = {"ops": email | {"EVENTS": [], "DIGEST": "daily"}}
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"CHANNELS": channels}
+    assert [tasks.send_import_digests() for _ in range(2)] == [1, 0]
+    assert len(mail.outbox) == 1
+
+
 def test_schedule_uses_registered_tasks() -> None:
     entries = schedule.beat_schedule(timedelta(seconds=30))
     known = current_app.tasks
@@ -213,5 +222,6 @@ def test_project_registers_tasks_and_schedule() -> None:
     from project.celery import app
 
     app.loader.import_default_modules()
-    assert {schedule.SYNC_ALL, schedule.SYNC_ONE, schedule.PRUNE} <= set(app.tasks)
+    names = {schedule.SYNC_ALL, schedule.SYNC_ONE, schedule.PRUNE, schedule.SEND_DIGESTS}
+    assert names <= set(app.tasks)
     assert set(app.conf.beat_schedule) == set(schedule.beat_schedule())

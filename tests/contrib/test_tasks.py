@@ -40,3 +40,12 @@ def test_every_workspace_is_enqueued(settings: Any, rocketchat: Workspace) -> No
     rocketchat.start_import("slack")
     assert sync_workspaces.enqueue().return_value == 2
     assert ImportOperation.objects.get().workspace == "good"
+
+
+def test_digests_are_sent_once(settings: Any) -> None:
+    from importmonitor.contrib.tasks import send_import_digests
+
+    email = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
+    channels = {"ops": email | {"EVENTS": [], "DIGEST": "weekly"}}
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"CHANNELS": channels}
+    assert [send_import_digests.enqueue().return_value for _ in range(2)] == [1, 0]

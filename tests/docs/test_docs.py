@@ -90,7 +90,8 @@ def _configured_project(rocketchat: Workspace, settings: Any) -> None:
     """A workspace with a finished import, an alert channel, and users for tokens."""
     rocketchat.start_import("slack", seconds=60)
     rocketchat.clock.advance(600)
-    ops = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
+    backend = "importmonitor.alerts.channels.EmailChannel"
+    ops = {"BACKEND": backend, "TO": ["ops@example.org"], "DIGEST": "daily"}
     settings.IMPORTMONITOR = {**settings.IMPORTMONITOR, "CHANNELS": {"ops": ops}}
     for name in ("dashboard", "prometheus"):
         User.objects.create(username=name)

@@ -1,4 +1,4 @@
-"""The tasks: one polls a workspace, one sends a poll for each workspace, one prunes.
+"""The tasks: one polls a workspace, one sends a poll for each, one prunes, one sends digests.
 
 No task is acknowledged late or redelivered. If a worker dies during a poll, the next round polls
 the workspace again once its lease has expired. The lease also prevents concurrent polls if a
@@ -19,11 +19,18 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from importmonitor import conf
-from importmonitor.contrib.celery.schedule import DEFAULT_INTERVAL, PRUNE, SYNC_ALL, SYNC_ONE
+from importmonitor.contrib.celery.schedule import (
+    DEFAULT_INTERVAL,
+    PRUNE,
+    SEND_DIGESTS,
+    SYNC_ALL,
+    SYNC_ONE,
+)
 from importmonitor.logs import make_printable
 from importmonitor.models import Workspace
 from importmonitor.rocketchat.exceptions import RateLimited
 from importmonitor.sync import poll as sync
+from importmonitor.sync.digests import send_digests
 from importmonitor.sync.heartbeat import report_stored
 from importmonitor.sync.reminders import review_and_deliver
 
@@ -94,6 +101,12 @@ def sync_workspace(self: "_Task", alias: str, every: float = 0.0) -> None:
 def prune_import_history() -> None:
     """Delete old history as configured (`KEEP_DAYS`, `KEEP_SAMPLES_DAYS`)."""
     call_command("prune_import_history", verbosity=0)
+
+
+@shared_task(name=SEND_DIGESTS, ignore_result=True)
+def send_import_digests() -> int:
+    """Send the digests of the last day and week that were not sent before; return their number."""
+    return send_digests()
 
 
 def _was_just_polled(alias: str, seconds: float) -> bool:
