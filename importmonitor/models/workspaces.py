@@ -43,6 +43,10 @@ _POLL_FIELDS = (
     "clock_candidate",
     "clock_samples",
     "remote_time",
+    "response_time",
+    "rate_limit",
+    "rate_remaining",
+    "rate_resets_at",
 )
 
 
@@ -252,6 +256,15 @@ class Workspace(models.Model):
     clock_candidate = models.DurationField(_("measured clock offset"), null=True)
     clock_samples = models.PositiveSmallIntegerField(_("clock measurements"), default=0)
     remote_time = models.DateTimeField(_("Rocket.Chat's time at the last poll"), null=True)
+    # As of the last poll that succeeded.
+    response_time = models.DurationField(_("response time"), null=True)
+    rate_limit = models.PositiveBigIntegerField(
+        _("rate limit"),
+        null=True,
+        help_text=_("How many requests of all clients Rocket.Chat allows in a minute."),
+    )
+    rate_remaining = models.PositiveBigIntegerField(_("requests left"), null=True)
+    rate_resets_at = models.DateTimeField(_("rate limit resets"), null=True)
     users_twice = models.BooleanField(
         _("users are counted twice"),
         null=True,
@@ -295,6 +308,13 @@ class Workspace(models.Model):
     def is_empty(self) -> bool:
         """Whether nothing was ever imported, by the last successful poll."""
         return self.last_synced_at is not None and self.current_operation_id is None
+
+    @property
+    def usual_pause(self) -> timedelta | None:
+        """The mean time between two polls of the open period, None before the second."""
+        if self.last_polled_at is None or self.period_started_at is None or self.period_polls < 2:
+            return None
+        return (self.last_polled_at - self.period_started_at) / (self.period_polls - 1)
 
     def is_late(self, now: datetime) -> bool:
         """Return whether the last poll is so long ago that something is wrong with the polling."""
@@ -347,10 +367,9 @@ class Workspace(models.Model):
         last, started = self.last_polled_at, self.period_started_at
         if last is None or started is None or at < started:
             return True
-        pause, usual = at - last, first_pause
-        if self.period_polls >= 2:
-            usual = _MAX_USUAL_PAUSES * (last - started) / (self.period_polls - 1)
-        return pause > usual and pause > conf.get_options().late_after
+        pause, usual = at - last, self.usual_pause
+        longest = first_pause if usual is None else _MAX_USUAL_PAUSES * usual
+        return pause > longest and pause > conf.get_options().late_after
 
     def has_settled(self, at: datetime) -> bool:
         """Return whether a flapping workspace has been reachable for so long that it is over."""

@@ -69,7 +69,8 @@ class Client:
 
     `now` is our clock. Of the last response to `current_operation`, `rate_limit` is what it
     announced, None without a rate limit, and `clock_offset` is how far Rocket.Chat's clock is
-    ahead of ours, None if it does not say.
+    ahead of ours, None if it does not say. `response_time` is that of the last response to
+    anything.
 
     Every method raises a RocketChatError within the workspace's deadline, and nothing else.
     """
@@ -80,6 +81,7 @@ class Client:
         self.workspace = workspace
         self.rate_limit: RateLimit | None = None
         self.clock_offset: timedelta | None = None
+        self.response_time: timedelta | None = None
         #: The last body with a current operation, and what it was parsed to.
         self._last: tuple[bytes | None, Operation] | None = None
         self._now = now or (lambda: datetime.now(UTC))
@@ -273,6 +275,7 @@ class Client:
         workspace = self.workspace
         url = f"{workspace.url}/{path}"
         deadline.DEADLINE.set(ends_at)
+        started = time.monotonic()
         with self._session.get(
             url,
             auth=self._sign if with_credentials else None,
@@ -295,6 +298,7 @@ class Client:
                 body += chunk
                 if len(body) > max_size:
                     break
+        self.response_time = timedelta(seconds=time.monotonic() - started)
         response = replace(response, body=bytes(body[:max_size]))
         if is_good and len(body) > MAX_BODY:
             raise self._bad_answer(

@@ -22,6 +22,7 @@ from importmonitor.sync.storage import storable_operations
 
 if TYPE_CHECKING:
     from importmonitor.rocketchat.client import Client
+    from importmonitor.rocketchat.rate_limit import RateLimit
 
 logger = get_logger(__name__)
 
@@ -85,6 +86,7 @@ def fetch_snapshot(
         offset: timedelta | None = getattr(open_client, "clock_offset", None)
         measure_offset(workspace, offset, at)
         workspace.remote_time = None if offset is None else at + offset
+        _record_facts(workspace, open_client, at)
         pause = _pause_before(workspace, remote_time, at)
         snapshot = Snapshot(
             workspace,
@@ -114,6 +116,17 @@ def fetch_snapshot(
         names = find_user_names(snapshot, rows, open_client, renew)
     snapshot = replace(snapshot, user_names={**names.known, **names.requested})
     return Fetched(snapshot, rows, ("list_due_at", "list_refused"), notice, names.requested)
+
+
+def _record_facts(workspace: Workspace, client: "Client", at: datetime) -> None:
+    """Record how fast Rocket.Chat responded, and how many requests it allows."""
+    # As above: a client without a network has neither.
+    workspace.response_time = getattr(client, "response_time", None)
+    limit: RateLimit | None = getattr(client, "rate_limit", None)
+    workspace.rate_limit = workspace.rate_remaining = workspace.rate_resets_at = None
+    if limit is not None:
+        workspace.rate_limit, workspace.rate_remaining = limit.limit, limit.remaining
+        workspace.rate_resets_at = at + timedelta(seconds=limit.resets_in)
 
 
 def _is_due(due_at: datetime | None, at: datetime) -> bool:

@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from importmonitor.models import ImportOperation, Workspace
 from importmonitor.rocketchat.exceptions import Unreachable
+from simulator.server import Server
 from simulator.workspace import Workspace as RocketChat
+from tests.conftest import AUTH_TOKEN, USER_ID, configure
 from tests.fake_client import FakeClient
 from tests.sync.polling import CURRENT, poll
 
@@ -68,6 +70,25 @@ def test_idle_poll_costs_one_request_and_three_queries(rocketchat: RocketChat, s
     assert (len(cost.reads), len(cost.writes)) == (2 if state == "empty" else 1, 2), cost
     assert transactions_of(lambda: poll(rocketchat, client=client)) == 0
     assert Workspace.objects.get().period_polls == 4
+
+
+def test_poll_records_what_the_response_said(workspace: RocketChat, settings: Any) -> None:
+    """Without a query of its own: the poll writes its row anyway."""
+    limited = RocketChat(workspace.clock, seed=1, rate_limit=10, limiter_clock=workspace.clock)
+    limited.add_user(USER_ID, AUTH_TOKEN)
+    with Server(limited) as server:
+        configure(settings, server.url)
+        poll(limited)
+    row = Workspace.objects.get()
+    assert (row.rate_limit, row.rate_remaining) == (10, 9)
+    assert row.rate_resets_at == limited.clock.now() + timedelta(seconds=60)
+    assert row.response_time is not None
+    assert timedelta(0) < row.response_time < timedelta(seconds=30)
+    # A failed poll keeps what the last good response said.
+    client = FakeClient(limited)
+    client.error = Unreachable("No response.")
+    poll(limited, client=client)
+    assert Workspace.objects.get().rate_remaining == 9
 
 
 def test_failing_poll_costs_five_queries(rocketchat: RocketChat) -> None:
