@@ -26,7 +26,7 @@ LAYERS = (
 SYNC_LAYERS = (
     {"rate"},
     {"speeds"},
-    {"change", "forecast", "ends", "clock", "lease", "interval", "storage"},
+    {"change", "connection", "forecast", "ends", "clock", "lease", "interval", "storage"},
     {"stalls", "incidents", "names"},
     {"diff"},
     {"estimates", "unusual"},
