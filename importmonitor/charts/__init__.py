@@ -6,7 +6,7 @@ drawing that fits any width: across, positions are percentages; down, they are p
 and hatches are never stretched.
 """
 
-from importmonitor.charts.availability import availability_strip
+from importmonitor.charts.availability import availability, availability_strip
 from importmonitor.charts.durations import durations_chart
 from importmonitor.charts.progress import progress_chart
 from importmonitor.charts.runs import Run, runs_chart
@@ -15,6 +15,7 @@ from importmonitor.charts.weeks import Week, weeks_chart
 __all__ = [
     "Run",
     "Week",
+    "availability",
     "availability_strip",
     "durations_chart",
     "progress_chart",

@@ -12,8 +12,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from importmonitor.charts.hatches import Hatch, make_hatch
-from importmonitor.charts.scales import Scale, format_period, seconds, short_time
-from importmonitor.charts.stretches import GAP, GAP_AFTER, GOOD, Stretch, stretches
+from importmonitor.charts.scales import (
+    Scale,
+    day_ticks,
+    format_period,
+    seconds,
+    short_time,
+    time_ticks,
+)
+from importmonitor.charts.stretches import GAP, GAP_AFTER, GOOD, Span, Stretch, merge, stretches
 from importmonitor.choices import sync_status_label
 from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import SyncPeriod
@@ -37,6 +44,13 @@ _HATCHES = {
 _UNKNOWN_HATCH = ("dots", "bad")
 #: Where a bar begins, in pixels: errors stand out, and what was not polled is low.
 _TOPS = {GOOD: 8, GAP: 20}
+_MAINTENANCE = "maintenance"
+_MAINTENANCE_HATCH = ("upright", "wait")
+#: Below the strip: the height of the marks of maintenance, and of the labels of the time axis.
+_MARK_HEIGHT = 8
+_AXIS_HEIGHT = 18
+#: The span of a strip with a tick for each day, in seconds.
+_DAY_TICKS = range(2 * 86_400, 10 * 86_400)
 
 
 class Total(NamedTuple):
@@ -54,12 +68,14 @@ def availability_strip(
     *,
     gap_after: timedelta = GAP_AFTER,
     name: str = "",
+    maintenance: Iterable[tuple[datetime, datetime]] = (),
 ) -> SafeString:
     """Draw the availability of a workspace from `since` to `now`, with the same in words.
 
     `periods` are the workspace's, of that time, in any order. With more than `gap_after` between
     two of them, it was not polled. `name` is the workspace's alias: it is in the title, and keeps
-    the ids of several strips in a page apart.
+    the ids of several strips in a page apart. `maintenance` are its times of planned maintenance,
+    which are marked, and change nothing else.
 
     Makes no query, and raises nothing whatever the rows hold.
     """
@@ -71,10 +87,20 @@ def availability_strip(
     legend = [
         (_hatch(prefix, total.kind), _top(total.kind), in_words(total, totals)) for total in totals
     ]
+    marks = make_marks(maintenance, start, end)
+    if marks:
+        hatch = make_hatch(prefix, *_MAINTENANCE_HATCH)
+        time = sum(mark.end - mark.start for mark in marks)
+        legend.append((hatch, 0, _("Maintenance for %(time)s") % {"time": _duration(time)}))
+    axis = HEIGHT + (_MARK_HEIGHT + 2 if marks else 0)
+    bars = make_bars(timeline, start, end, prefix)
     context = {
         "prefix": prefix,
         "name": name,
-        "bars": make_bars(timeline, start, end, prefix),
+        "bars": bars + _mark_bars(marks, start, end, prefix),
+        "ticks": (day_ticks if int(end - start) in _DAY_TICKS else time_ticks)(start, end),
+        "axis": axis,
+        "full_height": axis + _AXIS_HEIGHT,
         "hatches": dict.fromkeys(hatch for hatch, _top, _words in legend),
         "legend": legend,
         "words": " · ".join(words for _hatch, _top, words in legend),
@@ -109,6 +135,44 @@ def make_bars(
             "title": title,
         }
     return list(bars.values())
+
+
+def make_marks(
+    maintenance: Iterable[tuple[datetime, datetime]], start: float, end: float
+) -> list[Span]:
+    """Return the parts of times of maintenance that are in the strip, oldest first."""
+    spans = [
+        Span(max(start, seconds(first)), min(end, seconds(last))) for first, last in maintenance
+    ]
+    return merge([span for span in spans if span.start < span.end])
+
+
+def _mark_bars(
+    marks: Iterable[Span], start: float, end: float, prefix: str
+) -> list[dict[str, Any]]:
+    stretched = [Stretch(mark.start, mark.end, _MAINTENANCE, 0) for mark in marks]
+    fill = make_hatch(prefix, *_MAINTENANCE_HATCH).id
+    place = {"y": HEIGHT + 2, "height": _MARK_HEIGHT, "fill": fill}
+    return [bar | place for bar in make_bars(stretched, start, end, prefix)]
+
+
+def availability(
+    periods: Iterable[SyncPeriod],
+    since: datetime,
+    now: datetime,
+    *,
+    gap_after: timedelta = GAP_AFTER,
+) -> tuple[str, str]:
+    """Return the share of the polled time in which it was good, and what a strip says in words.
+
+    The share is "" if it was never polled.
+    """
+    start, end = seconds(since), seconds(now)
+    if end <= start:
+        return "", ""
+    totals = sum_kinds(stretches(periods, start, end, gap_after), start, end)
+    words = " · ".join(in_words(total, totals) for total in totals)
+    return (format_percent(totals) if {total.kind for total in totals} != {GAP} else "", words)
 
 
 def sum_kinds(timeline: Iterable[Stretch], start: float, end: float) -> list[Total]:
@@ -146,7 +210,7 @@ def format_percent(totals: Iterable[Total]) -> str:
 
 
 def in_words(total: Total, totals: Iterable[Total]) -> str:
-    time = format_duration(timedelta(seconds=total.duration))
+    time = _duration(total.duration)
     if total.kind == GOOD:
         return _("Reachable %(time)s (%(percent)s)") % {
             "time": time,
@@ -168,11 +232,17 @@ def in_words(total: Total, totals: Iterable[Total]) -> str:
     return text % counted
 
 
+def _duration(duration: float) -> str:
+    return format_duration(timedelta(seconds=duration))
+
+
 def _label(kind: str) -> str:
     if kind == GOOD:
         return _("Reachable")
     if kind == GAP:
         return _("Not polled")
+    if kind == _MAINTENANCE:
+        return _("Maintenance")
     return sync_status_label(kind)[:_MAX_LABEL_LENGTH]
 
 

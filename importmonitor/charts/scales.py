@@ -1,7 +1,7 @@
 """Positions on an axis, the ticks of a time axis, and how charts write times and counts."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from typing import NamedTuple
 
@@ -82,6 +82,26 @@ def time_ticks(start: float, end: float) -> list[Tick]:
     times = sorted({seconds(wall.replace(tzinfo=first.tzinfo)) for wall in walls})
     across = Scale(start, end, 0, 100)
     return [Tick(across(at), _time_label(at, step)) for at in times if start <= at <= end]
+
+
+def day_ticks(start: float, end: float) -> list[Tick]:
+    """Return a tick in percent at each midnight of the current time zone.
+
+    Those so close to an end that the label would not fit have none.
+    """
+    across = Scale(start, end, 0, 100)
+    ticks = []
+    day = local(start).date() + timedelta(days=1)
+    while (at := seconds(midnight(day))) <= end:
+        position = across(at)
+        ticks.append(Tick(position, short_date(day) if 4 <= position <= 96 else ""))
+        day += timedelta(days=1)
+    return ticks
+
+
+def midnight(day: date) -> datetime:
+    """Return when a day begins in the current time zone."""
+    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def _time_label(at: float, step: int) -> str:

@@ -1,12 +1,15 @@
 """The availability strip: stretches of time, drawn and in words."""
 
+from datetime import date
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
+from django.utils import timezone
 
-from importmonitor.charts import availability_strip
+from importmonitor.charts import availability, availability_strip
 from importmonitor.charts.availability import Total, format_percent
-from importmonitor.charts.scales import seconds
+from importmonitor.charts.scales import midnight, seconds
 from importmonitor.charts.stretches import GAP, GOOD, stretches
 from importmonitor.models import SyncPeriod
 from tests.admin.charts import Markup, after, minutes, period
@@ -119,6 +122,54 @@ class TestBars:
         assert 100 <= len(drawn) <= 800
         [longest] = [bar for bar in drawn if bar.get("width") == "40.0%"]
         assert longest[0].text == "31 Mar 01:20 – 8 Apr 09:24: Reachable, 6 polls"
+
+
+class TestAxis:
+    def test_strip_of_a_week_has_a_tick_for_each_day(self) -> None:
+        chart = draw([period(0, 10_080)], 10_080)
+        labels = [f"{day} Mar" for day in range(26, 32)] + ["1 Apr"]
+        assert chart.texts("text") == labels
+        assert len(chart.all("line", "im-tick")) == 7
+
+    def test_strip_of_a_day_has_ticks_at_round_hours(self) -> None:
+        assert draw([period(0, 1_440)], 1_440).texts("text") == [
+            *("12:00", "18:00", "26 Mar", "06:00", "12:00")
+        ]
+
+    def test_day_has_23_hours_where_clocks_change(self) -> None:
+        """In Berlin, on 29 March."""
+        with timezone.override("Europe/Berlin"):
+            begins = [seconds(midnight(date(2026, 3, day))) for day in (28, 29, 30)]
+        hours = [(end - begin) / 3600 for begin, end in pairwise(begins)]
+        assert hours == [24, 23]
+
+
+class TestMaintenance:
+    def test_maintenance_is_marked_and_changes_nothing_else(self) -> None:
+        periods = [period(0, 50), period(50, 60, "Unreachable", 3), period(60, 100)]
+        spans = [(after(-20), after(10)), (after(50), after(60)), (after(55), after(70))]
+        spans.append((after(110), after(120)))
+        chart = Markup(availability_strip(periods, NOON, after(100), maintenance=spans))
+        chart.check()
+        assert chart.words.startswith(draw(periods, 100).words)
+        assert chart.words.endswith(" · Maintenance for 30 min")
+        marks = [bar for bar in bars(chart) if "Maintenance" in (bar[0].text or "")]
+        assert [(bar.get("x"), bar.get("width")) for bar in marks] == [
+            ("0.0%", "10.0%"),
+            ("50.0%", "20.0%"),
+        ]
+
+
+class TestFigures:
+    def test_share_is_that_of_the_strip(self) -> None:
+        periods = [period(0, 49), period(50, 50, "Unreachable", 1), period(60, 60), period(90, 95)]
+        percent, words = availability(periods, NOON, after(120))
+        assert words == draw(periods, 120).words
+        assert f"({percent})" in words
+
+    def test_workspace_that_was_not_polled_has_none(self) -> None:
+        assert availability([period(-90, -60)], NOON, after(60)) == ("", "Not polled for 1 h 0 min")
+        assert availability([], NOON, NOON) == ("", "")
 
 
 class TestWords:
