@@ -24,6 +24,7 @@ from importmonitor.rocketchat.states import RESTING_STEPS, ImportState
 
 EMPTY = "–"
 _SPACES = re.compile(r">\s+<")
+_SPACE_BEFORE_NUMBER = re.compile(r" (?=[0-9])")
 # Django's units are in the nominative, but German "vor" ("ago") takes the dative.
 UNITS: dict[str, Any] = {
     "year": npgettext_lazy("how long ago", "%(num)d year", "%(num)d years", "num"),
@@ -226,8 +227,9 @@ def time_since(moment: datetime | None) -> SafeString:
         text = _("%(time)s ago") % {"time": humanize.format_duration(now - moment)}
     else:
         text = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
-    # In a narrow column, a number is not separated from the word before it, or its unit.
-    return time_tag(moment, text.replace(" ", "\N{NO-BREAK SPACE}", 1))
+    # In a narrow column, a number is not separated from the word before it. Its unit follows after
+    # such a space already.
+    return time_tag(moment, _SPACE_BEFORE_NUMBER.sub("\N{NO-BREAK SPACE}", text))
 
 
 def format_duration(duration: timedelta) -> SafeString:

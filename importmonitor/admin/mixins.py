@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -111,7 +111,7 @@ class ViewOnlyMixin(PermissionFirstMixin):
     are hidden from them.
     """
 
-    list_per_page = 50
+    list_per_page: ClassVar[int] = 50
     paginator: type[_Paginator] = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

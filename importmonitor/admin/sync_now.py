@@ -3,6 +3,7 @@
 from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +20,11 @@ from importmonitor.models.viewers import encode_groups
 from importmonitor.sync.lease import LEASED, NOT_BEFORE, RECENT
 from importmonitor.sync.poll import PollFailure, SyncResult
 from importmonitor.tenancy import store_alias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from importmonitor.rocketchat.config import WorkspaceConfig
 
 #: With more workspaces than this, the results are counted, and no request waits for them.
 MAX_MESSAGES = 8
@@ -71,19 +77,27 @@ def get_progress(request: HttpRequest) -> Progress | None:
     now = timezone.now()
     if not since <= now <= ends_at + _SHOWN_FOR:
         return None
-    visible = Workspace.objects.visible_to(get_viewer(request))
-    total, counts = state["total"], visible.count_polls(since, now)
+    rows = Workspace.objects.visible_to(get_viewer(request))
+    if state.get("workspace"):
+        rows = rows.filter(alias=state["workspace"])
+    total, counts = state["total"], rows.count_polls(since, now)
     # Others than the configured ones can have a row, but they are not polled.
     done = min(total, counts.polled)
     is_over = done + counts.limited >= total or now >= ends_at
     return Progress(total, done, min(done, counts.failed), is_running=not is_over)
 
 
-def sync_now(request: HttpRequest) -> None:
-    """Have every visible workspace polled, and add messages with the results that come at once."""
+def sync_now(request: HttpRequest, alias: str = "") -> None:
+    """Have a workspace polled, or all visible ones, and add messages with the first results."""
     viewer = get_viewer(request)
     try:
-        configured = conf.get_config().workspaces
+        if alias:
+            configured: Mapping[str, WorkspaceConfig] = {alias: conf.get_workspace(alias)}
+        else:
+            configured = conf.get_config().workspaces
+    except conf.UnknownWorkspace:
+        messages.warning(request, _("This workspace is no longer configured."))
+        return
     except ImproperlyConfigured as error:
         # It names workspaces.
         text = _("The settings have mistakes, which manage.py check explains.")
@@ -108,7 +122,8 @@ def sync_now(request: HttpRequest) -> None:
     from importmonitor.sync.background import MIN_INTERVAL, TIME_LIMIT, due_workspaces, get_poller
 
     now = timezone.now()
-    due = due_workspaces(workspaces.values(), now)
+    # One alone is skipped by its poll, if it was polled just now.
+    due = list(workspaces.values()) if alias else due_workspaces(workspaces.values(), now)
     futures = []
     # In a transaction of the host's (ATOMIC_REQUESTS), other threads would wait for its end.
     transaction.on_commit(lambda: futures.extend(get_poller().start(due)), using=store_alias())
@@ -118,13 +133,14 @@ def sync_now(request: HttpRequest) -> None:
             "since": (now - MIN_INTERVAL).isoformat(),
             "ends_at": (now + TIME_LIMIT).isoformat(),
             "total": len(workspaces),
+            "workspace": alias,
         }
         return
     request.session.pop(_SESSION_KEY, None)
     results = {future.result().workspace: future.result() for future in futures}
-    for alias in workspaces:
-        recent = SyncResult(alias, polled_at=now, skipped=RECENT)
-        add_message(request, results.get(alias, recent))
+    for name in workspaces:
+        recent = SyncResult(name, polled_at=now, skipped=RECENT)
+        add_message(request, results.get(name, recent))
 
 
 def add_message(request: HttpRequest, result: SyncResult | PollFailure) -> None:

@@ -1,25 +1,40 @@
-"""The workspaces: their sync status now and over the last days, and their current import."""
+"""The workspaces: a list with their present state and availability, and a page of each."""
 
-from collections import defaultdict
-from datetime import timedelta
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
-from importmonitor import humanize
-from importmonitor.admin import clock, display, filters, remarks
-from importmonitor.admin.mixins import ViewOnlyMixin
+from importmonitor import conf
+from importmonitor.admin import (
+    connection,
+    display,
+    filters,
+    remarks,
+    sync_now,
+    workspace_facts,
+    workspace_list,
+    workspace_page,
+)
+from importmonitor.admin.mixins import ViewOnlyMixin, outside_transactions
 from importmonitor.admin_urls import admin_url
-from importmonitor.charts import availability_strip
+from importmonitor.choices import incident_label
+from importmonitor.humanize import format_duration, format_number
 from importmonitor.models import ImportOperation, Workspace, get_viewer
+from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
     # Generic only in the stubs.
@@ -27,11 +42,7 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
 
-#: The time that a strip covers, and the number of strips on a page.
-STRIP_SPAN = timedelta(days=7)
-MAX_STRIPS = 20
-#: The number of periods on a workspace's page.
-MAX_PERIODS = 50
+NAME = "importmonitor_workspace"
 #: The number of operations on a workspace's page that are not current and have not ended.
 MAX_HIDDEN = 20
 
@@ -40,36 +51,61 @@ MAX_HIDDEN = 20
 class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
     """View-only: a row for each workspace that was ever polled."""
 
-    list_display = ("alias", "status", "since", "last_poll", "current_import")
+    list_display = (
+        "alias",
+        "status",
+        "open_incidents",
+        "current_import",
+        "last_sync",
+        "last_day",
+        "last_week",
+        "last_month",
+        "last_quarter",
+    )
     list_filter = (filters.SyncStatusFilter,)
-    list_select_related = ("current_operation",)
+    list_per_page = 25
     search_fields = ("alias",)
     sortable_by = ("alias",)
     actions = None
     fieldsets = (
         (
-            None,
+            gettext_lazy("Polls"),
             {
                 "fields": (
-                    "status",
                     "open_period",
                     "last_poll",
                     "last_sync",
-                    "present_import",
-                    "hidden_imports",
+                    "next_poll",
+                    "last_response_time",
+                    "rate_budget",
+                    "watched_time",
                 )
             },
         ),
-        (gettext_lazy("Polls"), {"fields": ("strip", "periods", "watched_time")}),
-        (gettext_lazy("In Rocket.Chat"), {"fields": ("clock_difference", "operation_list")}),
+        (
+            gettext_lazy("In Rocket.Chat"),
+            {"fields": ("permissions", "clock_difference")},
+        ),
     )
 
     class Media:
         css = {"all": ("importmonitor/admin.css", "importmonitor/charts.css")}
+        js = ("importmonitor/refresh.js",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
         rows: QuerySet[Workspace] = super().get_queryset(request)
-        return rows.defer("current_operation__payload")
+        return rows.select_related("current_operation").defer("current_operation__payload")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return workspace_list.WorkspaceList
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        own = [
+            path("<path:object_id>/sync/", view(self.sync_now), name=f"{NAME}_sync"),
+            path("<path:object_id>/check/", view(self.check_connection), name=f"{NAME}_check"),
+        ]
+        return [*own, *super().get_urls()]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -77,8 +113,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         context: dict[str, Any] = {"title": _("Workspaces")}
         if self.has_view_permission(request):
             viewer = get_viewer(request)
-            aliases = viewer.visible_aliases()
-            context |= strips(aliases) | {"is_hidden": not aliases and viewer.is_limited()}
+            context |= workspace_list.find_unpolled(viewer) | {"is_limited": viewer.is_limited()}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def change_view(
@@ -88,50 +123,54 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        context = {"title": _("Workspace")}
+        context: dict[str, Any] = {"title": _("Workspace")}
+        workspace = self.get_object(request, unquote(object_id))
+        if workspace is not None and self.has_view_permission(request, workspace):
+            context |= workspace_page.context(request, workspace, self.admin_site.name)
+            context |= self._present_context(workspace) | {
+                "can_run": has_perm(request.user, RUN_IMPORT),
+                "sync": sync_now.get_progress(request),
+            }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
-    @admin.display(description=gettext_lazy("sync status"))
-    def status(self, workspace: Workspace) -> SafeString:
-        badge = display.render_badge(display.sync_status_badge(workspace.sync_status))
-        if not workspace.message:
-            return badge
-        return format_html(
-            '{}&#32;<span class="im-message"><bdi>{}</bdi></span>', badge, workspace.message
-        )
+    def sync_now(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Have this workspace polled and return to its page."""
+        return self._run(request, object_id, sync_now.sync_now)
 
-    @admin.display(description=gettext_lazy("since"))
-    def since(self, workspace: Workspace) -> SafeString:
-        return display.format_datetime(workspace.period_started_at)
+    @outside_transactions
+    def check_connection(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Check whether this workspace can be monitored and return to its page with the result."""
+        return self._run(request, object_id, connection.check)
 
-    @admin.display(description=gettext_lazy("last poll"))
-    def last_poll(self, workspace: Workspace) -> SafeString:
-        return display.time_since(workspace.last_polled_at)
+    def _run(
+        self, request: HttpRequest, object_id: str, run: Callable[[HttpRequest, str], None]
+    ) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not has_perm(request.user, RUN_IMPORT):
+            raise PermissionDenied
+        workspace = self.get_object(request, unquote(object_id))
+        if workspace is not None:
+            run(request, workspace.alias)
+        # Of a workspace that does not exist, that page says so.
+        url = reverse(f"admin:{NAME}_change", args=[object_id], current_app=self.admin_site.name)
+        return HttpResponseRedirect(url)
 
-    @admin.display(description=gettext_lazy("current import"))
-    def current_import(self, workspace: Workspace) -> SafeString:
-        operation = workspace.current_operation
-        return SafeString(display.EMPTY) if operation is None else self._line(operation)
+    def _present_context(self, workspace: Workspace) -> dict[str, Any]:
+        """Return the context of what is at the top of the page: the state at the last poll."""
+        now = timezone.now()
+        return {
+            "is_configured": bool(conf.find_configured([workspace.alias])),
+            "badge": display.render_badge(display.sync_status_badge(workspace.sync_status)),
+            "failing_for": workspace.failing_since
+            and display.format_duration(now - workspace.failing_since),
+            "is_late": workspace.is_late(now),
+            "last_poll": display.time_since(workspace.last_polled_at),
+            "present_import": self._present_import(workspace),
+            "hidden_imports": self._hidden_imports(workspace),
+        }
 
-    @admin.display(description=gettext_lazy("since"))
-    def open_period(self, workspace: Workspace) -> SafeString:
-        started, last = workspace.period_started_at, workspace.last_polled_at
-        if started is None or last is None:
-            return SafeString(display.EMPTY)
-        polls = ngettext("%(count)s poll", "%(count)s polls", workspace.period_polls)
-        return format_html(
-            "{} · {} · {}",
-            display.format_datetime(started),
-            display.format_duration(last - started),
-            polls % {"count": humanize.format_number(workspace.period_polls)},
-        )
-
-    @admin.display(description=gettext_lazy("last synced"))
-    def last_sync(self, workspace: Workspace) -> SafeString:
-        return display.time_since(workspace.last_synced_at)
-
-    @admin.display(description=gettext_lazy("current import"))
-    def present_import(self, workspace: Workspace) -> str:
+    def _present_import(self, workspace: Workspace) -> str:
         operation = workspace.current_operation
         if operation is None:
             if workspace.is_empty:
@@ -141,81 +180,96 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
             "line": self._line(operation),
             "progress": display.progress(operation),
             "rate": display.rate_line(operation),
+            "is_active": operation.is_active,
             "is_stalled": operation.is_stalled,
             "remarks": remarks.of_operation(operation, workspace),
         }
         return display.keep_spaces(render_to_string("importmonitor/workspace_import.html", context))
 
-    @admin.display(description=gettext_lazy("other open imports"))
-    def hidden_imports(self, workspace: Workspace) -> SafeString:
+    def _hidden_imports(self, workspace: Workspace) -> SafeString:
+        """Return the imports that Rocket.Chat no longer calls current and that have not ended."""
         rows = ImportOperation.objects.filter(workspace=workspace.alias, finished_at=None)
         hidden = rows.exclude(pk=workspace.current_operation_id or 0).newest_first()
         lines = [(self._line(row),) for row in hidden.defer("payload")[:MAX_HIDDEN]]
-        if not lines:
-            return SafeString(display.EMPTY)
-        return format_html(
-            '<ul class="im-plain">{}</ul>', format_html_join("", "<li>{}</li>", lines)
-        )
+        return format_html_join("", "<li>{}</li>", lines)
 
-    @admin.display(description=gettext_lazy("last seven days"))
-    def strip(self, workspace: Workspace) -> SafeString:
-        now = timezone.now()
-        start = now - STRIP_SPAN
-        periods = Workspace.objects.filter(pk=workspace.pk).periods(start, now)
-        return SafeString(availability_strip(periods, start, now, name=workspace.alias))
+    @admin.display(description=gettext_lazy("state"))
+    def status(self, workspace: Any) -> SafeString:
+        badge = display.render_badge(display.sync_status_badge(workspace.sync_status))
+        if not workspace.is_configured:
+            remark = _("No longer configured")
+        elif workspace.failing_since is not None:
+            failing = timezone.now() - workspace.failing_since
+            remark = _("for %(time)s") % {"time": format_duration(failing)}
+        else:
+            return badge
+        return format_html('{}&#32;<span class="im-quiet im-below">{}</span>', badge, remark)
 
-    @admin.display(description=gettext_lazy("sync periods"))
-    def periods(self, workspace: Workspace) -> SafeString:
-        rows = [
-            {
-                "badge": display.render_badge(display.sync_status_badge(period.outcome)),
-                "since": display.format_datetime(period.first_at),
-                "duration": display.format_duration(period.last_at - period.first_at),
-                "polls": humanize.format_number(period.polls),
-                "message": period.message,
-                "is_open": period.pk == workspace.period_id,
-            }
-            for period in workspace.newest_periods(MAX_PERIODS)
+    @admin.display(description=gettext_lazy("current import"))
+    def current_import(self, workspace: Workspace) -> SafeString:
+        operation = workspace.current_operation
+        return SafeString(display.EMPTY) if operation is None else self._line(operation)
+
+    @admin.display(description=gettext_lazy("last synced"))
+    def last_sync(self, workspace: Workspace) -> SafeString:
+        return _labelled(_("last synced"), display.time_since(workspace.last_synced_at))
+
+    @admin.display(description=workspace_page.SPANS[1])
+    def last_day(self, workspace: Any) -> SafeString:
+        return _figure(workspace.figures, 1)
+
+    @admin.display(description=workspace_page.SPANS[7])
+    def last_week(self, workspace: Any) -> SafeString:
+        return _figure(workspace.figures, 7)
+
+    @admin.display(description=workspace_page.SPANS[30])
+    def last_month(self, workspace: Any) -> SafeString:
+        return _figure(workspace.figures, 30)
+
+    @admin.display(description=workspace_page.SPANS[90])
+    def last_quarter(self, workspace: Any) -> SafeString:
+        return _figure(workspace.figures, 90)
+
+    @admin.display(description=gettext_lazy("open incidents"))
+    def open_incidents(self, workspace: Any) -> SafeString:
+        lines = [
+            (incident_label(kind), f" × {format_number(count)}" if count > 1 else "")
+            for kind, count in workspace.incident_counts
         ]
-        is_cut = len(rows) == MAX_PERIODS
-        context = {"periods": rows, "is_cut": is_cut}
-        return display.keep_spaces(render_to_string("importmonitor/periods.html", context))
+        kinds = format_html_join("", '<span class="im-incident-count">{}{}</span>&#32;', lines)
+        return _labelled(_("open incidents"), kinds or display.EMPTY)
+
+    @admin.display(description=gettext_lazy("this state since"))
+    def open_period(self, workspace: Workspace) -> SafeString:
+        return workspace_facts.open_period(workspace)
+
+    @admin.display(description=gettext_lazy("last poll"))
+    def last_poll(self, workspace: Workspace) -> SafeString:
+        return display.time_since(workspace.last_polled_at)
+
+    @admin.display(description=gettext_lazy("next poll"))
+    def next_poll(self, workspace: Workspace) -> SafeString:
+        return workspace_facts.next_poll(workspace, timezone.now())
+
+    @admin.display(description=gettext_lazy("response time"))
+    def last_response_time(self, workspace: Workspace) -> str:
+        return workspace_facts.response_time(workspace)
+
+    @admin.display(description=gettext_lazy("rate limit"))
+    def rate_budget(self, workspace: Workspace) -> SafeString:
+        return workspace_facts.rate_budget(workspace, timezone.now())
 
     @admin.display(description=gettext_lazy("watched"))
     def watched_time(self, workspace: Workspace) -> SafeString:
-        if workspace.first_synced_at is None:
-            return SafeString(display.EMPTY)
-        text = _("{duration} since the first sync, {time}")
-        return format_html(
-            text,
-            duration=display.format_duration(workspace.watched),
-            time=display.format_datetime(workspace.first_synced_at),
-        )
+        return workspace_facts.watched_time(workspace)
+
+    @admin.display(description=gettext_lazy("permissions"))
+    def permissions(self, workspace: Workspace) -> SafeString:
+        return workspace_facts.permissions(workspace)
 
     @admin.display(description=gettext_lazy("clock"))
     def clock_difference(self, workspace: Workspace) -> SafeString:
-        text = clock.notable_line(workspace)
-        if not text:
-            return format_html("{}", clock.line(workspace))
-        remark = _(
-            "Times and durations on these pages are corrected, but those in Rocket.Chat's log and "
-            "in raw documents are by its clock."
-        )
-        return format_html('<span class="im-remark im-wait">{}</span> {}', text, remark)
-
-    @admin.display(description=gettext_lazy("list of operations"))
-    def operation_list(self, workspace: Workspace) -> SafeString:
-        if not workspace.list_refused:
-            return format_html("{}", _("Readable") if workspace.is_good else display.EMPTY)
-        return format_html(
-            '<span class="im-remark im-wait">{} {}</span><p>{}</p>',
-            _("Refused."),
-            workspace.list_refused,
-            _(
-                "As long as it is refused, imports that start and end between two polls are "
-                "missed, and the end of an import that runs on behind a newer one cannot be seen."
-            ),
-        )
+        return workspace_facts.clock_difference(workspace)
 
     def _line(self, operation: ImportOperation) -> SafeString:
         """Return the badge and the name of an operation, linked if its page is in this site."""
@@ -228,19 +282,12 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         )
 
 
-def strips(aliases: list[str]) -> dict[str, Any]:
-    """Return the availability strips of the first of these workspaces."""
-    now = timezone.now()
-    start = now - STRIP_SPAN
-    shown = aliases[:MAX_STRIPS]
-    periods = defaultdict(list)
-    workspaces = Workspace.objects.filter(alias__in=shown)
-    for period in workspaces.periods(start, now):
-        periods[period.workspace].append(period)
-    return {
-        "never_synced": set(shown) - {row.alias for row in workspaces if row.was_polled},
-        "strips": [
-            (alias, availability_strip(periods[alias], start, now, name=alias)) for alias in shown
-        ],
-        "more": len(aliases) - len(shown),
-    }
+def _labelled(label: Any, value: str) -> SafeString:
+    """Return a value with its label, which is shown where a phone hides that of the column."""
+    return format_html('<span class="im-label">{}:</span> {}', capfirst(label), value)
+
+
+def _figure(figures: workspace_page.Figures, days: int) -> SafeString:
+    percent, words = figures[days]
+    figure = format_html('<bdi title="{}">{}</bdi>', words, percent or display.EMPTY)
+    return _labelled(workspace_page.SPANS[days], figure)

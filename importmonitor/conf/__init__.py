@@ -5,8 +5,9 @@ What is read is a SecretMapping: no traceback that shows local variables shows a
 Every mistake in the settings has an id; `importmonitor.checks` reports them all at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -89,13 +90,19 @@ def get_groups(alias: str) -> tuple[str, ...] | None:
     return read_groups(raw[alias])
 
 
-def get_aliases() -> list[str]:
+def get_aliases(limit: int | None = None) -> list[str]:
     """Return the aliases of the configured workspaces in their order, valid or not.
 
-    What is stored stays readable while a token is wrong.
+    What is stored stays readable while a token is wrong. With `limit`, only the first are read.
     """
     raw = _raw_workspaces(_raw(), Problems())
-    return [alias for alias in raw if isinstance(alias, str)]
+    return [alias for alias in islice(raw, limit) if isinstance(alias, str)]
+
+
+def find_configured(aliases: Iterable[str]) -> set[str]:
+    """Return those of these workspaces that are configured; reads no others."""
+    raw = _raw_workspaces(_raw(), Problems())
+    return {alias for alias in aliases if alias in raw}
 
 
 def get_links(alias: str) -> WorkspaceLinks:

@@ -81,11 +81,11 @@ class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
         row = _state.first(self.db, alias=alias)
         return Workspace.from_db(self.db, columns(Workspace), row) if row else None
 
-    def periods(self, start: datetime, end: datetime) -> list[SyncPeriod]:
+    def periods(self, start: datetime, end: datetime, limit: int | None = None) -> list[SyncPeriod]:
         """Return these workspaces' periods that overlap a span, oldest first; in three queries.
 
-        Limited to the newest SyncPeriod.MAX. The first of each workspace may have ended before the
-        span: its result holds until the next poll.
+        Limited to the newest `limit`, SyncPeriod.MAX by default. The first of each workspace may
+        have ended before the span: its result holds until the next poll.
         """
         workspaces = list(self)
         periods = SyncPeriod.objects.filter(workspace__in=[row.alias for row in workspaces])
@@ -94,7 +94,7 @@ class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
         within = periods.filter(first_at__gte=start, first_at__lte=end).order_by("-pk")
         # In a query of their own, so that one flapping workspace does not push out all others.
         first = SyncPeriod.objects.filter(pk__in=keys.values("before")).order_by("pk")
-        rows = [*first, *list(within[: SyncPeriod.MAX])[::-1]]
+        rows = [*first, *list(within[: limit or SyncPeriod.MAX])[::-1]]
         return _with_open_ends(rows, workspaces)
 
     def count_polls(self, since: datetime, now: datetime) -> "PollCounts":
@@ -408,11 +408,6 @@ class Workspace(models.Model):
             "failing_since",
             "first_synced_at",
         }
-
-    def newest_periods(self, limit: int) -> list[SyncPeriod]:
-        """Return the newest periods, newest first."""
-        rows = SyncPeriod.objects.filter(workspace=self.alias).order_by("-pk")[:limit]
-        return _with_open_ends(list(rows), [self])
 
 
 class PollCounts(NamedTuple):

@@ -15,6 +15,7 @@ from importmonitor.choices import OK
 from importmonitor.models import (
     Alert,
     ImportOperation,
+    Incident,
     ProgressSample,
     StatusTransition,
     SyncPeriod,
@@ -34,7 +35,7 @@ ALERTS = "/admin/importmonitor/alert/"
 
 def fill(count: int) -> None:
     """Replace the rows of every table that a page shows by this many."""
-    for model in (Alert, SyncPeriod, Workspace, ImportOperation):
+    for model in (Alert, Incident, SyncPeriod, Workspace, ImportOperation):
         model.objects.all().delete()
     rows = save_rows(count, importer_key="csv", remote_user_id="u", count_error=1)
     newest = ImportOperation.objects.get(remote_id=rows[0].remote_id)
@@ -62,12 +63,24 @@ def fill(count: int) -> None:
         for outcome in ("Unreachable", OK)
     )
     save_period("default", OK, moments[-1], newest)
+    # Half of the first are open: no page shows all of many.
+    incidents = Incident.objects.bulk_create(
+        Incident(
+            workspace="default",
+            kind=kind,
+            since=at,
+            until=None if number % 2 else at,
+        )
+        for kind in ("import.failed", "maintenance")
+        for number, at in enumerate(moments)
+    )
     Alert.objects.bulk_create(
         Alert(
             event="import.failed",
             workspace="default",
             operation=newest,
             channel="ops",
+            incident=incidents[number],
             key=str(number),
             body={},
             created_at=at,
@@ -102,6 +115,8 @@ PAGES: dict[str, Callable[[int], str]] = {
     "workspaces": lambda _: WORKSPACES,
     "failing polls": lambda _: f"{WORKSPACES}?sync_status=failing",
     "last page of the workspaces": last_page(WORKSPACES),
+    "workspace": lambda _: f"{WORKSPACES}{newest_workspace()}/change/",
+    "day of a workspace": lambda _: f"{WORKSPACES}{newest_workspace()}/change/?day=2026-03-25",
     "alerts": lambda _: ALERTS,
     "pending alerts": lambda _: f"{ALERTS}?delivery=due",
     "last page of the alerts": last_page(ALERTS),
@@ -112,6 +127,10 @@ PAGES: dict[str, Callable[[int], str]] = {
 
 def newest_key() -> int:
     return int(ImportOperation.objects.newest_first().values_list("pk", flat=True)[0])
+
+
+def newest_workspace() -> int:
+    return Workspace.objects.get(alias="default").pk
 
 
 def count_queries(client: Client, path: str) -> int:
@@ -130,7 +149,7 @@ def test_no_page_takes_more_queries_for_many_rows(
     monkeypatch.setattr(operations, "MAX_SEARCHED", 600)
     monkeypatch.setattr(operation_page, "MAX_SAMPLES", 600)
     # Django caches the content types, for the whole process.
-    ContentType.objects.get_for_models(Alert, SyncPeriod, ImportOperation)
+    ContentType.objects.get_for_models(Alert, SyncPeriod, ImportOperation, Workspace)
     root.get("/admin/")
     counts = []
     for rows in (10, MANY):

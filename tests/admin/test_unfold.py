@@ -21,7 +21,7 @@ from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from django.test import Client
 from django.test.utils import setup_test_environment
-from importmonitor.models import ApiToken, ImportOperation
+from importmonitor.models import ApiToken, ImportOperation, Workspace
 from tests.admin.helpers import change_url, save_rows
 from tests.admin.test_alerts_page import make_alert
 from tests.api.helpers import RUNNING, make_user, sync
@@ -43,7 +43,8 @@ expected = {
     history + "?outcome=failed&q=csv": "failed",
     history + "?outcome=nonsense": "No imports match these filters",
     running: "people.csv",
-    folder + "workspace/": "Last seven days",
+    folder + "workspace/": "open incidents",
+    folder + f"workspace/{Workspace.objects.get().pk}/change/": "Availability",
     folder + "alert/": "import.failed",
     folder + f"alert/{alert.pk}/change/": "import.failed",
     folder + "apitoken/": "dashboard",

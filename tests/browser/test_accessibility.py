@@ -130,7 +130,8 @@ def test_pages_with_content_have_no_violations(
     paths += [reverse(CHANGE, args=[current_operations[alias].pk]) for alias in shown]
     paths.append(f"{ALERTS}{Alert.objects.get(key='1').pk}/change/")
     unreachable = models.Workspace.objects.get(alias="unreachable")
-    paths.append(f"{WORKSPACES}{unreachable.pk}/change/")
+    today = timezone.localdate().isoformat()
+    paths += [f"{WORKSPACES}{unreachable.pk}/change/{query}" for query in ("", f"?day={today}")]
     paths += [TOKENS, f"{TOKENS}add/", f"{HISTORY}?q=nothing-of-that-name"]
     token = ApiToken.objects.get(name="dashboard").pk
     paths += [f"{TOKENS}{token}/change/", f"{TOKENS}{token}/delete/"]

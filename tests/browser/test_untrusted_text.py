@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import responses
 
+from importmonitor import models
 from importmonitor.models import ImportOperation
 from importmonitor.sync.poll import sync_workspace
 from simulator.workspace import Workspace
@@ -104,7 +105,9 @@ def test_error_is_shown_as_text(open_browser: OpenBrowser, chat: Workspace, sett
         remote.get(f"{url}/api/v1/getCurrentImportOperation", status=400, json=body)
         assert not sync_workspace("default").ok
     browser = open_browser(**PHONE)
-    for path, part in ((HISTORY, ".im-card"), (WORKSPACES, "#result_list")):
+    workspace = models.Workspace.objects.get()
+    own_page = f"{WORKSPACES}{workspace.pk}/change/"
+    for path, part in ((HISTORY, ".im-card"), (own_page, ".im-section .im-message")):
         page = browser.open(path)
         assert MARKUP[:25] in (page.locator(part).text_content() or "")
         assert browser.overflow() == 0

@@ -99,7 +99,7 @@ def test_pages_are_readable(
             assert width(page, ".im-summary") > 400
         if name == "workspace":
             assert width(page, ".im-chart .im-strip") > 500
-            assert width(page, ".im-periods") > 500
+            assert width(page, ".im-section") > 500
     # Grappelli refers to files that it does not have.
     browser.errors.clear()
     assert {name: texts for name, texts in cut_off.items() if texts} == {}

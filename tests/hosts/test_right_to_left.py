@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from importmonitor.models import ImportOperation
+from importmonitor.models import ImportOperation, Workspace
 from tests.admin.helpers import change_url
 from tests.admin.test_alerts_page import make_alert
 from tests.browser.browser_page import ALERTS, HISTORY, IN_CHROMIUM, WORKSPACES
@@ -83,9 +83,10 @@ def test_values_read_from_left_to_right(
     assert label is not None
     assert label["x"] + label["width"] <= plot["x"]
     page.screenshot(path=tmp_path / "operation.png", full_page=True)
-    page = browser.open(WORKSPACES)
+    workspace = Workspace.objects.get()
+    page = browser.open(f"{WORKSPACES}{workspace.pk}/change/")
     assert_in_order(page, ".im-ends", *page.locator(".im-ends span").all_inner_texts()[:2])
-    page.screenshot(path=tmp_path / "workspaces.png", full_page=True)
+    page.screenshot(path=tmp_path / "workspace.png", full_page=True)
     make_alert("one", last_error="The mail server answered 451.", attempts=2)
     page = browser.open(ALERTS)
     assert_in_order(page, "#result_list .field-last_error", "The mail", "451", ".")

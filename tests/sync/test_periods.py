@@ -36,7 +36,7 @@ def periods() -> list[tuple[str, int]]:
 
 def stored_periods() -> list[SyncPeriod]:
     """Return all periods, oldest first."""
-    return Monitored.objects.get().newest_periods(1000)[::-1]
+    return Monitored.objects.periods(MONDAY, MONDAY + timedelta(days=1000))
 
 
 def kinds(rocketchat: Workspace) -> list[str]:

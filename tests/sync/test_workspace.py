@@ -92,7 +92,8 @@ def test_open_period_has_its_end_in_the_row_of_the_workspace(rocketchat: Workspa
     for _ in range(3):
         sync_workspace("default", now=rocketchat.clock.now)
         rocketchat.clock.advance(60)
-    (period,) = state().newest_periods(5)
+    now = rocketchat.clock.now()
+    (period,) = Monitored.objects.periods(now - timedelta(days=1), now)
     assert (period.polls, period.last_at - period.first_at) == (3, timedelta(minutes=2))
     rocketchat.outage = 502
     sync_workspace("default", now=rocketchat.clock.now)
