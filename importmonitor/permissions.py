@@ -6,6 +6,8 @@ from django.contrib.auth.models import AnonymousUser
 RUN_IMPORT = "importmonitor.run-import"
 VIEW_LATEST = "importmonitor.view-import-operations"
 VIEW = "importmonitor.view_importoperation"
+VIEW_INCIDENT = "importmonitor.view_incident"
+CHANGE_INCIDENT = "importmonitor.change_incident"
 
 
 def has_perm(user: AbstractBaseUser | AnonymousUser | None, permission: str) -> bool:
@@ -17,3 +19,8 @@ def has_perm(user: AbstractBaseUser | AnonymousUser | None, permission: str) -> 
 def can_view_imports(user: AbstractBaseUser | AnonymousUser | None) -> bool:
     """Return whether a user has one of the permissions that let them see imports."""
     return any(has_perm(user, permission) for permission in (RUN_IMPORT, VIEW, VIEW_LATEST))
+
+
+def can_view_incidents(user: AbstractBaseUser | AnonymousUser | None) -> bool:
+    """Return whether a user may see the pages of incidents."""
+    return any(has_perm(user, name) for name in (RUN_IMPORT, VIEW_INCIDENT, CHANGE_INCIDENT))

@@ -117,6 +117,21 @@ def token_admin() -> dict[str, Row]:
     }
 
 
+def incident_admin() -> dict[str, Row]:
+    """Return the rows of the incidents, which are acknowledged and muted by POST alone."""
+    model, editors = "importmonitor/incident", having("change_incident")
+    post = admin(
+        (editors, "405 405 302 405 405 405 405 405"), other_staff="405 405 403 405 405 405 405 405"
+    )
+    return admin_of(model, having("run-import", "view_incident", "change_incident"), editors) | {
+        f"admin/{model}/acknowledge/": post,
+        f"admin/{model}/mute/": post,
+        f"admin/{model}/<path:object_id>/end/": post,
+    }
+
+
+#: Who may acknowledge incidents.
+EDITORS = having("change_incident")
 OPERATION_ADMIN = "importmonitor/importoperation"
 WORKSPACE_BUTTON = admin(
     (RUNNERS, "405 405 302 405 405 405 405 405"), other_staff="405 405 403 405 405 405 405 405"
@@ -132,7 +147,12 @@ TABLE: dict[str, Row] = {
     "api/import-operations/<int:pk>/samples/": api(VIEWERS),
     "api/import-operations/<path:rest>/": Row((ALL, "404")),
     "api/workspaces/": api(VIEWERS),
+    "api/workspaces/<str:alias>/maintenance/": api(EDITORS, "405 405 400 405 405 204 200 405"),
     "api/workspaces/<path:rest>/": Row((ALL, "404")),
+    "api/incidents/": api(VIEWERS),
+    "api/incidents/<int:pk>/": api(VIEWERS),
+    "api/incidents/<int:pk>/acknowledge/": api(EDITORS, "405 405 200 405 405 405 200 405"),
+    "api/incidents/<path:rest>/": Row((ALL, "404")),
     "api/schema/": api(VIEWERS),
     # A page for browsers: without any credentials, to the login.
     "api/docs/": Row(
@@ -169,11 +189,15 @@ TABLE: dict[str, Row] = {
         (having("run-import", VIEW, CHANGE), "405 405 302 405 405 405 405 405")
     ),
     **admin_of("importmonitor/alert", having("run-import", "view_alert")),
+    "admin/importmonitor/alert/test/": admin(
+        (RUNNERS, "405 405 302 405 405 405 405 405"), other_staff="405 405 403 405 405 405 405 405"
+    ),
     **admin_of("importmonitor/workspace", having("run-import", "view_workspace")),
     **{
         f"admin/importmonitor/workspace/<path:object_id>/{button}/": WORKSPACE_BUTTON
         for button in ("sync", "check")
     },
+    **incident_admin(),
     **token_admin(),
     # Django's admin pages.
     "admin/": admin((STAFF, "200")),
@@ -264,8 +288,9 @@ def test_hidden_object_is_answered_like_a_missing_one(site: Site, route: str) ->
     key = next(part for part, other in parts if other == Site.MISSING)
     for name, method in product(KINDS, METHODS):
         statuses = TABLE[route].statuses(name)
-        # Those who may press a button of an object may see it.
-        if statuses[0] != "200" and statuses[:3] != ["405", "405", "302"]:
+        # Those who may use it by any method but OPTIONS, or press a button of it, may see it.
+        may_see = {"200", "204"} & set(statuses[:6]) or statuses[:3] == ["405", "405", "302"]
+        if not may_see:
             hidden = as_text(site.request(name, method, hidden_url))
             missing = as_text(site.request(name, method, missing_url))
             assert hidden == missing.replace(Site.MISSING, key), (name, method)

@@ -18,9 +18,9 @@ from django.db import transaction
 from django.test import Client, override_settings
 from django.urls import get_resolver
 
-from importmonitor.admin import AlertAdmin, ImportOperationAdmin, WorkspaceAdmin
-from importmonitor.api.rest import views
-from importmonitor.models import Alert, ApiToken, ImportOperation, Workspace
+from importmonitor.admin import AlertAdmin, ImportOperationAdmin, IncidentAdmin, WorkspaceAdmin
+from importmonitor.api.rest import incidents, views
+from importmonitor.models import Alert, ApiToken, ImportOperation, Incident, Workspace
 from tests.api.helpers import NOON, RUNNING, sync, workspace_at
 from tests.test_access import METHODS, TABLE, routes
 
@@ -76,6 +76,16 @@ SHOWS: dict[str, str] = {
     **admin_of("importoperation"),
     **admin_of("alert"),
     **admin_of("workspace"),
+    **admin_of("incident"),
+    "admin/importmonitor/incident/<path:object_id>/end/": "object",
+    "admin/importmonitor/incident/acknowledge/": "nothing",
+    "admin/importmonitor/incident/mute/": "nothing",
+    "admin/importmonitor/alert/test/": "nothing",
+    "api/incidents/": "list",
+    "api/incidents/<int:pk>/": "object",
+    "api/incidents/<int:pk>/acknowledge/": "object",
+    "api/incidents/<path:rest>/": "nothing",
+    "api/workspaces/<str:alias>/maintenance/": "object",
     "admin/importmonitor/importoperation/<path:object_id>/retry/": "object",
     "admin/importmonitor/importoperation/<path:object_id>/notify/": "object",
     "admin/importmonitor/importoperation/sync/": "nothing",
@@ -167,7 +177,17 @@ class Site:
                 given_up_at=NOON,
                 key=alias,
             )
+            incident = Incident.objects.create(
+                kind="import.stalled",
+                workspace=alias,
+                operation=operation,
+                since=NOON,
+                message=f"{alias}-error",
+                note=f"{alias}-note",
+                open_key=alias,
+            )
             self.keys |= {
+                ("incident", alias): incident.pk,
                 ("importoperation", alias): operation.pk,
                 ("alert", alias): alert.pk,
                 ("workspace", alias): Workspace.objects.get(alias=alias).pk,
@@ -198,6 +218,8 @@ class Site:
     def url(self, route: str, alias: str) -> str:
         """Return the URL of a route, of the object of a workspace."""
         model = route.split("/")[2] if route.startswith("admin/importmonitor/") else ""
+        if route.startswith("api/incidents/"):
+            model = "incident"
         key = self.keys.get((model or "importoperation", alias), 987654321)
         for part, value in {
             "<int:pk>": key,
@@ -374,6 +396,7 @@ PARAMETERS: dict[str, dict[str, list[str]]] = {
         "payload__contains": ["hush"],
     },
     "admin/importmonitor/alert/": {
+        "operation__id": ["1"],
         "workspace": ["hush", "hush-gone"],
         "event": ["import.stalled"],
         "delivery": ["given-up"],
@@ -387,6 +410,20 @@ PARAMETERS: dict[str, dict[str, list[str]]] = {
         "o": ["-1"],
         "alias__startswith": ["hush"],
     },
+    "admin/importmonitor/incident/": {
+        "status": ["all", "open"],
+        "kind": ["import.stalled"],
+        "workspace": ["hush", "hush-gone"],
+        "note__contains": ["hush"],
+    },
+    "api/incidents/": {
+        "workspace": ["hush", "hush-gone"],
+        "kind": ["import.stalled"],
+        "open": ["true"],
+        "acknowledged": ["false"],
+        "cursor": ["x"],
+        "page_size": ["1"],
+    },
     "metrics": {"name[]": ["importmonitor_workspace_up"]},
 }
 PARAMETERS["admin/importmonitor/importoperation/export/<str:file_format>/"] = PARAMETERS[
@@ -399,7 +436,8 @@ def test_every_parameter_of_every_list_is_tried() -> None:
     tried = {route: set(parameters) for route, parameters in PARAMETERS.items()}
     assert views.OperationList.parameters <= tried["api/import-operations/"]
     assert views.WorkspaceList.parameters <= tried["api/workspaces/"]
-    for model_admin in (ImportOperationAdmin, AlertAdmin, WorkspaceAdmin):
+    assert incidents.IncidentList.parameters <= tried["api/incidents/"]
+    for model_admin in (ImportOperationAdmin, AlertAdmin, IncidentAdmin, WorkspaceAdmin):
         model = model_admin.__name__.removesuffix("Admin").lower()
         names = {
             f"{entry[0]}__gte" if isinstance(entry, tuple) else entry.parameter_name

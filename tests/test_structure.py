@@ -38,7 +38,10 @@ SYNC_LAYERS = (
 )
 #: These packages write operations and their history; the interfaces only read.
 WRITERS = {"sync", "models", "migrations"}
-HISTORY = ("ImportOperation", "StatusTransition", "ProgressSample", "SyncPeriod", "Workspace")
+HISTORY = (
+    *("ImportOperation", "StatusTransition", "ProgressSample", "SyncPeriod", "Workspace"),
+    "Incident",
+)
 WRITING_METHODS = {
     *("create", "bulk_create", "update", "bulk_update", "delete", "get_or_create"),
     *("update_or_create", "save", "insert_all", "save_all", "add_all"),

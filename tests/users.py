@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from importmonitor.models import Alert, ApiToken, ImportOperation, Workspace
+from importmonitor.models import Alert, ApiToken, ImportOperation, Incident, Workspace
 from tests.api.helpers import NOON, RUNNING, credentials, make_user, sync
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
     CHANGE: (VIEW, CHANGE),
     "view_alert": ("view_alert",),
     "view_workspace": ("view_workspace",),
+    "view_incident": ("view_incident",),
+    "change_incident": ("change_incident",),
     "tokens": tuple(f"{action}_apitoken" for action in ("add", "change", "delete", "view")),
 }
 KINDS = {
@@ -115,6 +117,7 @@ class Site:
             "importoperation": ImportOperation.objects.get().pk,
             "alert": alert.pk,
             "workspace": Workspace.objects.get().pk,
+            "incident": Incident.objects.create(kind="x", workspace="default", since=NOON).pk,
             "apitoken": ApiToken.objects.latest("pk").pk,
             "user": User.objects.get(username="superuser").pk,
             "group": Group.objects.create(name="x").pk,
@@ -153,10 +156,11 @@ class Site:
     def url(self, route: str, *, missing: bool = False) -> str:
         """Return a URL of a route, of an existing or a missing object."""
         operation = self.keys["importoperation"]
+        resource = "incident" if route.startswith("api/incidents/") else "importoperation"
         content_type = ContentType.objects.get_for_model(ImportOperation).pk
         model = route.split("/")[2] if route.count("/") > 2 else ""
         values = {
-            "<int:pk>": operation,
+            "<int:pk>": self.keys[resource],
             "<path:content_type_id>": content_type,
             "<path:object_id>": self.keys.get(model, operation),
             "<id>": self.keys["user"],

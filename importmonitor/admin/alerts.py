@@ -3,19 +3,30 @@
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from importmonitor import conf
 from importmonitor.admin import display, filters
 from importmonitor.admin.mixins import ViewOnlyMixin, outside_transactions
 from importmonitor.alerts import outbox
+from importmonitor.alerts.check import send_test_alert
 from importmonitor.alerts.drafts import DIGEST, TEST
-from importmonitor.choices import event_label
-from importmonitor.models import Alert, Delivery
+from importmonitor.choices import Event, Severity, event_label
+from importmonitor.conf.channels import ChannelConfig
+from importmonitor.humanize import format_duration
+from importmonitor.models import Alert, Delivery, Outcome
 from importmonitor.models.alerts import ENDED
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
@@ -27,6 +38,9 @@ if TYPE_CHECKING:
 else:
     _ModelAdmin = admin.ModelAdmin
 
+NAME = "importmonitor_alert"
+#: How long the page waits for the result of a test, in seconds.
+TEST_SECONDS = 5.0
 DELIVERY_BADGES = {
     Delivery.DELIVERED: display.Badge(Delivery.DELIVERED.label, "✓", "good"),
     Delivery.GIVEN_UP: display.Badge(Delivery.GIVEN_UP.label, "✕", "bad"),
@@ -53,13 +67,19 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     )
     list_display_links = ("event_name",)
     sortable_by = ()
-    list_filter = (filters.WorkspaceFilter, filters.EventFilter, filters.DeliveryFilter)
+    list_filter = (
+        filters.ImportFilter,
+        filters.WorkspaceFilter,
+        filters.EventFilter,
+        filters.DeliveryFilter,
+    )
     ordering = ("-pk",)
     actions = ("retry_delivery",)
     fields = (
         "event_name",
         "workspace",
         "operation",
+        "incident",
         "channel_name",
         "delivery_badge",
         "attempts",
@@ -82,7 +102,31 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return super().changelist_view(request, extra_context)
+        context = {
+            "title": _("Alerts"),
+            "channels": [_describe(row) for row in conf.get_options().channels.values()],
+            "can_test": has_perm(request.user, RUN_IMPORT),
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = outside_transactions(self.admin_site.admin_view(self.send_test))
+        return [path("test/", view, name=f"{NAME}_test"), *super().get_urls()]
+
+    def send_test(self, request: HttpRequest) -> HttpResponse:
+        """Send a test message through one channel, and show whether it was accepted."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not has_perm(request.user, RUN_IMPORT):
+            raise PermissionDenied
+        channel = conf.get_options().channels.get(request.POST.get("channel", ""))
+        if channel is None:
+            messages.error(request, _("No channel of this name is configured."))
+        else:
+            for alert in send_test_alert([channel], seconds=TEST_SECONDS):
+                _add_test_result(request, alert)
+        url = reverse(f"admin:{NAME}_changelist", current_app=self.admin_site.name)
+        return HttpResponseRedirect(url)
 
     @admin.action(
         description=_("Retry delivery of selected %(verbose_name_plural)s"),
@@ -104,7 +148,10 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     @admin.display(description=_("event"))
     def event_name(self, alert: Alert) -> SafeString:
         label = EVENT_LABELS.get(alert.event) or event_label(alert.event)
-        return format_html('<span title="{}">{}</span>', alert.event, label)
+        text = format_html('<span title="{}">{}</span>', alert.event, label)
+        if not alert.is_reminder:
+            return text
+        return format_html('{}&#32;<span class="im-file">{}</span>', text, _("Reminder"))
 
     @admin.display(description=_("channel"))
     def channel_name(self, alert: Alert) -> str:
@@ -135,3 +182,41 @@ def retry_delivery(request: HttpRequest, alerts: "AlertQuerySet") -> None:
     else:
         partly = _("%(count)d of %(all)d delivered; see the error column.")
         messages.warning(request, partly % {"count": delivered, "all": count})
+
+
+def _add_test_result(request: HttpRequest, alert: Alert) -> None:
+    values = {"channel": alert.channel, "error": alert.last_error}
+    if alert.delivered_at is not None:
+        messages.success(request, _("The test message was delivered by %(channel)s.") % values)
+    elif alert.last_error:
+        text = _("The test message was not delivered by %(channel)s: %(error)s")
+        messages.error(request, text % values)
+    else:
+        messages.warning(request, _("The test message is still being delivered."))
+
+
+def _describe(channel: ChannelConfig) -> dict[str, Any]:
+    """Return what a channel wants, without its options, which can be secret."""
+    parts: list[Any] = []
+    if channel.workspaces != ("*",):
+        parts.append(_("Workspaces: %(names)s") % {"names": ", ".join(channel.workspaces)})
+    if channel.events != frozenset(Event):
+        labels = [event_label(event) for event in Event if event in channel.events]
+        parts.append(_("Events: %(names)s") % {"names": ", ".join(labels)})
+    if channel.outcomes is not None:
+        labels = [str(outcome.label) for outcome in Outcome if outcome in channel.outcomes]
+        parts.append(_("Outcomes: %(names)s") % {"names": ", ".join(labels)})
+    if channel.severity == Severity.CRITICAL:
+        parts.append(_("Critical alerts only"))
+    elif channel.severity == Severity.WARNING:
+        parts.append(_("Critical alerts and warnings"))
+    if not parts:
+        parts.append(_("All alerts"))
+    if channel.remind_every is not None:
+        every = {"time": format_duration(channel.remind_every)}
+        parts.append(_("Reminders every %(time)s") % every)
+    return {
+        "name": channel.name,
+        "backend": channel.backend.rpartition(".")[2],
+        "filters": " · ".join(map(str, parts)),
+    }

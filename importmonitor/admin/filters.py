@@ -5,18 +5,28 @@ Django's own filters read their values with DISTINCT over the whole table, on ev
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from django.contrib.admin import DateFieldListFilter, ModelAdmin, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.admin.display import STATES
-from importmonitor.choices import EVENT_LABELS, IMPORTER_LABELS, sync_status_label
+from importmonitor.admin.mixins import KEY
+from importmonitor.choices import (
+    EVENT_LABELS,
+    IMPORTER_LABELS,
+    INCIDENT_LABELS,
+    IncidentKind,
+    sync_status_label,
+)
 from importmonitor.models import Delivery, ImportOperation, Outcome, get_viewer
+from importmonitor.models.incidents import OPEN, acknowledged_at
 from importmonitor.rocketchat import exceptions
 from importmonitor.rocketchat.operation import IMPORTERS
 
@@ -194,3 +204,56 @@ class EventFilter(KnownValuesFilter):
 
     def get_options(self, request: HttpRequest) -> list[Option]:
         return [(event.value, label, Q(event=event.value)) for event, label in EVENT_LABELS.items()]
+
+
+class IncidentStatusFilter(KnownValuesFilter):
+    """Whether incidents are over; those that are not are the default."""
+
+    title = _("status")
+    parameter_name = "status"
+
+    def value(self) -> str:
+        return super().value() or "open"
+
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        now = timezone.now()
+        is_maintenance = Q(kind=IncidentKind.MAINTENANCE)
+        is_acknowledged = acknowledged_at(now)
+        return [
+            ("open", _("Open"), OPEN),
+            ("unacknowledged", _("Not acknowledged"), OPEN & ~is_acknowledged),
+            ("acknowledged", _("Acknowledged"), OPEN & is_acknowledged),
+            ("maintenance", _("Maintenance"), is_maintenance & (Q(until=None) | Q(until__gt=now))),
+            ("over", _("Over"), Q(until__lte=now)),
+            ("all", _("All"), Q()),
+        ]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        # Without Django's own "All", which leaves the parameter out.
+        return islice(super().choices(changelist), 1, None)
+
+
+class IncidentKindFilter(KnownValuesFilter):
+    title = _("kind")
+    parameter_name = "kind"
+
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        return [(kind.value, label, Q(kind=kind)) for kind, label in INCIDENT_LABELS.items()]
+
+
+class ImportFilter(KnownValuesFilter):
+    """One import, by its key; other pages link to it."""
+
+    title = _("import operation")
+    parameter_name = "operation__id"
+
+    def get_options(self, request: HttpRequest) -> list[Option]:
+        value = self.value()
+        if not value:
+            return []
+        if not KEY.fullmatch(value):
+            return [(value, value, Q(pk__in=()))]
+        visible = ImportOperation.objects.visible_to(get_viewer(request))
+        operation = visible.filter(pk=value).only("type", "file").first()
+        name = value if operation is None else operation.file_name or operation.type or value
+        return [(value, name, Q(operation=value))]

@@ -1,7 +1,7 @@
-"""The forms that create and change an API token."""
+"""The forms that create and change API tokens, acknowledge incidents, and plan maintenance."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -9,8 +9,10 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from importmonitor import conf
 from importmonitor.conf.options import MAX_DAYS
-from importmonitor.models import ApiToken, Viewer
+from importmonitor.models import ApiToken, ImportOperation, Viewer
+from importmonitor.models.incidents import MAX_HOURS, MAX_NOTE_LENGTH, plan_maintenance
 from importmonitor.models.tokens import find_user, users
 
 if TYPE_CHECKING:
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[ApiToken]
 else:
     _ModelForm = forms.ModelForm
+
+#: When "tomorrow" is over.
+MORNING = time(8)
+# The keys of all databases are 64-bit integers.
+MAX_KEY = 2**63 - 1
 
 
 class TokenForm(_ModelForm):
@@ -111,3 +118,66 @@ class SuperuserTokenCreationForm(TokenCreationForm):
 
     def owner(self) -> "User | None":
         return self.cleaned_data.get("user")
+
+
+class AcknowledgementForm(forms.Form):
+    """Until when incidents are acknowledged, and why."""
+
+    HOUR, TOMORROW, OVER = "hour", "tomorrow", "over"
+
+    until = forms.ChoiceField(choices=[(name, name) for name in (HOUR, TOMORROW, OVER)])
+    note = forms.CharField(max_length=MAX_NOTE_LENGTH, required=False)
+
+    def until_at(self, now: datetime) -> datetime | None:
+        """Return the time, None for "until it is over"."""
+        until = self.cleaned_data["until"]
+        if until == self.HOUR:
+            return now + timedelta(hours=1)
+        return next_morning(now) if until == self.TOMORROW else None
+
+
+def next_morning(now: datetime) -> datetime:
+    """Return when work begins on the next day, in the present time zone."""
+    tomorrow = timezone.localtime(now).date() + timedelta(days=1)
+    return timezone.make_aware(datetime.combine(tomorrow, MORNING))
+
+
+class MaintenanceForm(forms.Form):
+    """When the alerts of a workspace are muted; or those of an import, until it ends."""
+
+    workspace = forms.CharField()
+    operation = forms.IntegerField(required=False, min_value=1, max_value=MAX_KEY)
+    since = forms.DateTimeField(required=False)
+    hours = forms.FloatField(required=False, min_value=0.1, max_value=MAX_HOURS)
+    note = forms.CharField(max_length=MAX_NOTE_LENGTH, required=False)
+
+    def __init__(self, *args: Any, viewer: Viewer, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.viewer = viewer
+
+    def clean_workspace(self) -> str:
+        alias: str = self.cleaned_data["workspace"]
+        # As if it were not configured, if it is hidden from the user.
+        if alias not in conf.get_aliases() or self.viewer.is_refused(alias):
+            raise forms.ValidationError(_("This workspace is not configured."))
+        return alias
+
+    def clean_operation(self) -> ImportOperation | None:
+        key = self.cleaned_data["operation"]
+        if key is None:
+            return None
+        rows = ImportOperation.objects.filter(pk=key, workspace=self.data.get("workspace"))
+        operation = rows.first()
+        if operation is None or not operation.is_active:
+            raise forms.ValidationError(_("This import has ended."))
+        return operation
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        now, hours = timezone.now(), cleaned.pop("hours")
+        if cleaned["operation"] is not None:
+            return cleaned | {"since": now, "until": None}
+        since, until = plan_maintenance(now, since=cleaned["since"], until=None, hours=hours)
+        return cleaned | {"since": since, "until": until}

@@ -1,13 +1,15 @@
 """The history page and the operation page."""
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.http import (
     Http404,
     HttpRequest,
@@ -29,6 +31,7 @@ from importmonitor.admin import (
     display,
     export,
     filters,
+    incident_panel,
     notify_me,
     operation_page,
     sync_now,
@@ -47,6 +50,7 @@ VIEW_WORKSPACE = "importmonitor.view_workspace"
 REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
 #: Files and types are searched in the newest operations only.
 MAX_SEARCHED = 10_000
+_LONG_AGO = Value(datetime(1970, 1, 1, tzinfo=UTC), DateTimeField())
 #: Characters of a note: a page has to hold it.
 MAX_NOTE_LENGTH = 10_000
 #: The log of changes translates the labels of the form's fields, with their capitals.
@@ -143,9 +147,9 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
                 return exact, False
         if term:
             # No index serves a search for a part of a name, so it has to be limited.
-            newest = ImportOperation.objects.newest_first().values_list("started_at", flat=True)
-            if oldest := newest[MAX_SEARCHED : MAX_SEARCHED + 1].first():
-                queryset = queryset.filter(started_at__gt=oldest)
+            newest = ImportOperation.objects.newest_first().values("started_at")
+            oldest = Subquery(newest[MAX_SEARCHED : MAX_SEARCHED + 1])
+            queryset = queryset.filter(started_at__gt=Coalesce(oldest, _LONG_AGO))
         return super().get_search_results(request, queryset, search_term)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HistoryList]:
@@ -177,6 +181,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         counts = chips.count_outcomes(viewer, workspace)
         context |= dashboard.context(viewer, workspace, counts, self.admin_site.name)
         context |= {
+            "incidents": incident_panel.summary(request, workspace),
             "can_sync": has_perm(request.user, RUN_IMPORT),
             "sync": sync_now.get_progress(request),
             "workspaces_url": self._workspaces_url(request),
@@ -199,6 +204,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         if obj is not None:
             context |= {"title": operation_page.page_title(obj), "subtitle": None}
             context |= operation_page.context(obj, request)
+            context["panel"] = incident_panel.of_operation(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def retry_alert(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -23,6 +23,7 @@ from importmonitor.admin import (
     connection,
     display,
     filters,
+    incident_panel,
     remarks,
     sync_now,
     workspace_facts,
@@ -130,6 +131,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
             context |= self._present_context(workspace) | {
                 "can_run": has_perm(request.user, RUN_IMPORT),
                 "sync": sync_now.get_progress(request),
+                "panel": incident_panel.of_workspace(request, workspace),
             }
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 

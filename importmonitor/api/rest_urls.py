@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from importmonitor.api.rest import exceptions, views
+from importmonitor.api.rest import exceptions, incidents, views
 
 app_name = "importmonitor-rest"
 urlpatterns = [
@@ -17,5 +17,18 @@ urlpatterns = [
     # Otherwise a program would get the site's HTML page.
     path("import-operations/<path:rest>/", exceptions.not_found),
     path("workspaces/", views.WorkspaceList.as_view(), name="workspace-list"),
+    path(
+        "workspaces/<str:alias>/maintenance/",
+        incidents.WorkspaceMaintenance.as_view(),
+        name="workspace-maintenance",
+    ),
     path("workspaces/<path:rest>/", exceptions.not_found),
+    path("incidents/", incidents.IncidentList.as_view(), name="incident-list"),
+    path("incidents/<int:pk>/", incidents.IncidentDetail.as_view(), name="incident-detail"),
+    path(
+        "incidents/<int:pk>/acknowledge/",
+        incidents.IncidentAcknowledge.as_view(),
+        name="incident-acknowledge",
+    ),
+    path("incidents/<path:rest>/", exceptions.not_found),
 ]

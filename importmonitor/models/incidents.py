@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Self
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Case, Q, Value, When
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.choices import IncidentKind, incident_label
@@ -27,19 +29,63 @@ ACKNOWLEDGED_FOR_GOOD = (*ENDED_KINDS.values(), IncidentKind.UNUSUAL)
 #: The kinds of a workspace whose polls fail.
 OUTAGE_KINDS = (IncidentKind.UNREACHABLE, IncidentKind.REFUSED)
 
+#: Characters of the reason for an acknowledgement or maintenance.
+MAX_NOTE_LENGTH = 1000
+#: Alerts are acknowledged, and maintenance is planned, for no longer than this.
+MAX_HOURS = 366 * 24
+#: What is not over.
+OPEN = Q(until=None) & ~Q(kind=IncidentKind.MAINTENANCE)
+
 # An alert that was written later than this was written by a clock that was ahead.
 _CLOCK_MARGIN = timedelta(minutes=15)
+
+
+def acknowledged_at(moment: datetime) -> Q:
+    """Return the condition that an incident is acknowledged at a time."""
+    has_no_end = Q(acknowledged_until=None) | Q(acknowledged_until__gt=moment)
+    return Q(acknowledged_at__isnull=False) & has_no_end
+
+
+def validate_until(until: datetime, now: datetime) -> None:
+    """Raise ValidationError unless a time is within the next year."""
+    if until <= now:
+        raise ValidationError(gettext("This time is in the past."))
+    if until > now + timedelta(hours=MAX_HOURS):
+        raise ValidationError(gettext("This is more than a year away."))
+
+
+def plan_maintenance(
+    now: datetime, *, since: datetime | None, until: datetime | None, hours: float | None
+) -> tuple[datetime, datetime]:
+    """Return when maintenance begins and ends; raises ValidationError."""
+    since = since or now
+    if (until is None) == (hours is None):
+        raise ValidationError(gettext("Say until when, or for how many hours."))
+    if since > now:
+        validate_until(since, now)
+    end = until or since + timedelta(hours=min(hours or 0, MAX_HOURS))
+    if end <= since:
+        raise ValidationError(gettext("It would end before it begins."))
+    if end <= now:
+        raise ValidationError(gettext("This maintenance would already be over."))
+    if end - since > timedelta(hours=MAX_HOURS):
+        raise ValidationError(gettext("It can last a year at most."))
+    return since, end
 
 
 class IncidentQuerySet(StoreQuerySet["Incident"]):
     def open(self) -> Self:
         """Return the incidents that are not over, the oldest first."""
-        return self.filter(until=None).exclude(kind=IncidentKind.MAINTENANCE).order_by("since")
+        return self.filter(OPEN).order_by("since")
 
     def maintenance(self, at: datetime) -> Self:
         """Return the maintenance at a time, of workspaces and of single imports."""
-        rows = self.filter(kind=IncidentKind.MAINTENANCE, since__lte=at)
-        return rows.filter(Q(until=None) | Q(until__gt=at))
+        return self.unfinished_maintenance(at).filter(since__lte=at)
+
+    def unfinished_maintenance(self, at: datetime) -> Self:
+        """Return the maintenance that is not over, or is planned, at a time; the first first."""
+        rows = self.filter(Q(until=None) | Q(until__gt=at), kind=IncidentKind.MAINTENANCE)
+        return rows.order_by("since")
 
     def alert_due(self, now: datetime) -> Self:
         """Return the open incidents about which an alert, or another one, is to be written."""
@@ -97,13 +143,15 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
         What it held back is alerted with the next polls, if it is not over.
         """
         subject = self.filter(workspace=workspace, operation=operation)
-        lasting = subject.filter(Q(until=None) | Q(until__gt=at), kind=IncidentKind.MAINTENANCE)
+        lasting = subject.unfinished_maintenance(at).order_by()
         # Planned maintenance has not begun, and leaves nothing.
-        lasting.filter(since__gt=at).delete()
+        planned, _rows = lasting.filter(since__gt=at).delete()
         ended = lasting.update(until=at)
-        held = self.open().filter(workspace=workspace, first_alert_at=None).order_by()
-        held.filter(next_alert_at__gt=at).update(next_alert_at=at)
-        return ended
+        held = Incident.objects.open().filter(workspace=workspace, first_alert_at=None).order_by()
+        # Maintenance without an end has postponed nothing to it.
+        is_held = Q(next_alert_at__gt=at) | Q(next_alert_at=None, acknowledged_at=None)
+        held.filter(is_held).update(next_alert_at=at)
+        return planned + ended
 
     def close(self, incidents: "list[Incident]", at: datetime) -> None:
         """Close incidents, in one query; none ends before it has begun."""
@@ -158,6 +206,8 @@ class Incident(models.Model):
         indexes = (
             models.Index(fields=("until", "workspace"), name="importmonitor_incident_open"),
             models.Index(fields=("workspace", "-since"), name="importmonitor_incident_since"),
+            models.Index(fields=("kind", "-since"), name="importmonitor_incident_kind"),
+            models.Index(fields=("since", "id"), name="importmonitor_incident_newest"),
             models.Index(fields=("next_alert_at",), name="importmonitor_incident_alert"),
         )
 

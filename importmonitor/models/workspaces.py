@@ -84,14 +84,22 @@ class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
     def periods(self, start: datetime, end: datetime, limit: int | None = None) -> list[SyncPeriod]:
         """Return these workspaces' periods that overlap a span, oldest first; in three queries.
 
+        Of one workspace, in two.
+
         Limited to the newest `limit`, SyncPeriod.MAX by default. The first of each workspace may
         have ended before the span: its result holds until the next poll.
         """
         workspaces = list(self)
         periods = SyncPeriod.objects.filter(workspace__in=[row.alias for row in workspaces])
+        is_within = Q(first_at__gte=start, first_at__lte=end)
+        if len(workspaces) == 1:
+            earlier = periods.filter(first_at__lt=start).order_by("-first_at")
+            both = periods.filter(is_within | Q(pk=Subquery(earlier.values("pk")[:1])))
+            newest = both.order_by("-pk")[: limit or SyncPeriod.MAX]
+            return _with_open_ends(list(newest)[::-1], workspaces)
         before = SyncPeriod.objects.filter(workspace=OuterRef("alias"), first_at__lt=start)
         keys = self.annotate(before=Subquery(before.order_by("-first_at").values("pk")[:1]))
-        within = periods.filter(first_at__gte=start, first_at__lte=end).order_by("-pk")
+        within = periods.filter(is_within).order_by("-pk")
         # In a query of their own, so that one flapping workspace does not push out all others.
         first = SyncPeriod.objects.filter(pk__in=keys.values("before")).order_by("pk")
         rows = [*first, *list(within[: limit or SyncPeriod.MAX])[::-1]]

@@ -13,7 +13,7 @@ from tests.admin.helpers import make_row
 pytestmark = pytest.mark.django_db
 
 PAGE = "admin:importmonitor_"
-MODELS = ("importoperation", "workspace", "alert", "apitoken")
+MODELS = ("importoperation", "workspace", "alert", "apitoken", "incident")
 LISTS = [f"{PAGE}{model}_changelist" for model in MODELS]
 LOOK_UPS = [
     "file__regex",
@@ -42,7 +42,7 @@ VALUES = [
 PARAMETERS = [
     *("q", "p", "o", "e", "all", "_popup", "_facets", "outcome", "workspace", "state", "importer"),
     *("started_by", "errors", "started_at__gte", "started_at__lt", "started_at__isnull"),
-    *("sync_status", "event", "delivery", "\0"),
+    *("sync_status", "event", "delivery", "status", "kind", "operation__id", "\0"),
 ]
 
 

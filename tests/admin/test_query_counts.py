@@ -31,6 +31,7 @@ MAX_QUERIES = 12
 #: More than the limits that the test sets, and than any page shows.
 MANY = 700
 ALERTS = "/admin/importmonitor/alert/"
+INCIDENTS = "/admin/importmonitor/incident/"
 
 
 def fill(count: int) -> None:
@@ -73,6 +74,17 @@ def fill(count: int) -> None:
         )
         for kind in ("import.failed", "maintenance")
         for number, at in enumerate(moments)
+    )
+    Incident.objects.bulk_create(
+        Incident(
+            kind="import.failed",
+            workspace=row.workspace,
+            operation=row,
+            since=at,
+            open_key=str(row.pk),
+            acknowledged_at=at,
+        )
+        for row, at in zip(rows, moments, strict=True)
     )
     Alert.objects.bulk_create(
         Alert(
@@ -118,9 +130,14 @@ PAGES: dict[str, Callable[[int], str]] = {
     "workspace": lambda _: f"{WORKSPACES}{newest_workspace()}/change/",
     "day of a workspace": lambda _: f"{WORKSPACES}{newest_workspace()}/change/?day=2026-03-25",
     "alerts": lambda _: ALERTS,
+    "alerts about an import": lambda _: f"{ALERTS}?operation__id={newest_key()}",
     "pending alerts": lambda _: f"{ALERTS}?delivery=due",
     "last page of the alerts": last_page(ALERTS),
     "alert": lambda _: f"{ALERTS}{Alert.objects.order_by('pk')[0].pk}/change/",
+    "incidents": lambda _: INCIDENTS,
+    "acknowledged incidents": lambda _: f"{INCIDENTS}?status=acknowledged&kind=import.failed",
+    "last page of the incidents": last_page(INCIDENTS),
+    "incident": lambda _: f"{INCIDENTS}{Incident.objects.order_by('pk')[0].pk}/change/",
     "index": lambda _: "/admin/",
 }
 
@@ -149,7 +166,7 @@ def test_no_page_takes_more_queries_for_many_rows(
     monkeypatch.setattr(operations, "MAX_SEARCHED", 600)
     monkeypatch.setattr(operation_page, "MAX_SAMPLES", 600)
     # Django caches the content types, for the whole process.
-    ContentType.objects.get_for_models(Alert, SyncPeriod, ImportOperation, Workspace)
+    ContentType.objects.get_for_models(Alert, Incident, SyncPeriod, ImportOperation, Workspace)
     root.get("/admin/")
     counts = []
     for rows in (10, MANY):

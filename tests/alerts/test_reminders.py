@@ -186,7 +186,22 @@ def test_ending_maintenance_early_releases_what_it_held_back(
     polled.fail()
     polled.poll_for(600, 60)
     assert review_incidents(polled.clock.now()) == 0
-    assert Incident.objects.unmute("default", polled.clock.now()) == 1
+    assert Incident.objects.unmute("default", polled.clock.now()) == 2
     pass_time(polled, 0.1, every=0.1)
     assert recorder.events == ["workspace.unreachable"]
     assert Incident.objects.filter(kind="maintenance").count() == 1
+
+
+def test_ending_maintenance_without_an_end_releases_what_it_held_back(
+    polled: PolledWorkspace, recorder: Recorder
+) -> None:
+    now = polled.clock.now()
+    polled.fail()
+    Incident.objects.mute("default", since=now, until=None, by="ada", at=now)
+    pass_time(polled, 1, every=0.1)
+    assert recorder.events == []
+    # One row of maintenance can be ended by itself.
+    maintenance = Incident.objects.filter(kind="maintenance")
+    assert maintenance.unmute("default", polled.clock.now()) == 1
+    pass_time(polled, 0.1, every=0.1)
+    assert recorder.events == ["workspace.unreachable"]

@@ -33,6 +33,7 @@ ADMIN = "/admin/"
 HISTORY = f"{ADMIN}importmonitor/importoperation/"
 WORKSPACES = f"{ADMIN}importmonitor/workspace/"
 ALERTS = f"{ADMIN}importmonitor/alert/"
+INCIDENTS = f"{ADMIN}importmonitor/incident/"
 TOKENS = f"{ADMIN}importmonitor/apitoken/"
 
 PHONE = {"viewport": {"width": 360, "height": 740}}

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from importmonitor import models
 from importmonitor.alerts.drafts import TEST
-from importmonitor.models import Alert, ApiToken, ImportOperation
+from importmonitor.models import Alert, ApiToken, ImportOperation, Incident
 from importmonitor.rocketchat.exceptions import Unreachable
 from importmonitor.sync.poll import sync_workspace
 from simulator.clock import Clock
@@ -22,6 +22,7 @@ from tests.browser.browser_page import (
     ALERTS,
     HISTORY,
     IN_CHROMIUM,
+    INCIDENTS,
     NODE_CLIENTS,
     TOKENS,
     WORKSPACES,
@@ -125,10 +126,11 @@ def test_pages_with_content_have_no_violations(
     open_browser: OpenBrowser, current_operations: dict[str, ImportOperation]
 ) -> None:
     browser = open_browser()
-    paths = [HISTORY, WORKSPACES, ALERTS, ADMIN]
+    paths = [HISTORY, WORKSPACES, INCIDENTS, ALERTS, ADMIN]
     shown = ("running", "stalled", "failed")
     paths += [reverse(CHANGE, args=[current_operations[alias].pk]) for alias in shown]
     paths.append(f"{ALERTS}{Alert.objects.get(key='1').pk}/change/")
+    paths.append(f"{INCIDENTS}{Incident.objects.open()[0].pk}/change/")
     unreachable = models.Workspace.objects.get(alias="unreachable")
     today = timezone.localdate().isoformat()
     paths += [f"{WORKSPACES}{unreachable.pk}/change/{query}" for query in ("", f"?day={today}")]
@@ -142,6 +144,22 @@ def test_pages_with_content_have_no_violations(
     for path in paths:
         violations |= find_violations(browser, path)
     assert violations == {}
+
+
+def test_page_that_acknowledges_incidents_has_no_violations(
+    open_browser: OpenBrowser, current_operations: dict[str, ImportOperation]
+) -> None:
+    browser = open_browser()
+    page = browser.open(INCIDENTS)
+    page.locator("#action-toggle").check()
+    page.locator("select[name=action]").select_option(label="Acknowledge selected incidents")
+    page.locator("#changelist-form .actions button").click()
+    expect(page.locator("h1")).to_have_text("Acknowledge incidents")
+    assert find_violations(browser) == {}
+    page.get_by_label("Reason").fill("IT knows")
+    page.get_by_role("button", name="Until tomorrow, 08:00").click()
+    expect(page.locator(".messagelist")).to_contain_text("acknowledged.")
+    expect(page.locator("#result_list")).to_contain_text("IT knows")
 
 
 def test_page_of_an_import_with_alerts_and_raw_fields_has_no_violations(

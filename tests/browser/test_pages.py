@@ -15,6 +15,7 @@ from tests.browser.browser_page import (
     ALERTS,
     HISTORY,
     IN_CHROMIUM,
+    INCIDENTS,
     PHONE,
     WORKSPACES,
     expect,
@@ -186,7 +187,7 @@ def test_every_column_is_visible_at_1280_pixels(
         last_error="SMTPServerDisconnected: Connection unexpectedly closed by mail.example.org",
     )
     browser = open_browser(locale=locale, viewport={"width": 1280, "height": 720})
-    for path in (HISTORY, WORKSPACES, ALERTS):
+    for path in (HISTORY, WORKSPACES, f"{INCIDENTS}?status=all", ALERTS):
         results = browser.open(path).locator("#changelist .results")
         expect(results).to_be_visible()
         assert results.evaluate("element => element.scrollWidth - element.clientWidth") == 0

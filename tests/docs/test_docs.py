@@ -133,10 +133,14 @@ def test_curl_request_succeeds(line: str) -> None:
     names = [
         words[position + 1].partition(":")[0] for position, word in enumerate(words) if word == "-H"
     ]
-    response = Client().get(
-        words[-1].removeprefix("https://imports.example.org"),
-        headers={name: credentials[name] for name in names},
-    )
+    url = words[-1].removeprefix("https://imports.example.org")
+    headers = {name: credentials[name] for name in names}
+    if "--json" in words:
+        body = words[words.index("--json") + 1]
+        response = Client().post(url, body, content_type="application/json", headers=headers)
+        assert response.status_code == 201
+        return
+    response = Client().get(url, headers=headers)
     assert response.status_code == 200
     assert response.json().keys() & {"operation", "results"}
 

@@ -10,13 +10,20 @@ from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import include, path
 
-from importmonitor.admin import AlertAdmin, ApiTokenAdmin, ImportOperationAdmin, WorkspaceAdmin
+from importmonitor.admin import (
+    AlertAdmin,
+    ApiTokenAdmin,
+    ImportOperationAdmin,
+    IncidentAdmin,
+    WorkspaceAdmin,
+)
 from importmonitor.alerts.drafts import draft_test_alert
 from importmonitor.alerts.links import page_url
 from importmonitor.alerts.messages import render_message
-from importmonitor.models import Alert, ApiToken, ImportOperation, Workspace
+from importmonitor.models import Alert, ApiToken, ImportOperation, Incident, Workspace
 from tests.admin.helpers import Page, save_rows
 from tests.admin.test_alerts_page import make_alert
+from tests.admin.test_incidents_page import make_incident
 from tests.admin.workspace_states import STATES, save_states
 from tests.admin.workspace_states import configure as configure_workspaces
 from tests.api.helpers import NOON, RUNNING, make_user, sync
@@ -25,6 +32,7 @@ ADMINS: dict[type[Any], Any] = {
     Alert: AlertAdmin,
     ApiToken: ApiTokenAdmin,
     ImportOperation: ImportOperationAdmin,
+    Incident: IncidentAdmin,
     Workspace: WorkspaceAdmin,
 }
 
@@ -89,12 +97,15 @@ def test_every_link_stays_in_its_site(settings: Any) -> None:
     configure_workspaces(settings, *STATES, *(f"more-{number}" for number in range(9)))
     save_states()
     save_rows(3, workspace="more-1")
-    make_alert("one", operation=ImportOperation.objects.latest("pk"))
+    failed = ImportOperation.objects.get(workspace="failed")
+    make_alert("one", operation=failed)
+    make_incident("import.failed", workspace="failed", operation=failed)
+    make_incident(workspace="unreachable")
     client = root_client()
     token, _text = ApiToken.objects.issue(User.objects.get(), name="dashboard")
     pages = crawl(client, "/ops/")
     kinds = {url.split("/")[3] for url in pages if url.count("/") > 3}
-    assert kinds == {"alert", "apitoken", "importoperation", "workspace"}
+    assert kinds == {"alert", "apitoken", "importoperation", "incident", "workspace"}
     assert f"/ops/importmonitor/apitoken/{token.pk}/change/" in pages
     others = {
         (url, link)
@@ -114,6 +125,8 @@ def test_every_redirect_stays_in_its_site() -> None:
     assert synced.headers["Location"] == "/ops/importmonitor/importoperation/?state=done"
     revoked = client.get("/ops/importmonitor/apitoken/revoke/")
     assert revoked.headers["Location"] == "/ops/importmonitor/apitoken/"
+    acknowledged = client.post("/ops/importmonitor/incident/acknowledge/", {"until": "hour"})
+    assert acknowledged.headers["Location"] == "/ops/importmonitor/incident/"
     form = {"user": "root", "name": "dashboard", "expires_at_0": "", "expires_at_1": ""}
     created = client.post("/ops/importmonitor/apitoken/add/", form)
     assert "X-Auth-Token" in created.text

@@ -9,8 +9,14 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.serializers import Serializer
 
 from importmonitor.api.rest import serializers
-from importmonitor.choices import OK
-from importmonitor.models import ImportOperation, ProgressSample, StatusTransition, Workspace
+from importmonitor.choices import OK, IncidentKind
+from importmonitor.models import (
+    ImportOperation,
+    Incident,
+    ProgressSample,
+    StatusTransition,
+    Workspace,
+)
 from importmonitor.rocketchat.operation import parse_operation
 
 DOCUMENT: dict[str, Any] = {
@@ -95,4 +101,40 @@ TRANSITION = _body(
 SAMPLE = _body(
     serializers.SampleSerializer,
     ProgressSample(observed_at=_POLLED_AT, completed=722, total=1324),
+)
+_MORNING = datetime(2026, 3, 26, 7, tzinfo=UTC)
+ACKNOWLEDGEMENT = {"until": "2026-03-26T07:00:00Z", "note": "IT moves the disk."}
+INCIDENT = _body(
+    serializers.IncidentSerializer,
+    Incident(
+        pk=1,
+        workspace="default",
+        operation=_operation,
+        kind=IncidentKind.STALLED,
+        since=_POLLED_AT - timedelta(minutes=20),
+        first_alert_at=_POLLED_AT - timedelta(minutes=5),
+        last_alert_at=_POLLED_AT - timedelta(minutes=5),
+        acknowledged_by="ada",
+        acknowledged_at=_POLLED_AT,
+        acknowledged_until=_MORNING,
+        note=ACKNOWLEDGEMENT["note"],
+    ),
+)
+MAINTENANCE_REQUEST: dict[str, Any] = {
+    "since": "2026-03-25T22:00:00Z",
+    "hours": 2,
+    "note": "Restart",
+}
+MAINTENANCE = _body(
+    serializers.IncidentSerializer,
+    Incident(
+        pk=2,
+        workspace="acme",
+        kind=IncidentKind.MAINTENANCE,
+        since=datetime(2026, 3, 25, 22, tzinfo=UTC),
+        until=datetime(2026, 3, 26, tzinfo=UTC),
+        acknowledged_by="ada",
+        acknowledged_at=_POLLED_AT,
+        note=MAINTENANCE_REQUEST["note"],
+    ),
 )

@@ -3,10 +3,10 @@
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiViewExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
 from importmonitor.api.openapi.examples import DOCUMENT
-from importmonitor.api.openapi.schema import ViewSchema, described, header
+from importmonitor.api.openapi.schema import ALIAS, ViewSchema, described, header
 from importmonitor.api.rocketchat import responses
 from importmonitor.api.rocketchat.views import MAX_LATEST
 from importmonitor.rocketchat.states import STEPS, ImportState
@@ -127,13 +127,6 @@ HEADERS = [
     header("X-RateLimit-Remaining", "Calls left in this window.", *COUNTED),
     header("X-RateLimit-Reset", "Start of the next window, in ms since 1970.", *COUNTED),
 ]
-ALIAS = OpenApiParameter(
-    "alias",
-    str,
-    OpenApiParameter.PATH,
-    description="The workspace.",
-    examples=[OpenApiExample("acme", value="acme")],
-)
 
 
 class RocketChatSchema(ViewSchema):

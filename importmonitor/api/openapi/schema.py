@@ -5,8 +5,9 @@ from typing import Any
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import get_doc
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
+from importmonitor.choices import IncidentKind
 from importmonitor.models import Outcome, StatusTransition
 from importmonitor.rocketchat.states import STEPS, ImportState
 
@@ -16,7 +17,16 @@ KNOWN_VALUES = {
     "state": [state.value for state in ImportState if state != ImportState.NONE],
     "outcome": Outcome.values,
     "reason": StatusTransition.Reason.values,
+    "kind": [kind.value for kind in IncidentKind],
 }
+
+ALIAS = OpenApiParameter(
+    "alias",
+    str,
+    OpenApiParameter.PATH,
+    description="The workspace.",
+    examples=[OpenApiExample("acme", value="acme")],
+)
 
 
 class ViewSchema(AutoSchema):
@@ -49,7 +59,11 @@ class OwnEndpoints(EndpointEnumerator):
     """The endpoints of both interfaces, which are in no other schema, and not the host's."""
 
     def should_include_endpoint(self, path: str, callback: Any) -> bool:
-        modules = {"importmonitor.api.rocketchat.views", "importmonitor.api.rest.views"}
+        modules = {
+            "importmonitor.api.rocketchat.views",
+            "importmonitor.api.rest.views",
+            "importmonitor.api.rest.incidents",
+        }
         return getattr(getattr(callback, "cls", None), "__module__", "") in modules
 
 
@@ -70,10 +84,11 @@ def refine(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
             # drf-spectacular reads the example of a page from there; JSON Schema has `examples`.
             schema.pop("example", None)
             values = KNOWN_VALUES.get(field.removeprefix("from_").removeprefix("to_"))
-            if values and name in {"Operation", "OperationDetail", "Transition"}:
+            if values and name in {"Operation", "OperationDetail", "Transition", "Incident"}:
                 schema["x-extensible-enum"] = list(values)
-    for path in result["paths"].values():
-        for parameter in path["get"]["parameters"]:
+    operations = [row for path in result["paths"].values() for row in path.values()]
+    for operation in operations:
+        for parameter in operation["parameters"]:
             parameter["description"] = parameter["description"].strip()
             # The views reject empty values, and the database NUL.
             if parameter["in"] == "query" and parameter["schema"] == {"type": "string"}:

@@ -37,9 +37,10 @@ from importmonitor.api.rest.views import RestView
 SETTINGS: dict[str, Any] = {
     "TITLE": "importmonitor",
     "DESCRIPTION": (
-        "Rocket.Chat's imports, as of the last successful poll. There are two read-only "
-        "interfaces: Rocket.Chat's own endpoints, for its existing clients, and a REST API. Lists "
-        "of values in responses (`x-extensible-enum`) are open: Rocket.Chat can add others."
+        "Rocket.Chat's imports, as of the last successful poll. There are two interfaces: "
+        "Rocket.Chat's own endpoints, for its existing clients, and a REST API, which can also "
+        "acknowledge incidents and plan maintenance. Neither writes to Rocket.Chat. Lists of "
+        "values in responses (`x-extensible-enum`) are open: Rocket.Chat can add others."
     ),
     "VERSION": importmonitor.__version__,
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
@@ -53,7 +54,7 @@ SETTINGS: dict[str, Any] = {
     "APPEND_COMPONENTS": {"schemas": rest.COMPONENTS | rocketchat.COMPONENTS},
     "TAGS": [
         {"name": "Rocket.Chat", "description": "Rocket.Chat 8's endpoints."},
-        {"name": "REST", "description": "History, progress and sync status."},
+        {"name": "REST", "description": "History, progress, sync status and incidents."},
     ],
 }
 

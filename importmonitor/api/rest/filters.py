@@ -1,4 +1,4 @@
-"""The filters of the list of operations; an index supports each of them."""
+"""The filters of the lists of operations and incidents; an index supports each of them."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,12 +6,29 @@ from typing import Any
 import django_filters as filters
 from django import forms
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from importmonitor.models import ImportOperation, Outcome
+from importmonitor.choices import IncidentKind
+from importmonitor.models import ImportOperation, Incident, Outcome
+from importmonitor.models.incidents import OPEN as OPEN_INCIDENTS
+from importmonitor.models.incidents import acknowledged_at
 from importmonitor.rocketchat.states import ImportState
 
 #: The value of `outcome` for operations that have not ended.
 OPEN = "open"
+
+
+#: What a time without a zone, or that is none, is answered.
+TIME_ERROR = "Give a time and its zone, such as 2026-03-25T12:00:00Z."
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return a time in UTC, None if it has no zone, or is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 class TimeField(forms.CharField):
@@ -21,13 +38,10 @@ class TimeField(forms.CharField):
         text = super().to_python(value)
         if not text:
             return None
-        try:
-            moment = datetime.fromisoformat(text)
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        raise forms.ValidationError("Give a time and its zone, such as 2026-03-25T12:00:00Z.")
+        moment = parse_time(text)
+        if moment is None:
+            raise forms.ValidationError(TIME_ERROR)
+        return moment
 
 
 class TimeFilter(filters.IsoDateTimeFilter):
@@ -106,3 +120,35 @@ class OperationFilter(filters.FilterSet):
         self, rows: QuerySet[ImportOperation], _name: str, value: bool
     ) -> QuerySet[ImportOperation]:
         return rows.filter(has_errors=int(value))
+
+
+class IncidentFilter(filters.FilterSet):
+    """The filters of the list of incidents; several are combined with AND.
+
+    The help texts are in the public description of the API.
+    """
+
+    workspace = filters.CharFilter(strip=False, help_text="The workspace's alias.")
+    kind = filters.ChoiceFilter(
+        choices=[(kind.value, kind.value) for kind in IncidentKind],
+        help_text="What is wrong; `maintenance` is planned, and mutes alerts.",
+    )
+    open = TrueFalseFilter(
+        method="filter_open", help_text="Whether it is not over; maintenance is never open."
+    )
+    acknowledged = TrueFalseFilter(
+        method="filter_acknowledged", help_text="Whether it is acknowledged at present."
+    )
+
+    class Meta:
+        model = Incident
+        fields: list[str] = []
+
+    def filter_open(self, rows: QuerySet[Incident], _name: str, value: bool) -> QuerySet[Incident]:
+        return rows.filter(OPEN_INCIDENTS if value else ~OPEN_INCIDENTS)
+
+    def filter_acknowledged(
+        self, rows: QuerySet[Incident], _name: str, value: bool
+    ) -> QuerySet[Incident]:
+        is_acknowledged = acknowledged_at(timezone.now())
+        return rows.filter(is_acknowledged if value else ~is_acknowledged)

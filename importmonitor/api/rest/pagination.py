@@ -138,6 +138,12 @@ class OldestFirstPagination(KeysetPagination):
     ordering = "observed_at"
 
 
+class IncidentPagination(KeysetPagination):
+    """Newest first, by their beginning."""
+
+    ordering = "-since"
+
+
 class WorkspacePagination(PageNumberPagination):
     """Numbered pages of the workspaces in the settings."""
 

@@ -13,6 +13,7 @@ from importmonitor import exports
 from importmonitor.models import (
     Freshness,
     ImportOperation,
+    Incident,
     ProgressSample,
     StatusTransition,
     Workspace,
@@ -193,6 +194,56 @@ class SampleSerializer(serializers.ModelSerializer[ProgressSample]):
         model = ProgressSample
         fields = ("observed_at", "completed", "error", "total")
         read_only_fields = fields
+
+
+class IncidentSerializer(serializers.ModelSerializer[Incident]):
+    """Something that is wrong, or was, or planned maintenance."""
+
+    serializer_field_mapping = FIELDS
+
+    operation = serializers.IntegerField(
+        source="operation_id",
+        allow_null=True,
+        read_only=True,
+        help_text="The id of the operation; null if it is about the workspace.",
+    )
+    since = UtcDateTimeField(read_only=True, help_text="Since when it has been so.")
+    until = UtcDateTimeField(
+        allow_null=True, read_only=True, help_text="Since when it is over; null while it is open."
+    )
+    message = serializers.CharField(read_only=True, help_text="The error of a workspace.")
+    acknowledged = serializers.SerializerMethodField(
+        help_text="Whether it is acknowledged at present: there are no reminders."
+    )
+    acknowledged_by = serializers.CharField(
+        read_only=True, help_text="The user, or who planned the maintenance."
+    )
+    acknowledged_until = UtcDateTimeField(
+        allow_null=True, read_only=True, help_text="Null: until it is over."
+    )
+
+    class Meta:
+        model = Incident
+        fields = (
+            "id",
+            "workspace",
+            "operation",
+            "kind",
+            "since",
+            "until",
+            "message",
+            "acknowledged",
+            "acknowledged_by",
+            "acknowledged_at",
+            "acknowledged_until",
+            "note",
+            "first_alert_at",
+            "last_alert_at",
+        )
+        read_only_fields = fields
+
+    def get_acknowledged(self, incident: Incident) -> bool:
+        return incident.is_acknowledged(self.context["now"])
 
 
 class WorkspaceSerializer(serializers.Serializer[Any]):

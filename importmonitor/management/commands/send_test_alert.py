@@ -1,22 +1,17 @@
 """`manage.py send_test_alert`: test that alerts arrive."""
 
 import sys
-import time
-import uuid
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError
-from django.utils import timezone
 
 from importmonitor import conf
-from importmonitor.alerts import outbox
-from importmonitor.alerts.drafts import draft_test_alert
+from importmonitor.alerts.check import send_test_alert
 from importmonitor.logs import printable
 from importmonitor.management.arguments import EXIT_FAILED, EXIT_MISUSED
 from importmonitor.management.base import ProcessCommand
-from importmonitor.models import Alert
 
 #: For all channels together, in seconds.
 TIMEOUT = 120.0
@@ -57,17 +52,7 @@ class Command(ProcessCommand):
                 f"There is no channel {unknown[0]!r}. Configured: {', '.join(configured)}.",
                 returncode=EXIT_MISUSED,
             )
-        now = timezone.now()
-        workspace = next(iter(config.workspaces), "importmonitor")
-        draft = draft_test_alert(workspace, at=now, key=f"test:{uuid.uuid4()}")
-        outbox.write([draft], now, [configured[name] for name in names])
-        alerts = Alert.objects.filter(key=draft.key).order_by("pk")
-        ends_at = time.monotonic() + TIMEOUT
-        # A concurrent poll may be delivering some of them.
-        while alerts.exclude(next_attempt_at=None).exists() and time.monotonic() < ends_at:
-            outbox.deliver(key=draft.key)
-            if alerts.exclude(next_attempt_at=None).exists():
-                time.sleep(0.2)
+        alerts = send_test_alert([configured[name] for name in names], seconds=TIMEOUT)
         for alert in alerts:
             if alert.delivered_at:
                 self.stdout.write(self.style.SUCCESS(f"{alert.channel}: delivered"))

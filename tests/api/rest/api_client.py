@@ -1,5 +1,6 @@
 """A client for the tests of the REST API."""
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = "/api/import-operations/"
 WORKSPACES = "/api/workspaces/"
+INCIDENTS = "/api/incidents/"
 PROBLEM = "application/problem+json"
 
 
@@ -44,6 +46,13 @@ class ApiClient:
             url = f"{url}?{urlencode(parameters)}"
         more = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.client.get(url, headers=self.headers | more)
+
+    def send(self, method: str, url: str, body: Any = None, **more: Any) -> "Response":
+        """Send a body, as JSON unless it is bytes."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        options = {"content_type": "application/json"} | more
+        data = b"" if body is None else data
+        return self.client.generic(method, url, data, headers=self.headers, **options)
 
     def body(self, url: str, parameters: Any = None) -> dict[str, Any]:
         """Return the body of a successful response."""

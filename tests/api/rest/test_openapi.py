@@ -15,7 +15,15 @@ from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # it has no types
 
 from importmonitor.api.openapi import views
-from tests.api.rest.api_client import OPERATIONS, PROBLEM, WORKSPACES, ApiClient, all_urls, problem
+from tests.api.rest.api_client import (
+    INCIDENTS,
+    OPERATIONS,
+    PROBLEM,
+    WORKSPACES,
+    ApiClient,
+    all_urls,
+    problem,
+)
 from tests.api.rest.openapi_document import fetch_document, operations
 
 GOLDEN = Path(__file__).resolve().parent.parent / "openapi.yaml"
@@ -25,7 +33,12 @@ ROCKETCHAT = {
     *("getCurrentImportOperation", "getLatestImportOperations"),
     *("getImportProgress", "import.status"),
 }
-REST = {url.replace("7", "{id}") for url in all_urls(7)}
+REST = {url.replace("7", "{id}") for url in all_urls(7)} | {INCIDENTS, f"{INCIDENTS}{{id}}/"}
+#: The paths that are not read, and their methods.
+WRITES = {
+    f"{INCIDENTS}{{id}}/acknowledge/": {"post"},
+    f"{WORKSPACES}{{alias}}/maintenance/": {"post", "delete"},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -89,12 +102,14 @@ def test_paths_are_the_apps_own(document: dict[str, Any]) -> None:
     mirrored = {f"/api/v1/{name}" for name in ROCKETCHAT}
     assert set(document["paths"]) == {
         *REST,
+        *WRITES,
         *mirrored,
         *(f"/workspaces/{{alias}}{path}" for path in mirrored),
     }
-    assert {tuple(methods) for methods in document["paths"].values()} == {("get",)}
-    names = [operation["operationId"] for _, operation in operations(document)]
-    assert len(set(names)) == len(names) == 13
+    for path, methods in document["paths"].items():
+        assert set(methods) == WRITES.get(path, {"get"})
+    names = [row["operationId"] for path in document["paths"].values() for row in path.values()]
+    assert len(set(names)) == len(names) == 18
 
 
 def test_all_responses_are_described(document: dict[str, Any]) -> None:
@@ -131,6 +146,18 @@ def test_security_requirements(document: dict[str, Any]) -> None:
         assert ({"bearer": []} in security) == (path in REST)
         # An empty requirement would allow anonymous requests.
         assert all(scheme and scheme.keys() <= schemes.keys() for scheme in security)
+
+
+def test_methods_that_write_are_described(document: dict[str, Any]) -> None:
+    for path, methods in WRITES.items():
+        for method in methods:
+            operation = document["paths"][path][method]
+            success = {"post": "200" if "{id}" in path else "201", "delete": "204"}[method]
+            statuses = {success, "400", "401", "403", "404", "406", "429"}
+            assert statuses <= set(operation["responses"])
+            assert ("requestBody" in operation) == (method == "post")
+            assert operation["description"]
+            assert {"bearer": []} in operation["security"]
 
 
 def test_described_parameters_are_those_accepted(document: dict[str, Any], api: ApiClient) -> None:

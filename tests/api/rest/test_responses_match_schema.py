@@ -37,7 +37,8 @@ def validator(document: dict[str, Any]) -> ResponseValidator:
 
 @pytest.fixture(scope="module")
 def paths(document: dict[str, Any]) -> list[str]:
-    return [path for path, _ in operations(document)]
+    # test_incidents.py has those of incidents.
+    return [path for path, _ in operations(document) if "/incidents/" not in path]
 
 
 @pytest.fixture(autouse=True)
