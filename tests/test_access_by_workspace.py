@@ -76,6 +76,8 @@ SHOWS: dict[str, str] = {
     **admin_of("importoperation"),
     **admin_of("alert"),
     **admin_of("workspace"),
+    "admin/importmonitor/workspace/<path:object_id>/sync/": "object",
+    "admin/importmonitor/workspace/<path:object_id>/check/": "object",
     **admin_of("incident"),
     "admin/importmonitor/incident/<path:object_id>/end/": "object",
     "admin/importmonitor/incident/acknowledge/": "nothing",
@@ -302,7 +304,7 @@ def test_every_url_has_an_entry() -> None:
     assert set(SHOWS) - existing == set(), "these no longer exist"
 
 
-@pytest.mark.thorough(one_in=8)
+@pytest.mark.thorough(one_in=20)
 @pytest.mark.parametrize("route", SHOWS)
 def test_no_url_shows_an_outsider_anything_of_a_hidden_workspace(site: Site, route: str) -> None:
     for name in OUTSIDERS:
@@ -321,7 +323,7 @@ def test_list_shows_hidden_workspaces_to_their_members(site: Site, route: str) -
             assert shows_default == (PEOPLE[name].limit is None), name
 
 
-@pytest.mark.thorough(one_in=5)
+@pytest.mark.thorough(one_in=12)
 @pytest.mark.parametrize("alias", HIDDEN)
 @pytest.mark.parametrize("route", of("object"))
 def test_object_of_a_hidden_workspace_is_like_a_missing_one(

@@ -91,6 +91,7 @@ def test_user_without_groups_is_a_member_of_none(settings: Any, user: object) ->
     assert visible(Viewer(user)) == {"open"}
 
 
+@pytest.mark.long
 def test_user_can_be_in_thousands_of_groups() -> None:
     """SQLite limits the depth of an expression to 1,000."""
     names = [f"group {number}" for number in range(2_500)]

@@ -302,6 +302,7 @@ def save_large_rows(numbers: range) -> None:
         )
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("file_format", ["csv", "json"])
 def test_memory_does_not_grow_with_the_export(
     db: None, monkeypatch: pytest.MonkeyPatch, file_format: str

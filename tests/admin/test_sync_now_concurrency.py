@@ -198,6 +198,7 @@ def test_one_hanging_workspace_holds_the_request_no_longer_than_the_limit(
     assert "Synced 0 of 1 workspaces. 1 failed." in history(client).words
 
 
+@pytest.mark.long
 def test_queries_of_a_click_do_not_depend_on_the_number_of_workspaces(
     client: Client, settings: Any, started: list[str]
 ) -> None:

@@ -228,7 +228,7 @@ def test_304_decodes_and_encodes_no_json(
         ({"If_Range": "{etag}", "Range": "bytes=0-3"}, 200),
     ],
 )
-@pytest.mark.thorough(one_in=5)
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("path", PATHS)
 def test_condition_gets_status(
     fetch: Any, synced: None, path: str, condition: dict[str, str], status: int

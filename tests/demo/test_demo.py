@@ -27,7 +27,7 @@ START = """
 import datetime, pathlib, sys
 from project import demo
 demo.FOLDER = pathlib.Path(sys.argv[1])
-demo.HISTORY_DAYS = 30
+demo.HISTORY_DAYS = 24
 demo.POLL_INTERVAL = 0.3
 demo.IMPORT_SECONDS = 60.0
 demo.RUNNING_FOR = datetime.timedelta(seconds=30)

@@ -91,6 +91,7 @@ def crawl(client: Client, start: str) -> dict[str, Page]:
     return pages
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.django_db
 @pytest.mark.usefixtures("host")
 def test_every_link_stays_in_its_site(settings: Any) -> None:

@@ -78,7 +78,7 @@ def start_project(folder: Path, *, auto_schema: bool, own_schema: bool) -> None:
         path.write_text((path.read_text() if path.exists() else "") + text)
 
 
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.long
 @pytest.mark.parametrize("own_schema", [True, False], ids=["our schema", "no schema of ours"])
 @pytest.mark.parametrize("auto_schema", [True, False], ids=["AutoSchema", "DRF's default"])
 def test_documented_project_is_clean(tmp_path: Path, auto_schema: bool, own_schema: bool) -> None:

@@ -127,6 +127,7 @@ def test_dry_run_writes_nothing(project: Project, workspace: Workspace) -> None:
     assert before["importmonitor_importoperation"] == before["importmonitor_workspace"] == []
 
 
+@pytest.mark.long
 def test_command_waits_for_a_locked_database(project: Project) -> None:
     if project.database.kind != "sqlite":
         pytest.skip("only SQLite has one writer at a time")

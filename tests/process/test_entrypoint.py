@@ -16,6 +16,7 @@ with migration_lock(connection):
 """
 
 
+@pytest.mark.long
 def test_processes_that_start_together_migrate_one_at_a_time(unmigrated: Project) -> None:
     processes = [unmigrated.start("-c", MIGRATE) for _ in range(3)]
     results = [wait_for(process) for process in processes]
@@ -34,6 +35,7 @@ def test_lock_of_a_killed_process_is_free(unmigrated: Project) -> None:
     assert waiting.stdout.readline() == "held\n"
 
 
+@pytest.mark.long
 def test_watch_is_healthy_once_it_has_polled(project: Project, workspace: Workspace) -> None:
     check = ("-m", "project.entrypoint", "healthcheck", "watch")
     assert project.run(*check).returncode == 1

@@ -82,6 +82,7 @@ def test_signal_during_a_request_releases_the_lease(
     assert project.database.execute("SELECT outcome FROM importmonitor_syncperiod") == []
 
 
+@pytest.mark.long
 def test_killed_before_any_query_is_completed_by_the_next_poll(
     project: Project, workspace: Workspace, tmp_path: Path
 ) -> None:

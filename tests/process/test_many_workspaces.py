@@ -62,6 +62,7 @@ def test_failing_workspace_does_not_stop_the_others(project: Project) -> None:
         assert (result.returncode, result.stderr, result.stdout.count("\n")) == (0, "", 1)
 
 
+@pytest.mark.long
 def test_hanging_workspace_delays_no_other(project: Project, silent_server: SilentServer) -> None:
     """All others end while it hangs; `benchmarks/fan_out.py` measures how fast."""
     with Server(workspaces(COUNT)) as server:

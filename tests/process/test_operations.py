@@ -227,6 +227,7 @@ def test_workspace_is_moved(installation: Installation, workspace: Workspace) ->
     assert len(database.execute(HISTORY)) == 2
 
 
+@pytest.mark.long
 def test_workspace_is_removed(installation: Installation, workspace: Workspace) -> None:
     environment = installation.project.environment
     names = ("ROCKETCHAT_URL", "ROCKETCHAT_USER_ID", "ROCKETCHAT_AUTH_TOKEN")

@@ -93,6 +93,7 @@ def test_timeout_ends_a_watch_of_an_import_that_waits(
     assert set(leases(project)) <= {("", None)}
 
 
+@pytest.mark.long
 def test_timeout_ends_a_watch_during_a_request(
     project: Project, silent_server: SilentServer
 ) -> None:

@@ -27,7 +27,7 @@ def workspace_after_story(seed: int) -> Workspace:
     return workspace
 
 
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_quarter_has_every_ending(seed: int) -> None:
     workspace = workspace_after_story(seed)

@@ -85,6 +85,7 @@ def test_times_are_right_in_spite_of_the_offset(rocketchat: Workspace, offset: t
     assert operation.remote_started_at - operation.started_at == offset
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.django_db
 @pytest.mark.parametrize("step", [timedelta(seconds=-40), -HOUR, HOUR])
 def test_import_goes_on_when_the_clock_is_stepped(rocketchat: Workspace, step: timedelta) -> None:

@@ -83,6 +83,7 @@ def test_import_learns_from_other_workspaces(rocketchat: Workspace, settings: An
     assert time_left(rocketchat, operation).expected > timedelta(minutes=25)
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("speeds", [None, {}, [], {"steps": 1, "growth": 1}, {"steps": [["a"]]}])
 def test_unreadable_lessons_are_skipped(rocketchat: Workspace, speeds: Any) -> None:
     """Another release can have written them."""

@@ -390,13 +390,14 @@ def test_anything_can_be_learned_from(
         assert list(speed.curve) == sorted(speed.curve)
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("pace", PACES)
 def test_first_import_is_forecast_within_the_goal_at_half_of_the_time(pace: Pace) -> None:
     measured = measure(partial(simulated, history=0), pace, 12)[HALF]
     assert median_error(measured, FIRST) <= GOALS[pace]
 
 
-@pytest.mark.thorough(one_in=2)
+@pytest.mark.thorough(one_in=5)
 @pytest.mark.parametrize("pace", PACES)
 def test_import_like_those_before_is_forecast_within_the_goal(pace: Pace) -> None:
     measured = measure(stepwise, pace, 12)[HALF]

@@ -155,9 +155,9 @@ def test_dry_run_pings_nothing(rocketchat: Workspace, settings: Any) -> None:
         ),
         (answering(b"SSH-2.0-OpenSSH\r\n"), "BadStatusLine"),
         (echoing(lambda _head: b""), "RemoteDisconnected"),
-        (silent, "no response within 0.4 s"),
-        (dripping(b"HTTP/1.1 200 OK\r\n", b"X"), "no response within 0.4 s"),
-        (dripping(b"", b"H"), "no response within 0.4 s"),
+        (silent, "no response within 0.2 s"),
+        (dripping(b"HTTP/1.1 200 OK\r\n", b"X"), "no response within 0.2 s"),
+        (dripping(b"", b"H"), "no response within 0.2 s"),
     ],
 )
 def test_failed_ping_is_logged_once_without_the_address(
@@ -168,7 +168,7 @@ def test_failed_ping_is_logged_once_without_the_address(
     behaviour: Behaviour,
     problem: str,
 ) -> None:
-    monkeypatch.setattr(heartbeat, "DEADLINE", 0.4)
+    monkeypatch.setattr(heartbeat, "DEADLINE", 0.2)
     with Server(behaviour) as server:
         for _ in range(2):
             ping(settings, f"{server.url}/{SECRET}")

@@ -95,6 +95,7 @@ def alerted_outcomes(model: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_generated_outcomes_become_stored_ones_and_back(
     migrate: Callable[[str, str], Any],
 ) -> None:
@@ -113,6 +114,7 @@ def test_generated_outcomes_become_stored_ones_and_back(
     assert outcomes(model) == generated
 
 
+@pytest.mark.long
 def test_outcome_is_renamed_in_stored_alerts_and_back(
     migrate: Callable[[str, str], Any],
 ) -> None:
@@ -221,6 +223,7 @@ def create_workspaces(models: Callable[[str], Any]) -> Any:
     return current
 
 
+@pytest.mark.long
 def test_workspaces_get_the_leases_and_the_open_periods(
     migrate: Callable[[str, str], Any], labels: Callable[[str], Any]
 ) -> None:
@@ -240,6 +243,7 @@ def test_workspaces_get_the_leases_and_the_open_periods(
     assert row.continues("ok", minutes(61))
 
 
+@pytest.mark.long
 def test_workspaces_get_the_result_of_the_last_polls(
     migrate: Callable[[str, str], Any], labels: Callable[[str], Any]
 ) -> None:
@@ -260,6 +264,7 @@ def test_workspaces_get_the_result_of_the_last_polls(
     assert (leased.was_polled, leased.period_id, leased.sync_status) == (False, None, "")
 
 
+@pytest.mark.long
 def test_workspaces_become_leases_and_periods_again(
     migrate: Callable[[str, str], Any], labels: Callable[[str], Any]
 ) -> None:
@@ -280,6 +285,7 @@ def test_workspaces_become_leases_and_periods_again(
     assert list(period.objects.order_by("pk").values()) == periods
 
 
+@pytest.mark.long
 def test_aborted_imports_are_no_longer_called_done(
     migrate: Callable[[str, str], Any], labels: Callable[[str], Any]
 ) -> None:
@@ -351,6 +357,7 @@ USER_COUNTS = (
 )
 
 
+@pytest.mark.long
 def test_users_that_are_counted_twice_are_recognized(
     migrate: Callable[[str, str], Any], labels: Callable[[str], Any]
 ) -> None:

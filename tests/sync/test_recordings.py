@@ -39,20 +39,20 @@ def _recorded_workspace(settings: Any) -> None:
     settings.IMPORTMONITOR = CONFIGURATION
 
 
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.thorough(one_in=6)
 @pytest.mark.parametrize("recording_id", recording_ids())
 def test_poll_at_every_state_tells_what_happened(recording_id: str) -> None:
     check(recording_id, "every-state")
 
 
-@pytest.mark.thorough(one_in=19)
+@pytest.mark.thorough(one_in=38)
 @pytest.mark.parametrize("schedule", [name for name in SCHEDULES if name != "every-state"])
 @pytest.mark.parametrize("recording_id", recording_ids())
 def test_fewer_polls_tell_what_happened(recording_id: str, schedule: str) -> None:
     check(recording_id, schedule)
 
 
-@pytest.mark.thorough(one_in=11)
+@pytest.mark.thorough(one_in=22)
 @pytest.mark.parametrize("recording_id", recording_ids())
 def test_without_the_list_nothing_false_is_told(recording_id: str) -> None:
     check(recording_id, "every-60", is_list_refused=True)

@@ -44,6 +44,7 @@ def poll_by_date(workspace: Workspace, at: datetime, step: timedelta = timedelta
     return sync_workspace("default", client=client, now=lambda: at)
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize(
     "ahead", [timedelta(0), timedelta(seconds=20), 10 * MINUTE, timedelta(hours=3)]
 )

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 IMPORTS, WORKSPACES = (400, 2) if os.environ.get("LONG") else (40, 1)
 
 
+@pytest.mark.long
 def test_stored_history_matches_the_simulators_log(settings: Any) -> None:
     settings.IMPORTMONITOR = truth.configuration(WORKSPACES)
     lived = truth.live(IMPORTS, seed=0, workspaces=WORKSPACES)
