@@ -36,16 +36,23 @@ class Tab(NamedTuple):
     icon: str
 
 
-def context(viewer: Viewer, workspace: str, counts: Counts, site: str) -> dict[str, Any]:
+def context(
+    viewer: Viewer, workspace: str, counts: Counts, site: str, *, has_incidents: bool
+) -> dict[str, Any]:
     """Return the context of the dashboard's templates, for one workspace or for all ("")."""
     now = timezone.now()
     workspaces = viewer.visible_workspaces([workspace] if workspace else None)
     # A stable sort: equally urgent workspaces keep the order of the settings.
     workspaces.sort(key=lambda workspace: _urgency(workspace, now))
-    hidden = workspaces[MAX_CARDS:]
+    shown = workspaces[:MAX_CARDS]
+    if has_incidents:
+        # These say what is wrong; the cards are for what runs.
+        active = [row for row in workspaces if _has_active_import(row)]
+        shown = active[:MAX_CARDS] or workspaces[:2]
+    hidden = [row for row in workspaces if row not in shown]
     return {
         "tab": tab(workspaces, now),
-        "cards": [card(workspace, now) for workspace in workspaces[:MAX_CARDS]],
+        "cards": [card(workspace, now) for workspace in shown],
         "problems": _problems(viewer),
         "is_hidden": not workspaces and viewer.is_limited(),
         "more": len(hidden),
@@ -54,6 +61,11 @@ def context(viewer: Viewer, workspace: str, counts: Counts, site: str) -> dict[s
         "weeks": weeks.panel(viewer, workspace),
         "runs": runs.panel(viewer, workspace, now, site),
     }
+
+
+def _has_active_import(workspace: Workspace) -> bool:
+    operation = workspace.current_operation
+    return operation is not None and operation.is_active
 
 
 def _problems(viewer: Viewer) -> list[Problem]:
@@ -67,16 +79,11 @@ def tab(workspaces: list[Workspace], now: datetime) -> Tab:
 
     The most urgent workspace is the first.
     """
-    active = [
-        row.current_operation
-        for row in workspaces
-        if row.current_operation is not None and row.current_operation.is_active
-    ]
+    active = [row.current_operation for row in workspaces if _has_active_import(row)]
     urgency = _urgency(workspaces[0], now) if workspaces else _CALM
     if not any(workspace.was_polled for workspace in workspaces):
         urgency, text = _NOT_POLLED, str(display.NEVER_SYNCED.label)
-    elif len(active) == 1:
-        [operation] = active
+    elif len(active) == 1 and (operation := active[0]) is not None:
         percent = None if operation.is_stalled else operation.percent
         state = display.badge_of(operation).label if percent is None else f"{percent} %"
         text = f"{state} · {display.kind_of(operation)}"
@@ -138,10 +145,7 @@ def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
 def headline(workspaces: list[Workspace], now: datetime) -> str:
     """Return how many imports failed or run, and how many workspaces are not polled."""
     urgencies = Counter(_urgency(workspace, now) for workspace in workspaces)
-    active = sum(
-        workspace.current_operation is not None and workspace.current_operation.is_active
-        for workspace in workspaces
-    )
+    active = sum(map(_has_active_import, workspaces))
     parts = [
         text % {"count": humanize.format_number(count)}
         for text, count in (

@@ -179,9 +179,16 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         viewer = get_viewer(request)
         workspace = alias if viewer.may_see(alias) else ""
         counts = chips.count_outcomes(viewer, workspace)
-        context |= dashboard.context(viewer, workspace, counts, self.admin_site.name)
+        incidents = incident_panel.summary(request, workspace)
+        context |= dashboard.context(
+            viewer,
+            workspace,
+            counts,
+            self.admin_site.name,
+            has_incidents=bool(incidents["count"]),
+        )
         context |= {
-            "incidents": incident_panel.summary(request, workspace),
+            "incidents": incidents,
             "can_sync": has_perm(request.user, RUN_IMPORT),
             "sync": sync_now.get_progress(request),
             "workspaces_url": self._workspaces_url(request),
