@@ -50,7 +50,8 @@ VIEW_WORKSPACE = "importmonitor.view_workspace"
 REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
 #: Files and types are searched in the newest operations only.
 MAX_SEARCHED = 10_000
-_LONG_AGO = Value(datetime(1970, 1, 1, tzinfo=UTC), DateTimeField())
+#: The earliest time that all databases can store.
+_LONG_AGO = Value(datetime(1000, 1, 1, tzinfo=UTC), DateTimeField())
 #: Characters of a note: a page has to hold it.
 MAX_NOTE_LENGTH = 10_000
 #: The log of changes translates the labels of the form's fields, with their capitals.
