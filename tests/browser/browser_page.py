@@ -145,5 +145,7 @@ class BrowserPage:
         ]
 
     def close(self) -> None:
+        # The server's threads share one connection to SQLite, which is about to be closed.
+        self.page.wait_for_load_state("load")
         self.context.close()
         assert self.errors == [], self.errors

@@ -106,3 +106,36 @@ def test_focus_is_visible_on_each_control(open_browser: OpenBrowser, history: Wo
             "element => element.closest('a, button, summary').focus({focusVisible: true})"
         )
         assert element.evaluate(STYLE) != unfocused, control
+
+
+def test_question_mark_lists_the_keys_which_lead_to_pages_and_can_be_off(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
+    page = open_browser().open(HISTORY)
+    keys = page.locator("#im-keys")
+    expect(keys).to_be_hidden()
+    page.keyboard.press("?")
+    expect(keys).to_be_visible()
+    expect(keys).to_contain_text("Next and previous row")
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    # Rows by j and k, and what is typed into a field is text.
+    for key in "jjk":
+        page.keyboard.press(key)
+    focused = page.evaluate("document.activeElement.closest('tr').rowIndex")
+    assert focused == 1
+    page.keyboard.press("/")
+    page.keyboard.type("?w")
+    assert page.input_value("#searchbar") == "?w"
+    expect(keys).to_be_hidden()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("w")
+    page.wait_for_url("**/workspace/")
+    page.keyboard.press("?")
+    keys.locator("input").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("h")
+    page.wait_for_timeout(200)
+    assert page.url.endswith("/workspace/")
+    page.keyboard.press("?")
+    expect(keys).to_be_visible()
