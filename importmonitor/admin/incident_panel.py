@@ -1,6 +1,6 @@
 """Incidents on the pages of what they are about, with what can be done about them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -51,14 +51,30 @@ _BADGES = {
 }
 
 
-def of_operation(request: HttpRequest, operation: ImportOperation) -> dict[str, Any]:
+def read_incidents(operation: ImportOperation, now: datetime) -> list[Incident]:
+    """Return the incidents of an import, over or not, and what its workspace has of maintenance."""
+    is_maintenance = Q(operation=None, kind=IncidentKind.MAINTENANCE) & _unfinished(now)
+    rows = Incident.objects.filter(
+        Q(operation=operation) | is_maintenance, workspace=operation.workspace
+    )
+    # The newest, and the oldest of these first.
+    incidents = list(rows.order_by("-since")[:MAX_INCIDENTS])[::-1]
+    for incident in incidents:
+        if incident.operation_id == operation.pk:
+            incident.operation = operation
+    return incidents
+
+
+def of_operation(
+    request: HttpRequest, operation: ImportOperation, rows: Sequence[Incident]
+) -> dict[str, Any]:
     """Return the context of `importmonitor/incident_panel.html` for the page of an import.
 
-    It also has the maintenance of the import's workspace.
+    `rows` are those of `read_incidents`.
     """
     now = timezone.now()
-    subject = Q(operation=operation) | Q(operation=None, kind=IncidentKind.MAINTENANCE)
-    incidents, maintenance = _present(Q(workspace=operation.workspace) & subject, now)
+    present = [row for row in rows if row.until is None or row.until > now]
+    incidents, maintenance = _split(present)
     is_muted = any(row.since <= now for row in maintenance)
     return _context(request, incidents, maintenance, now) | {
         "workspace": operation.workspace,
@@ -182,12 +198,20 @@ def acknowledgement(incident: Incident, now: datetime) -> str:
 
 def _present(subject: Q, now: datetime) -> tuple[list[Incident], list[Incident]]:
     """Return the open incidents of a subject, and its present and planned maintenance."""
-    is_maintenance = Q(kind=IncidentKind.MAINTENANCE)
-    unfinished = Q(until=None) | (is_maintenance & Q(until__gt=now))
-    rows = Incident.objects.filter(subject & unfinished).order_by("since")
-    shown = list(rows.select_related("operation").defer("operation__payload")[:MAX_INCIDENTS])
-    maintenance = [row for row in shown if row.kind == IncidentKind.MAINTENANCE]
-    return [row for row in shown if row.kind != IncidentKind.MAINTENANCE], maintenance
+    rows = Incident.objects.filter(subject & _unfinished(now)).order_by("since")
+    return _split(rows.select_related("operation").defer("operation__payload")[:MAX_INCIDENTS])
+
+
+def _unfinished(now: datetime) -> Q:
+    return Q(until=None) | Q(kind=IncidentKind.MAINTENANCE, until__gt=now)
+
+
+def _split(rows: Iterable[Incident]) -> tuple[list[Incident], list[Incident]]:
+    """Return the incidents, and the maintenance."""
+    parts: tuple[list[Incident], list[Incident]] = ([], [])
+    for row in rows:
+        parts[row.kind == IncidentKind.MAINTENANCE].append(row)
+    return parts
 
 
 def _context(

@@ -20,6 +20,7 @@ from importmonitor.charts import durations_chart, progress_chart
 from importmonitor.models import (
     Alert,
     ImportOperation,
+    Incident,
     ProgressSample,
     StatusTransition,
     Workspace,
@@ -42,7 +43,9 @@ _OWN_FIELDS = (
 )
 
 
-def context(operation: ImportOperation, request: HttpRequest) -> dict[str, Any]:
+def context(
+    operation: ImportOperation, request: HttpRequest, incidents: Sequence[Incident]
+) -> dict[str, Any]:
     """Return what the page shows of an operation; each part is read once for all."""
     now = timezone.now()
     rows = Workspace.objects.filter(alias=operation.workspace)
@@ -75,7 +78,9 @@ def context(operation: ImportOperation, request: HttpRequest) -> dict[str, Any]:
         "note_time": format_time(operation.note_at, operation.started_at),
         "import_page": links.import_page,
         "chart": display.keep_spaces(chart),
-        "entries": timeline.build(operation, transitions, alerts or (), now, can_retry=can_retry),
+        "entries": timeline.build(
+            operation, transitions, alerts or (), now, can_retry=can_retry, incidents=incidents
+        ),
         "is_cut": len(transitions) == timeline.MAX_TRANSITIONS,
         "remote_fields": _fields(operation, _REMOTE_FIELDS),
         "own_fields": _fields(operation, _OWN_FIELDS),

@@ -211,8 +211,9 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
     ) -> HttpResponse:
         if obj is not None:
             context |= {"title": operation_page.page_title(obj), "subtitle": None}
-            context |= operation_page.context(obj, request)
-            context["panel"] = incident_panel.of_operation(request, obj)
+            incidents = incident_panel.read_incidents(obj, timezone.now())
+            context |= operation_page.context(obj, request, incidents)
+            context["panel"] = incident_panel.of_operation(request, obj, incidents)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def retry_alert(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -13,9 +13,16 @@ from django.utils.translation import gettext_lazy
 from importmonitor import conf
 from importmonitor.admin import display
 from importmonitor.admin.times import format_time
-from importmonitor.choices import event_label
+from importmonitor.choices import event_label, incident_label
 from importmonitor.conf.channels import ChannelConfig
-from importmonitor.models import Alert, Delivery, ImportOperation, Outcome, StatusTransition
+from importmonitor.models import (
+    Alert,
+    Delivery,
+    ImportOperation,
+    Incident,
+    Outcome,
+    StatusTransition,
+)
 from importmonitor.models.outcomes import PREMATURE_ENDS
 from importmonitor.rocketchat import states
 from importmonitor.rocketchat.states import ImportState
@@ -40,7 +47,7 @@ _CALLED_DONE = display.Badge(gettext_lazy("Called done by Rocket.Chat"), "○", 
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that happened at a time; `kind` chooses its markup: step, alert or note."""
+    """Something that happened at a time; `kind` chooses its markup."""
 
     at: datetime
     kind: str
@@ -54,17 +61,33 @@ def build(
     now: datetime,
     *,
     can_retry: bool = False,
+    incidents: Iterable[Incident] = (),
 ) -> list[Entry]:
     """Return what happened, oldest first; of the same time, the steps first.
 
-    `transitions` are the newest, oldest first. `can_retry` is whether the user may retry alerts.
+    `transitions` are the newest, oldest first; the acknowledgements are those of `incidents`.
+    `can_retry` is whether the user may retry alerts.
     """
     entries = [
         *_steps(operation, transitions, now),
         *_alerts(operation, alerts, now, can_retry=can_retry),
+        *_acknowledgements(operation, incidents),
         *_note(operation),
     ]
     return sorted(entries, key=lambda entry: entry.at)
+
+
+def _acknowledgements(operation: ImportOperation, incidents: Iterable[Incident]) -> Iterator[Entry]:
+    for incident in incidents:
+        at = incident.acknowledged_at
+        if incident.operation_id == operation.pk and at is not None:
+            details = {
+                "time": format_time(at, operation.started_at),
+                "author": incident.acknowledged_by or display.EMPTY,
+                "kind": incident_label(incident.kind),
+                "text": incident.note,
+            }
+            yield Entry(at, "acknowledgement", details)
 
 
 def ended_line(operation: ImportOperation, recorded_at: datetime | None) -> dict[str, Any]:

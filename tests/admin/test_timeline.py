@@ -9,7 +9,9 @@ from django.test import Client
 from django.urls import reverse
 
 from importmonitor.alerts.drafts import draft_test_alert
-from importmonitor.models import Alert, ImportOperation, StatusTransition
+from importmonitor.choices import IncidentKind
+from importmonitor.models import Alert, ImportOperation, Incident, StatusTransition
+from importmonitor.sync.incidents import new_incident
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import change_url, make_row, messages, page
 from tests.api.helpers import NOON
@@ -156,3 +158,13 @@ def test_viewer_of_alerts_sees_them_without_a_button(
     shown = page(log_in("view_importoperation", "view_alert").get(change_url(operation)))
     assert "ops@example.org" in shown.words
     assert RETRY not in shown.spoken
+
+
+def test_acknowledgement_is_between_the_steps(root: Client, operation: ImportOperation) -> None:
+    incident = new_incident(IncidentKind.FAILED, "default", NOON, operation=operation)
+    incident.save()
+    at = NOON - timedelta(minutes=10)
+    Incident.objects.acknowledge(by="ada", at=at, note="The disk is full.")
+    words = page(root.get(change_url(operation))).words
+    assert "Failed: acknowledged by ada “ The disk is full. ”" in words
+    assert words.index("importer_importing_users") < words.index("acknowledged by")
