@@ -34,6 +34,7 @@ EXTRA_PACKAGES = {
     "importmonitor.api.rest.filters": {"django_filters"},
     "importmonitor.api.openapi": {"django_filters", "drf_spectacular"},
     "importmonitor.api.rest_urls": {"django_filters"},
+    "importmonitor.api.rest.incidents": {"django_filters"},
     "importmonitor.api.rest.views": {"django_filters"},
     "importmonitor.contrib.celery": {"celery"},
     "importmonitor.contrib.prometheus": {"prometheus_client"},

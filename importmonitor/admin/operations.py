@@ -127,7 +127,7 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         self, request: HttpRequest, obj: ImportOperation, form: Any, change: bool
     ) -> None:
         if "note" in form.changed_data:
-            obj.note_by = request.user.get_username()[:NOTE_BY_LENGTH]
+            obj.note_by = str(request.user.get_username())[:NOTE_BY_LENGTH]
             obj.note_at = timezone.now()
         # Only the note: what a sync has written since the page was opened stays.
         obj.save(update_fields=["note", "note_by", "note_at"])
