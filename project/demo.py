@@ -181,7 +181,7 @@ def prepare_database() -> tuple[str, str]:
     from importmonitor.models import ApiToken
 
     call_command("migrate", verbosity=0)
-    user = User.objects.create_superuser(LOGIN, "", LOGIN)
+    user = User.objects.create_superuser(LOGIN, "demo@example.org", LOGIN)
     _token, text = ApiToken.objects.issue(user, name="demo")
     return str(user.pk), text
 

@@ -43,7 +43,7 @@ expected = {
     history + "?outcome=failed&q=csv": "failed",
     history + "?outcome=nonsense": "No imports match these filters",
     running: "people.csv",
-    folder + "workspace/": "open incidents",
+    folder + "workspace/": "30 d",
     folder + f"workspace/{Workspace.objects.get().pk}/change/": "Availability",
     folder + "alert/": "import.failed",
     folder + f"alert/{alert.pk}/change/": "import.failed",
