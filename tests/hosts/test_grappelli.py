@@ -1,7 +1,6 @@
 """A host with django-grappelli: small buttons, narrow boxes around values, and no spaces."""
 
 import copy
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +63,7 @@ def width(page: "Page", selector: str) -> float:
 
 @pytest.mark.parametrize("window", [1280, 1600])
 @pytest.mark.usefixtures("grappelli")
-def test_pages_are_readable(
-    open_browser: OpenBrowser, admin_user: User, tmp_path: Path, window: int
-) -> None:
+def test_pages_are_readable(open_browser: OpenBrowser, admin_user: User, window: int) -> None:
     operation = save_running_operation()
     save_rows(10, workspace="other", file="20260225110000_d26x6zSkaPSe5gCyy_people.csv")
     make_alert("one", last_error="The mail server answered 451.", operation=operation)
@@ -88,7 +85,6 @@ def test_pages_are_readable(
     for name, url in paths.items():
         page = browser.open(url)
         assert page.locator("#grp-content").count() == 1
-        page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
         assert page.locator(".im-badge").count() > 0, name
         cut_off[name] = page.evaluate(CUT_OFF)
         if name == "operation":

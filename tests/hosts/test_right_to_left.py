@@ -1,6 +1,5 @@
 """A host in Arabic: values that are written from left to right stay so, in Chromium."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,7 +58,7 @@ def assert_in_order(page: "Page", selector: str, *texts: str) -> None:
 
 
 def test_values_read_from_left_to_right(
-    open_browser: OpenBrowser, operation: ImportOperation, tmp_path: Path
+    open_browser: OpenBrowser, operation: ImportOperation
 ) -> None:
     browser = open_browser(locale="ar")
     page = browser.open(HISTORY)
@@ -69,7 +68,6 @@ def test_values_read_from_left_to_right(
         assert_in_order(page, f"{place} .im-errors", "3", "errors")
     assert_in_order(page, "#result_list .field-duration", "1", "h", "5", "min")
     assert_in_order(page, ".im-card p:has-text('per minute')", "30", "per minute")
-    page.screenshot(path=tmp_path / "history.png", full_page=True)
     page = browser.open(change_url(operation))
     assert_in_order(page, ".im-summary .im-counts", "249", "of", "250")
     page.locator(".im-raw > summary").click()
@@ -82,11 +80,9 @@ def test_values_read_from_left_to_right(
     assert plot is not None
     assert label is not None
     assert label["x"] + label["width"] <= plot["x"]
-    page.screenshot(path=tmp_path / "operation.png", full_page=True)
     workspace = Workspace.objects.get()
     page = browser.open(f"{WORKSPACES}{workspace.pk}/change/")
     assert_in_order(page, ".im-ends", *page.locator(".im-ends span").all_inner_texts()[:2])
-    page.screenshot(path=tmp_path / "workspace.png", full_page=True)
     make_alert("one", last_error="The mail server answered 451.", attempts=2)
     page = browser.open(ALERTS)
     assert_in_order(page, "#result_list .field-last_error", "The mail", "451", ".")
