@@ -1,6 +1,6 @@
 """The incidents, where they and maintenance can be acknowledged, planned and ended."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -130,7 +130,8 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
         self, request: HttpRequest, incidents: QuerySet[Incident]
     ) -> TemplateResponse | None:
         """Ask until when, and why; `acknowledge` does it."""
-        selected = list(incidents.open()[: MAX_SELECTED + 1])  # type: ignore[attr-defined] # ours
+        # The list of the admin is made by the model's own manager.
+        selected = list(cast("IncidentQuerySet", incidents).open()[: MAX_SELECTED + 1])
         if not selected:
             messages.info(request, _("The selected incidents are over."))
             return None

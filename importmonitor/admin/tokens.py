@@ -128,7 +128,7 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
         obj.pk = created.pk
         obj.refresh_from_db()
         # For response_add only: it is gone with this object, at the end of the request.
-        obj.text = text  # type: ignore[attr-defined] # no field: it is not stored
+        vars(obj)["text"] = text
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
@@ -154,7 +154,7 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
             "opts": self.opts,
             "media": self.media,
             "token": obj,
-            "text": obj.text,  # type: ignore[attr-defined] # set by save_model
+            "text": vars(obj)["text"],
             "notice": _notice(obj.user),
             "expires": display.format_datetime(obj.expires_at),
             "limit": self.limit(obj),

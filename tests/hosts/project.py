@@ -1,4 +1,4 @@
-"""Projects of other shapes, each in a process of its own."""
+"""Projects of other shapes, in separate processes."""
 
 import os
 import subprocess
