@@ -37,7 +37,7 @@ def render_group(messages: Sequence[Message], *, is_everything: bool = False) ->
     title = _title([message.body for message in messages])
     items = [_item(message) for message in messages]
     paragraphs = []
-    if is_everything and first["event"] == Event.UNREACHABLE:
+    if is_everything:
         paragraphs.append(
             _("No workspace can be reached: probably it is the monitor's own network.")
         )

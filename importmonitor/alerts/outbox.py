@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, prefetch_related_objects
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -20,7 +20,7 @@ from importmonitor.alerts.messages import Message, render_message
 from importmonitor.alerts.plain_text import one_line
 from importmonitor.alerts.queue import Batch, Queue
 from importmonitor.alerts.subscriptions import NoRecipient, channel_of_user
-from importmonitor.choices import GOOD_STATUSES
+from importmonitor.choices import GOOD_STATUSES, Event
 from importmonitor.conf.channels import ChannelConfig
 from importmonitor.humanize import format_duration
 from importmonitor.logs import get_logger
@@ -202,7 +202,10 @@ def _can_group(batch: Batch) -> bool:
 
 def _drop_outdated(batch: Batch, at: datetime) -> bool:
     """Delete the reminders of what is over or acknowledged; return whether there were any."""
-    outdated = [alert.pk for alert in batch.alerts if alert.is_outdated(at)]
+    reminders = [alert for alert in batch.alerts if alert.is_reminder]
+    # In one query: an outage of many workspaces is one batch.
+    prefetch_related_objects(reminders, "incident")
+    outdated = [alert.pk for alert in reminders if alert.is_outdated(at)]
     if outdated:
         Alert.objects.filter(pk__in=outdated).unclaimed(at).delete()
     return bool(outdated)
@@ -265,7 +268,7 @@ def _render(alerts: Sequence[Alert], at: datetime) -> Message:
         message = (
             messages[0]
             if len(messages) == 1
-            else render_group(messages, is_everything=_is_everything_down(at))
+            else render_group(messages, is_everything=_is_everything_down(alerts[0], at))
         )
         age = at - alerts[0].created_at
         if age >= _LATE:
@@ -274,8 +277,10 @@ def _render(alerts: Sequence[Alert], at: datetime) -> Message:
         return replace(message, delivered_to=tuple(alerts[0].delivered_to))
 
 
-def _is_everything_down(at: datetime) -> bool:
-    """Return whether the last polls of all workspaces that are polled have failed."""
+def _is_everything_down(alert: Alert, at: datetime) -> bool:
+    """Return whether an alert is about an outage, and all workspaces that are polled have one."""
+    if alert.event != Event.UNREACHABLE:
+        return False
     polled = Workspace.objects.filter(last_polled_at__gt=at - 2 * conf.get_options().late_after)
     return not polled.filter(sync_status__in=GOOD_STATUSES).exists()
 
