@@ -229,7 +229,7 @@ def alert_body(event: str) -> dict[str, Any]:
     if event.startswith("workspace."):
         return drafts.draft_workspace_alert(
             Event(event),
-            "default",
+            Workspace(alias="default"),
             at=NOON,
             since=NOON,
             outcome="Unreachable",

@@ -92,12 +92,21 @@ def of_workspace(request: HttpRequest, workspace: Workspace) -> dict[str, Any]:
 
 
 def of_incident(request: HttpRequest, incident: Incident) -> dict[str, Any]:
-    """Return the context for the page of an incident: what can be done about it."""
-    now = timezone.now()
-    is_maintenance = incident.kind == IncidentKind.MAINTENANCE
-    is_over = incident.until is not None and incident.until <= now
-    rows = [] if is_over else [incident]
-    return _context(request, *(([], rows) if is_maintenance else (rows, [])), now)
+    """Return the context for the page of an incident: what can be done about it and its subject."""
+    now, operation = timezone.now(), incident.operation
+    if incident.kind == IncidentKind.MAINTENANCE:
+        rows = [incident] if incident.until is None or incident.until > now else []
+        return _context(request, [], rows, now)
+    if not incident.is_open:
+        return _context(request, [], [], now)
+    _others, maintenance = _present(Q(workspace=incident.workspace, operation=operation), now)
+    context = _context(request, [incident], maintenance, now) | {"workspace": incident.workspace}
+    if operation is None:
+        return context | {"can_plan": context["can_change"]}
+    return context | {
+        "operation": operation,
+        "can_mute": operation.is_active and not maintenance,
+    }
 
 
 def of_incidents(request: HttpRequest, incidents: Sequence[Incident]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from importmonitor.alerts.advice import advice, has_logged_reason
 from importmonitor.alerts.drafts import TEST
-from importmonitor.alerts.links import Link, page_links
+from importmonitor.alerts.links import Link, subject_links
 from importmonitor.alerts.plain_text import one_line
 from importmonitor.choices import Event, IncidentKind, Severity, event_label, severity
 from importmonitor.humanize import format_duration, format_moment, format_number, format_span
@@ -74,7 +74,7 @@ def compose(body: dict[str, Any]) -> Content:
             tone="busy",
             label=_("Test"),
             paragraphs=[_("If you can read this, alerts are delivered.")],
-            links=page_links(None),
+            links=subject_links(body),
         )
     if operation is None:
         return _workspace_content(body)
@@ -148,7 +148,7 @@ def _workspace_content(body: dict[str, Any]) -> Content:
         intro=intro,
         facts=facts,
         paragraphs=paragraphs,
-        links=page_links(None),
+        links=subject_links(body),
     )
 
 
@@ -190,7 +190,7 @@ def _operation_content(body: dict[str, Any], operation: dict[str, Any]) -> Conte
         percent=percent,
         facts=_operation_facts(body, operation),
         paragraphs=advice(body),
-        links=[*page_links(operation), *_log_links(body)],
+        links=[*subject_links(body), *_log_links(body)],
     )
 
 

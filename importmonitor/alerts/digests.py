@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from importmonitor.alerts.contents import Content, Fact, Item
-from importmonitor.alerts.links import page_links, page_url
+from importmonitor.alerts.links import list_links, page_url
 from importmonitor.alerts.plain_text import one_line
 from importmonitor.choices import DigestPeriod, Severity, incident_label, severity
 from importmonitor.humanize import format_duration, format_moment, format_number, format_span
@@ -34,7 +34,7 @@ def compose_digest(body: dict[str, Any]) -> Content:
         intro=_intro(figures),
         items=items,
         facts=_facts(figures),
-        links=page_links(None),
+        links=list_links("importoperation_changelist", has_incidents=bool(count)),
     )
 
 
@@ -87,7 +87,9 @@ def _item(incident: dict[str, Any], now: str) -> Item:
         _tone(incident["kind"]),
         f"{incident['workspace']}: {incident_label(incident['kind'])}",
         one_line(", ".join(filter(None, parts))),
-        page_url(operation) if operation else None,
+        page_url("importoperation_change", operation["id"])
+        if operation
+        else page_url("incident_change", incident["id"]),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from importmonitor import conf
 from importmonitor.choices import Event, severity
-from importmonitor.models import ImportOperation, Incident
+from importmonitor.models import ImportOperation, Incident, Workspace
 
 #: Increased when a key of the JSON form changes its meaning or is removed; keys can be added.
 SCHEMA_VERSION = 1
@@ -117,7 +117,7 @@ def draft_operation_alert(
 
 def draft_workspace_alert(
     event: Event,
-    workspace: str,
+    workspace: Workspace,
     *,
     at: datetime,
     since: datetime,
@@ -131,10 +131,12 @@ def draft_workspace_alert(
     `flapping` is whether it is so again and again, and there will be no alert until that is over;
     `progress` is how far imports went meanwhile.
     """
-    key = f"{event}:{workspace}:{_iso(since)}"
+    alias = workspace.alias
+    key = f"{event}:{alias}:{_iso(since)}"
     states = ("failing", "ok") if event == Event.RECOVERED else ("ok", "failing")
-    body = _base_body(event, workspace, key, at, states) | {
+    body = _base_body(event, alias, key, at, states) | {
         "sync": {
+            "workspace_id": workspace.pk,
             "outcome": outcome,
             "message": message,
             "since": _iso(since),
@@ -143,7 +145,7 @@ def draft_workspace_alert(
             "progress": list(progress),
         },
     }
-    return AlertDraft(event, workspace, key, body)
+    return AlertDraft(event, alias, key, body)
 
 
 def draft_test_alert(workspace: str, *, at: datetime, key: str) -> AlertDraft:

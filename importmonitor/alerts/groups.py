@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from importmonitor.alerts.contents import Content, Item, get_cause, get_severity, get_tone
-from importmonitor.alerts.links import page_links, page_url
+from importmonitor.alerts.links import has_open_incident, list_links, page_url
 from importmonitor.alerts.messages import Message, build_message
 from importmonitor.choices import Event, Severity, event_label
 from importmonitor.humanize import format_moment, format_number, format_span, format_time_of_day
@@ -23,6 +23,7 @@ def render_group(messages: Sequence[Message], *, is_everything: bool = False) ->
     all of them under `alerts`, a key of its own, and the worst severity.
     """
     first, severities = messages[0].body, list(Severity)
+    page = "workspace_changelist" if first["sync"] else "importoperation_changelist"
     keys = " ".join(message.body["idempotency_key"] for message in messages)
     worst = min(messages, key=lambda message: severities.index(get_severity(message.body))).body
     body = first | {
@@ -31,7 +32,7 @@ def render_group(messages: Sequence[Message], *, is_everything: bool = False) ->
         "severity": get_severity(worst),
         "operation": None,
         "server_log": None,
-        "url": page_url(None),
+        "url": page_url(page),
         "alerts": [message.body for message in messages],
     }
     title = _title([message.body for message in messages])
@@ -41,8 +42,10 @@ def render_group(messages: Sequence[Message], *, is_everything: bool = False) ->
         paragraphs.append(
             _("No workspace can be reached: probably it is the monitor's own network.")
         )
+    has_incidents = any(has_open_incident(message.body) for message in messages)
+    links = list_links(page, has_incidents=has_incidents)
     content = Content(
-        title, title, get_tone(worst), items=items, paragraphs=paragraphs, links=page_links(None)
+        title, title, get_tone(worst), items=items, paragraphs=paragraphs, links=links
     )
     return build_message(content, body)
 
@@ -72,6 +75,7 @@ def _item(message: Message) -> Item:
     if body["event"] == Event.RECOVERED:
         duration = format_span(sync["since"], body["occurred_at"])
         text = _("from %(start)s to %(end)s") % times
-        return Item(get_tone(body), body["workspace"], f"{text} ({duration})")
+        return Item(get_tone(body), body["workspace"], f"{text} ({duration})", body["url"])
     values = times | {"message": get_cause(body)}
-    return Item(get_tone(body), body["workspace"], _("since %(start)s. %(message)s") % values)
+    text = _("since %(start)s. %(message)s") % values
+    return Item(get_tone(body), body["workspace"], text, body["url"])

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from importmonitor.alerts.contents import Content, compose
 from importmonitor.alerts.digests import compose_digest
 from importmonitor.alerts.drafts import DIGEST
-from importmonitor.alerts.links import page_url
+from importmonitor.alerts.links import add_urls
 from importmonitor.logs import get_logger
 
 logger = get_logger(__name__)
@@ -59,7 +59,7 @@ _TONES = {
 def render_message(body: dict[str, Any]) -> Message:
     """Return the message for the stored JSON form of an alert, in the active language."""
     content = compose_digest(body) if body["event"] == DIGEST else compose(body)
-    return build_message(content, body | {"url": page_url(body["operation"])})
+    return build_message(content, add_urls(body))
 
 
 def build_message(content: Content, body: dict[str, Any]) -> Message:

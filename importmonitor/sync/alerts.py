@@ -111,15 +111,17 @@ def draft_for_incident(incident: Incident, at: datetime, *, reminder: int = 0) -
         if event == Event.UNUSUAL:
             draft = replace(draft, body=draft.body | {"usual": describe_usual(operation)})
     else:
-        workspace = Workspace.objects.get_state(incident.workspace)
-        is_failing = workspace is not None and not workspace.is_good
+        # Its row may have been deleted.
+        workspace = Workspace.objects.get_state(incident.workspace) or Workspace(
+            alias=incident.workspace, message=incident.message
+        )
         draft = draft_workspace_alert(
             event,
-            incident.workspace,
+            workspace,
             at=at,
             since=incident.since,
-            outcome=workspace.sync_status if workspace else "",
-            message=workspace.message if workspace and is_failing else incident.message,
+            outcome=workspace.sync_status,
+            message=incident.message if workspace.is_good else workspace.message,
             flapping=incident.kind == IncidentKind.FLAPPING,
         )
     if reminder:
@@ -178,7 +180,7 @@ def alerts_for_failure(
     is_flapping = incident.kind == IncidentKind.FLAPPING
     draft = draft_workspace_alert(
         Event.UNREACHABLE,
-        workspace.alias,
+        workspace,
         at=at,
         since=incident.since,
         outcome=error.kind,
@@ -210,7 +212,7 @@ def _draft_recovery(
 ) -> AlertDraft:
     draft = draft_workspace_alert(
         Event.RECOVERED,
-        workspace.alias,
+        workspace,
         at=at,
         since=incident.since,
         outcome=OK,

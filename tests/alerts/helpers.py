@@ -11,6 +11,7 @@ from importmonitor.alerts import outbox
 from importmonitor.alerts.drafts import draft_workspace_alert
 from importmonitor.choices import Event
 from importmonitor.models import Alert
+from importmonitor.models import Workspace as WorkspaceRow
 from importmonitor.rocketchat.exceptions import RocketChatError, Unreachable
 from importmonitor.sync.poll import SyncResult, sync_workspace
 from simulator.clock import Clock
@@ -76,7 +77,12 @@ def write_alerts(clock: Clock, *keys: str, workspace: str = "default") -> None:
     """Write alerts about an unreachable workspace into the outbox."""
     now = clock.now()
     draft = draft_workspace_alert(
-        Event.UNREACHABLE, workspace, at=now, since=now, outcome="Unreachable", message="no answer"
+        Event.UNREACHABLE,
+        WorkspaceRow(alias=workspace),
+        at=now,
+        since=now,
+        outcome="Unreachable",
+        message="no answer",
     )
     bodies = {key: draft.body | {"idempotency_key": key} for key in keys}
     outbox.write([replace(draft, key=key, body=bodies[key]) for key in keys], now)

@@ -154,7 +154,11 @@ def test_digest_begins_with_the_oldest_open_incidents_and_their_links() -> None:
     assert second.startswith("acme: Failed: CSV")
     url = f"{BASE_URL}/admin/importmonitor/importoperation/"
     assert f'href="{url}{row.pk}/change/"' in message.html
-    assert message.text.splitlines()[-1] == url
+    assert f'href="{BASE_URL}/admin/importmonitor/incident/{oldest.pk}/change/"' in message.html
+    assert message.text.splitlines()[-2:] == [
+        url,
+        f"Acknowledge or mute: {BASE_URL}/admin/importmonitor/incident/",
+    ]
 
 
 @pytest.mark.usefixtures("_workspaces")

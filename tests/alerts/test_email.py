@@ -56,7 +56,7 @@ def test_email_has_recipients_headers_and_text(clock: Clock, settings: Any) -> N
         "no answer",
         "An import may still be running there; its progress cannot be seen until the workspace "
         "is reachable again.",
-        f"{BASE_URL}/admin/importmonitor/importoperation/",
+        f"{BASE_URL}/admin/importmonitor/workspace/",
     ]
 
 

@@ -16,7 +16,7 @@ from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.links import Link
 from importmonitor.alerts.messages import Message, build_message, render_message
 from importmonitor.choices import Event
-from importmonitor.models import Outcome
+from importmonitor.models import Outcome, Workspace
 from tests.alerts.helpers import BASE_URL
 from tests.alerts.test_messages import OPERATION_EVENTS, RUNNING, render, row
 from tests.api.helpers import NOON
@@ -68,7 +68,7 @@ def bodies() -> Iterator[dict[str, Any]]:
         for flapping in (False, True):
             yield draft_workspace_alert(
                 event,
-                "default",
+                Workspace(alias="default"),
                 at=NOON,
                 since=NOON,
                 outcome="Unreachable",
@@ -85,7 +85,12 @@ def bodies() -> Iterator[dict[str, Any]]:
 def outage(workspace: str, message: str) -> dict[str, Any]:
     """Return the body of an alert about a workspace that has just become unreachable."""
     return draft_workspace_alert(
-        Event.UNREACHABLE, workspace, at=NOON, since=NOON, outcome="Unreachable", message=message
+        Event.UNREACHABLE,
+        Workspace(alias=workspace),
+        at=NOON,
+        since=NOON,
+        outcome="Unreachable",
+        message=message,
     ).body
 
 
@@ -177,7 +182,12 @@ def test_first_line_and_further_links_are_in_text_and_html() -> None:
 
 @pytest.mark.parametrize("event", [Event.STALLED, Event.UNREACHABLE])
 def test_reminder_says_first_since_when(event: Event) -> None:
-    incident = {"since": (NOON - timedelta(hours=27)).isoformat(), "reminder": 1}
+    incident = {
+        "since": (NOON - timedelta(hours=27)).isoformat(),
+        "until": None,
+        "id": 5,
+        "reminder": 1,
+    }
     if event == Event.UNREACHABLE:
         body = outage("acme", "no answer")
     else:
@@ -194,7 +204,7 @@ def test_recovery_says_how_long_it_was_and_what_imports_did() -> None:
     progress = {"type": "Slack", "file": "acme.zip", "from_percent": 61, "to_percent": 100}
     draft = draft_workspace_alert(
         Event.RECOVERED,
-        "acme",
+        Workspace(alias="acme"),
         at=NOON,
         since=NOON - timedelta(hours=6, minutes=51),
         outcome="ok",

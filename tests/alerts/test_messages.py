@@ -11,7 +11,7 @@ from django.utils import translation
 from importmonitor.alerts.drafts import draft_operation_alert, draft_workspace_alert
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.choices import Event
-from importmonitor.models import Alert, EndReason, ImportOperation
+from importmonitor.models import Alert, EndReason, ImportOperation, Workspace
 from importmonitor.rocketchat.operation import parse_operation
 from importmonitor.sync.change import REMOTE_FIELDS
 from tests.alerts.backends import Recorder
@@ -170,7 +170,7 @@ def test_duration_of_a_year_is_shown() -> None:
 def test_response_of_a_workspace_is_one_line() -> None:
     draft = draft_workspace_alert(
         Event.UNREACHABLE,
-        "default",
+        Workspace(alias="default"),
         at=NOON,
         since=NOON,
         outcome="NotRocketChat",

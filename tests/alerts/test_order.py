@@ -37,7 +37,7 @@ def write(
     now = clock.now()
     draft = draft_workspace_alert(
         event,
-        workspace,
+        WorkspaceRow(alias=workspace),
         at=now,
         since=now - timedelta(seconds=since),
         outcome="Unreachable",

@@ -13,7 +13,7 @@ from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.messages import render_message
 from importmonitor.alerts.threads import thread_headers
 from importmonitor.choices import Event
-from importmonitor.models import Alert, ImportOperation
+from importmonitor.models import Alert, ImportOperation, Workspace
 from simulator.clock import Clock
 from tests.alerts.helpers import configure_channels, deliver
 from tests.alerts.helpers import sync_documents as sync
@@ -77,7 +77,12 @@ def outage(event: Event, workspace: str = "acme", hours: int = 0) -> dict[str, A
     """Return the body of an alert about an outage that began some hours after noon."""
     since = NOON + timedelta(hours=hours)
     draft = draft_workspace_alert(
-        event, workspace, at=NOON, since=since, outcome="Unreachable", message="no answer"
+        event,
+        Workspace(alias=workspace),
+        at=NOON,
+        since=since,
+        outcome="Unreachable",
+        message="no answer",
     )
     return draft.body
 
@@ -104,7 +109,7 @@ def test_outage_of_many_workspaces_joins_their_threads(clock: Clock, settings: A
         configure_mail(settings, server.port)
         now = clock.now()
         draft = draft_workspace_alert(
-            Event.UNREACHABLE, "", at=now, since=now, outcome="Unreachable", message=""
+            Event.UNREACHABLE, Workspace(), at=now, since=now, outcome="Unreachable", message=""
         )
         outbox.write(
             [

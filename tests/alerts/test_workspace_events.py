@@ -84,7 +84,7 @@ def test_long_outage_and_its_end_are_alerted_once_each(
         unreachable.body["sync"]["message"].removeprefix("default: "),
         "An import may still be running there; its progress cannot be seen until the workspace "
         "is reachable again.",
-        f"{BASE_URL}/admin/importmonitor/importoperation/",
+        f"{unreachable.body['url']}\nAcknowledge or mute: {unreachable.body['incident']['url']}",
     ]
     assert recovered.text.splitlines()[:4] == [
         "Reachable again after 1 h 10 min.",

@@ -9,6 +9,7 @@ from importmonitor.alerts.drafts import draft_digest, draft_workspace_alert
 from importmonitor.alerts.groups import render_group
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.choices import Event
+from importmonitor.models import Workspace
 from tests.alerts.helpers import BASE_URL
 from tests.alerts.test_messages import RUNNING, render, row
 from tests.api.helpers import NOON
@@ -73,7 +74,12 @@ def messages(settings: Any) -> list[Message]:
         for document in ({}, hostile)
     ]
     unreachable = draft_workspace_alert(
-        Event.UNREACHABLE, "default", at=NOON, since=NOON, outcome="BadAnswer", message=LONG
+        Event.UNREACHABLE,
+        Workspace(alias="default"),
+        at=NOON,
+        since=NOON,
+        outcome="BadAnswer",
+        message=LONG,
     )
     group = render_group([*rows[:2], *rows[-2:]])
     digest = render_message(draft_digest("key", FIGURES, at=NOON).body)

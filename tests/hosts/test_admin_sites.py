@@ -140,7 +140,10 @@ def test_every_redirect_stays_in_its_site() -> None:
 def test_links_in_alerts_prefer_the_default_site(settings: Any, host: str) -> None:
     settings.IMPORTMONITOR = {**settings.IMPORTMONITOR, "BASE_URL": "https://imports.example"}
     folder = "admin" if host == "second site" else "ops"
-    assert page_url(None) == f"https://imports.example/{folder}/importmonitor/importoperation/"
+    assert (
+        page_url("importoperation_changelist")
+        == f"https://imports.example/{folder}/importmonitor/importoperation/"
+    )
     body = draft_test_alert("default", at=NOON, key="key").body | {"operation": {"id": 7}}
     link = f"https://imports.example/{folder}/importmonitor/importoperation/7/change/"
     assert render_message(body).body["url"] == link
@@ -173,7 +176,7 @@ def test_status_line_has_no_link_without_an_admin(settings: Any) -> None:
     line = render_tag(make_user("root", is_staff=True, is_superuser=True))
     assert "1 running" in line
     assert "<a" not in line
-    assert page_url(None) is None
+    assert page_url("importoperation_changelist") is None
 
 
 @pytest.mark.django_db
