@@ -9,7 +9,7 @@ from importmonitor.models import Alert
 from importmonitor.rocketchat.exceptions import Unauthenticated
 from simulator.workspace import Workspace
 from tests.alerts.backends import Recorder, recording
-from tests.alerts.helpers import BASE_URL, PolledWorkspace, configure_channels
+from tests.alerts.helpers import PolledWorkspace, configure_channels
 from tests.conftest import AUTH_TOKEN, USER_ID
 from tests.fake_client import FakeClient
 
