@@ -55,6 +55,8 @@ KEYS = (
     "modified_at",
     "unreadable",
     "note",
+    "note_by",
+    "note_at",
 )
 #: The columns of CSV: the keys, with a column for each counter.
 COLUMNS = tuple(column for key in KEYS for column in (COUNTS if key == _COUNTERS else (key,)))

@@ -136,6 +136,16 @@ def test_text_survives_the_round_trip(file: str, note: str) -> None:
     assert (row_json["file"], row_json["note"]) == (file, note)
 
 
+def test_note_has_its_author_and_time() -> None:
+    noted, other = make_row(note="asked IT", note_by="=ada", note_at=NOON), make_row()
+    first, second = read_csv(as_csv(noted, other))
+    assert (first["note_by"], first["note_at"]) == ("'=ada", "2026-03-25T12:00:00Z")
+    assert (second["note_by"], second["note_at"]) == ("", "")
+    first_json, second_json = json.loads(as_json(noted, other))
+    assert (first_json["note_by"], first_json["note_at"]) == ("=ada", "2026-03-25T12:00:00Z")
+    assert (second_json["note_by"], second_json["note_at"]) == ("", None)
+
+
 def test_long_runs_of_blanks_take_linear_time() -> None:
     """In quadratic time, this would not end."""
     for text in ("\t" * 1_000_000, " " * 1_000_000, ";'" * 500_000, "\n " * 500_000):
@@ -154,6 +164,7 @@ def various_rows() -> list[ImportOperation]:
         make_row(**done, **{f"count_{name}": 2**60 + n for n, name in enumerate(COUNTS)}),
         make_row(**again, unreadable=["count.users", "=ts"]),
         make_row(state="ready", waiting_since=NOON, remote_started_at=NOON, note="ü\n=1;\"2'"),
+        make_row(note="asked IT", note_by="=ada", note_at=NOON),
         make_row(file="20260225_u1_=1.csv", remote_user_id="u1", content_type="text/csv"),
         *(make_row(end_reason=end) for end in EndReason.values),
     ]

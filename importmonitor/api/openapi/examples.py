@@ -54,6 +54,9 @@ _operation = ImportOperation(
     last_seen_at=_POLLED_AT,
     last_progress_at=_POLLED_AT,
     modified_at=_POLLED_AT,
+    note="Asked the vendor for a new export.",
+    note_by="ada",
+    note_at=_POLLED_AT,
     rate=2.5,
     # 120 users and so many records are 1,444, since users are counted twice.
     users_twice=True,

@@ -122,6 +122,12 @@ class OperationSerializer(serializers.ModelSerializer[ImportOperation]):
         read_only=True,
         help_text="The fields of Rocket.Chat's document that could not be read.",
     )
+    note_by = serializers.CharField(
+        read_only=True, help_text="The user who wrote the note; empty if there was none."
+    )
+    note_at = UtcDateTimeField(
+        allow_null=True, read_only=True, help_text="When it was written; null if there was none."
+    )
     sync = SyncSerializer(source="*", read_only=True)
 
     class Meta:

@@ -237,8 +237,9 @@ def _check_visible(request: Request, operation: ImportOperation) -> None:
 
 
 def _version(operation: ImportOperation) -> str:
-    # The note is the only field that is not written by a sync.
-    return f"{operation.pk} {operation.modified_at.timestamp()} {operation.note}"
+    # The note is all that is not written by a sync; another author can write the same.
+    written = f"{operation.modified_at.timestamp()} {operation.note_at}"
+    return f"{operation.pk} {written} {operation.note}"
 
 
 def _changed_at(

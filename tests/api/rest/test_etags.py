@@ -121,6 +121,12 @@ def test_note_changes_etags(api: ApiClient, operation: ImportOperation) -> None:
     changed_urls = changed(api, operation.pk, write)
     assert changed_urls == {OPERATIONS, WORKSPACES, detail_url(operation.pk)}
 
+    def write_again() -> None:
+        operation.note_by, operation.note_at = "ada", NOON
+        operation.save(update_fields=["note_by", "note_at"])
+
+    assert changed(api, operation.pk, write_again) == changed_urls
+
 
 def test_counters_change_etags(api: ApiClient, operation: ImportOperation) -> None:
     changed_urls = changed(api, operation.pk, lambda: sync(MOVED, at=NOON + MINUTE))

@@ -99,6 +99,8 @@ def test_running_import_has_all_fields(api: ApiClient, zone: str) -> None:
         "gone_at": None,
         "unreadable": [],
         "note": "",
+        "note_by": "",
+        "note_at": None,
         "sync": {"state": "ok", "synced_at": "2026-03-25T12:00:00Z", "age_seconds": 9},
     }
 
