@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import (
@@ -20,7 +21,7 @@ from django.utils.translation import ngettext
 from importmonitor import conf
 from importmonitor.admin import display, filters
 from importmonitor.admin.mixins import ViewOnlyMixin, outside_transactions
-from importmonitor.alerts import outbox
+from importmonitor.alerts import outbox, subscriptions
 from importmonitor.alerts.check import send_test_alert
 from importmonitor.alerts.drafts import DIGEST, TEST
 from importmonitor.choices import Event, Severity, event_label
@@ -50,6 +51,14 @@ DELIVERY_BADGES = {
 #: Of those that no channel can choose.
 EVENT_LABELS = {TEST: _("Test"), DIGEST: _("Digest"), ENDED: _("End of the import")}
 RETRYING = display.Badge(_("Retrying"), "!", "warn")
+
+
+class AlertList(ChangeList):
+    """The change list, with the users that its rows name read at once."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        subscriptions.read_user_names(list(self.result_list))
 
 
 @admin.register(Alert)
@@ -94,6 +103,15 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
 
     class Media:
         css = {"all": ("importmonitor/admin.css",)}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AlertList
+
+    def get_object(self, request: HttpRequest, *args: Any) -> Alert | None:
+        alert: Alert | None = super().get_object(request, *args)
+        if alert is not None:
+            subscriptions.read_user_names([alert])
+        return alert
 
     def get_readonly_fields(self, request: HttpRequest, obj: Alert | None = None) -> list[str]:
         return list(self.fields)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from importmonitor import conf
 from importmonitor.admin import advice, display, notify_me, remarks, timeline
 from importmonitor.admin.times import format_minute, format_time
+from importmonitor.alerts.subscriptions import read_user_names
 from importmonitor.charts import durations_chart, progress_chart
 from importmonitor.models import (
     Alert,
@@ -154,7 +155,9 @@ def _alerts(operation: ImportOperation) -> list[Alert]:
     """Return the newest alerts about an operation, oldest first; the undelivered in any case."""
     # By the values of Delivery, of which "delivered" is the first.
     newest = operation.alerts.order_by("-delivery", "-pk").defer("body")[: timeline.MAX_ALERTS]
-    return sorted(newest, key=lambda alert: alert.pk)
+    alerts = sorted(newest, key=lambda alert: alert.pk)
+    read_user_names(alerts)
+    return alerts
 
 
 def _full_count(operation: ImportOperation) -> str:

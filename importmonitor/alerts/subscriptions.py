@@ -3,7 +3,7 @@
 Each has a row in the outbox. It waits until the sync writes the end, and is then sent as any other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -127,12 +127,30 @@ def channel_of_user(name: str, workspace: str) -> ChannelConfig:
     return ChannelConfig(name, EMAIL_BACKEND, frozenset(), hide({"TO": [address]}))
 
 
+def read_user_names(alerts: Collection[Alert]) -> None:
+    """Set `user_name` of the alerts that users have asked for, in one query if there are any."""
+    keys = {row.channel: _user_key(row.channel) for row in alerts if _is_of_user(row)}
+    if known := [key for key in keys.values() if key is not None]:
+        names = {user.pk: user.get_username() for user in users().filter(pk__in=known)}
+        for row in filter(_is_of_user, alerts):
+            row.user_name = names.get(keys[row.channel], "")
+
+
 def _find_user(name: str) -> "User | None":
+    key = _user_key(name)
+    return None if key is None else users().filter(pk=key).first()
+
+
+def _is_of_user(alert: Alert) -> bool:
+    return bool(alert.channel.startswith(USER_CHANNEL))
+
+
+def _user_key(channel: str) -> Any:
+    """Return the key of the user whose channel it is; None if the host's users have others now."""
     key = get_user_model()._meta.pk  # noqa: SLF001 - Django documents it
     try:
-        return users().filter(pk=key.to_python(name.removeprefix(USER_CHANNEL))).first()
+        return key.to_python(channel.removeprefix(USER_CHANNEL))
     except ValidationError:
-        # The host has another user model than then.
         return None
 
 

@@ -171,6 +171,8 @@ class Alert(models.Model):
     )
 
     objects = AlertQuerySet.as_manager()
+    #: The user whose channel it is, where `alerts.subscriptions.read_user_names` has read it.
+    user_name = ""
 
     class Meta:
         base_manager_name = "objects"
@@ -191,15 +193,16 @@ class Alert(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{event_label(self.event)} → {self.channel}"
+        return f"{event_label(self.event)} → {self.channel_label}"
 
     @property
     def channel_label(self) -> str:
         """The channel as people read it: its name, or whose it is."""
         name: str = self.channel
-        if name.startswith(USER_CHANNEL):
-            return gettext("User %(id)s") % {"id": name.removeprefix(USER_CHANNEL)}
-        return name
+        if not name.startswith(USER_CHANNEL):
+            return name
+        user = self.user_name or gettext("User %(id)s") % {"id": name.removeprefix(USER_CHANNEL)}
+        return gettext("Notify me: %(user)s") % {"user": user}
 
     @property
     def subject(self) -> tuple[str, int | None]:

@@ -43,14 +43,16 @@ class ProgressSampleQuerySet(StoreQuerySet["ProgressSample"]):
         return [(at, completed, error, total) for at, completed, error, total in reversed(rows)]
 
     def spread(self, operation: "ImportOperation", limit: int) -> list["ProgressSample"]:
-        """Return an operation's samples, oldest first; about `limit`, evenly spread, of more."""
+        """Return an operation's samples, oldest first; about `limit`, evenly spread, of more.
+
+        In one query.
+        """
         rows = self.filter(operation=operation).order_by("observed_at", "pk")
-        count = rows.count()
-        if count <= limit:
-            return list(rows)
-        placed = rows.annotate(place=Mod("pk", Value(-(-count // limit))))
+        count = rows.order_by().values("operation").annotate(count=Count("pk")).values("count")
+        # All of no more than the limit: a remainder is less than the count.
+        placed = rows.annotate(place=Mod(F("pk") * Value(limit), Subquery(count)))
         is_last = Q(pk=Subquery(rows.reverse().values("pk")[:1]))
-        return list(placed.filter(Q(place=0) | is_last))
+        return list(placed.filter(Q(place__lt=limit) | is_last))
 
     def thin(self, operations: list["ImportOperation"]) -> None:
         """Keep at most ProgressSample.MAX samples of each operation, evenly spread."""

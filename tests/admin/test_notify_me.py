@@ -81,13 +81,24 @@ def test_waiting_alert_is_listed_and_cannot_be_retried(
 ) -> None:
     press(viewer, operation, "yes")
     alert = Alert.objects.get()
+    change = f"{ALERTS}{alert.pk}/change/"
     (row,) = page(root.get(f"{ALERTS}?delivery=waiting")).rows
     assert "Waiting for the end of the import" in row[1]
     assert "End of the import" in row[2]
-    assert "User " in row[4]
+    assert row[4] == "Notify me: someone"
     assert page(root.get(f"{ALERTS}?delivery=due")).rows == []
-    assert page(root.get(f"{ALERTS}{alert.pk}/change/")).words
+    assert "→ Notify me: someone" in page(root.get(change)).words
+    User.objects.filter(username="someone").delete()
+    assert f"Notify me: User {alert.channel[1:]}" in page(root.get(change)).words
     data = {"action": "retry_delivery", "_selected_action": [alert.pk]}
     assert messages(root.post(ALERTS, data, follow=True)) == [
         ("info", "The selected alerts wait for the end of an import.")
     ]
+
+
+def test_timeline_names_the_user_who_was_notified(
+    root: Client, viewer: Client, operation: ImportOperation
+) -> None:
+    press(viewer, operation, "yes")
+    sync(DONE)
+    assert "Notify me: someone" in page(root.get(change_url(operation))).words

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import time_machine
 from django.test import Client
 
 from importmonitor.admin import timeline
-from importmonitor.models import ImportOperation, StatusTransition
+from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
 from tests.admin.helpers import Page, change_url, make_row, page
 from tests.api.helpers import NOON, RUNNING, sync
 
@@ -282,3 +283,25 @@ def test_import_that_runs_again_is_shown_as_running(root: Client) -> None:
     words = page(root.get(change_url(row))).words
     assert "Running for" in words
     assert "Duration" not in words
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("count", "step"), [(10, 1), (11, 2), (500, 50)])
+def test_chart_reads_samples_that_are_spread_over_the_import(count: int, step: int) -> None:
+    operation, other = make_row(remote_id="one"), make_row(remote_id="other")
+    operation.save()
+    other.save()
+    moments = [NOON + timedelta(seconds=number) for number in range(count)]
+    ProgressSample.objects.bulk_create(
+        ProgressSample(operation=row, observed_at=at, completed=1)
+        for row in (other, operation)
+        for at in moments
+    )
+    samples = ProgressSample.objects.spread(operation, 10)
+    assert {sample.operation_id for sample in samples} == {operation.pk}
+    assert len(samples) <= 11
+    times = [sample.observed_at for sample in samples]
+    assert times == sorted(times)
+    assert times[-1] == moments[-1]
+    gaps = [after - before for before, after in pairwise([NOON - timedelta(seconds=1), *times])]
+    assert max(gaps) <= timedelta(seconds=step)

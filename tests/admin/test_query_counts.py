@@ -91,7 +91,8 @@ def fill(count: int) -> None:
             event="import.failed",
             workspace="default",
             operation=newest,
-            channel="ops",
+            # Of the alerts on a page, some are of users.
+            channel=f"@{number}" if number % 2 else "ops",
             incident=incidents[number],
             key=str(number),
             body={},
