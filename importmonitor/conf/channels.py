@@ -1,7 +1,7 @@
 """The settings of one alert channel, and every mistake in their shape."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -17,6 +17,8 @@ NAME_MAX_LENGTH = 63
 KEYS = ("BACKEND", "DIGEST", "EVENTS", "OUTCOMES", "REMIND_EVERY", "SEVERITY", "WORKSPACES")
 #: More often than once an hour is a loop, not a reminder.
 MIN_REMIND_EVERY = timedelta(hours=1)
+#: Longer ones lead to times that no database can store.
+MAX_REMIND_EVERY = timedelta(days=366)
 
 _BACKEND_HINT = "Make it a dict with BACKEND, such as 'importmonitor.alerts.channels.EmailChannel'."
 _PATTERN = re.compile(r"[a-z0-9_*?\[\]!-]{1,100}")
@@ -81,7 +83,7 @@ def read_channel(name: object, options: object, problems: Problems) -> ChannelCo
     if events is None:
         problems.error(
             "E019",
-            f"The channel {name!r} wants EVENTS that do not exist{_unknown_events(names)}.",
+            f"The channel {name!r} wants EVENTS that do not exist{_unknown(names, {*Event})}.",
             f"Make it '*' or a list of some of {', '.join(Event)}.",
         )
         return None
@@ -122,7 +124,7 @@ def _read_outcomes(name: str, value: Any, problems: Problems) -> frozenset[str] 
         return frozenset(map(str, value))
     problems.error(
         "E019",
-        f"The channel {name!r} wants OUTCOMES that do not exist.",
+        f"The channel {name!r} wants OUTCOMES that do not exist{_unknown(value, OUTCOMES)}.",
         f"Make it '*' or a list of some of {', '.join(sorted(OUTCOMES))}.",
     )
     return None
@@ -140,12 +142,14 @@ def _read_severity(name: str, value: object, problems: Problems) -> Severity:
 
 
 def _read_remind_every(name: str, value: object, problems: Problems) -> timedelta | None:
-    if value is None or (isinstance(value, timedelta) and value >= MIN_REMIND_EVERY):
+    if value is None:
+        return None
+    if isinstance(value, timedelta) and MIN_REMIND_EVERY <= value <= MAX_REMIND_EVERY:
         return value
     problems.error(
         "E019",
         f"The REMIND_EVERY of the channel {name!r} is {describe(value)}.",
-        "Make it a timedelta of an hour or more, or None for no reminders.",
+        "Make it a timedelta of an hour to a year, or None for no reminders.",
     )
     return None
 
@@ -163,13 +167,12 @@ def _read_digest(name: str, value: object, problems: Problems) -> DigestPeriod |
     return None
 
 
-def _unknown_events(names: object) -> str:
-    """Return those names that look like one of an event, for the message."""
+def _unknown(names: object, known: Collection[str]) -> str:
+    """Return the names that are not known and look like one of ours, for the message."""
     if not isinstance(names, list | tuple | set | frozenset):
         return ""
-    known = {*Event}
     texts = [str(name) for name in names if isinstance(name, str) and name not in known]
-    shown = [text for text in texts if re.fullmatch(r"[a-z]{1,20}[._][a-z]{1,20}", text)]
+    shown = [text for text in texts if re.fullmatch(r"[a-z]{1,20}([._][a-z]{1,20}){0,3}", text)]
     return f": {', '.join(shown)}" if shown else ""
 
 

@@ -176,7 +176,8 @@ def _read_duration(raw: Mapping[Any, Any], key: str, problems: Problems) -> time
 
 
 def _is_duration(value: object) -> bool:
-    return isinstance(value, timedelta) and value > timedelta(0)
+    # Sums of longer ones exceed what a datetime can hold.
+    return isinstance(value, timedelta) and timedelta(0) < value <= timedelta(days=MAX_DAYS)
 
 
 def _report_duration(key: str, value: object, problems: Problems) -> None:
@@ -188,7 +189,7 @@ def _report_duration(key: str, value: object, problems: Problems) -> None:
     problems.error(
         "E016",
         f"IMPORTMONITOR[{key!r}] is {describe(value)}.",
-        f"Make it a timedelta longer than zero{by_state}; in the environment, "
+        f"Make it a timedelta longer than zero, a century at most{by_state}; in the environment, "
         f"IMPORTMONITOR_{key} is a number of seconds.",
     )
 

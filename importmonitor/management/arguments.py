@@ -103,12 +103,13 @@ def parse_hours(text: str) -> float:
     raise ArgumentTypeError(f"{text!r} is not a number of hours up to {MAX_HOURS}")
 
 
-def parse_time(text: str) -> datetime:
+def parse_time(text: str, after: datetime | None = None) -> datetime:
     """Return a time; raises ArgumentTypeError.
 
-    A time of day, such as 22:00, is the next one. Without a zone, times are in the site's.
+    A time of day, such as 22:00, is the next one after a time, by default now. Without a zone,
+    times are in the site's.
     """
-    now = timezone.localtime()
+    now = timezone.localtime(after)
     try:
         if re.fullmatch(r"[0-9]{2}:[0-9]{2}", text):
             moment = datetime.combine(now.date(), datetime.strptime(text, "%H:%M").time())  # noqa: DTZ007 - made aware below

@@ -1,6 +1,6 @@
 """Incidents: what is wrong and asks for a person, from when until when."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from django.core.exceptions import ValidationError
@@ -63,14 +63,18 @@ def plan_maintenance(
         raise ValidationError(gettext("Say until when, or for how many hours."))
     if since > now:
         validate_until(since, now)
-    end = until or since + timedelta(hours=min(hours or 0, MAX_HOURS))
-    if end <= since:
+    if until is None:
+        if since < now - timedelta(hours=MAX_HOURS):
+            raise ValidationError(gettext("This maintenance would already be over."))
+        # In UTC: in a zone, Python adds to the time of day, whatever happens to the clocks.
+        until = since.astimezone(UTC) + timedelta(hours=min(hours or 0, MAX_HOURS))
+    if until <= since:
         raise ValidationError(gettext("It would end before it begins."))
-    if end <= now:
+    if until <= now:
         raise ValidationError(gettext("This maintenance would already be over."))
-    if end - since > timedelta(hours=MAX_HOURS):
+    if until - since > timedelta(hours=MAX_HOURS):
         raise ValidationError(gettext("It can last a year at most."))
-    return since, end
+    return since, until
 
 
 class IncidentQuerySet(StoreQuerySet["Incident"]):
@@ -91,6 +95,14 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
         """Return the open incidents about which an alert, or another one, is to be written."""
         is_due = Q(next_alert_at__lte=now) | Q(last_alert_at__gt=now + _CLOCK_MARGIN)
         return self.open().filter(is_due, next_alert_at__isnull=False)
+
+    def resume_reminders(self, now: datetime) -> int:
+        """Make a reminder due of open incidents that have none ahead; return of how many.
+
+        When they were alerted no channel had reminders, or it was not configured.
+        """
+        alerted = self.open().filter(first_alert_at__isnull=False, next_alert_at=None)
+        return alerted.exclude(acknowledged_at(now)).order_by().update(next_alert_at=now)
 
     def acknowledge(
         self, *, by: str, at: datetime, until: datetime | None = None, note: str = ""

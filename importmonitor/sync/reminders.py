@@ -31,6 +31,8 @@ def review_incidents(now: datetime) -> int:
     time: an alert is written once.
     """
     count = _open_unpolled(now)
+    if any(channel.remind_every for channel in conf.get_options().channels.values()):
+        Incident.objects.resume_reminders(now)
     due = Incident.objects.alert_due(now).select_related("operation").defer("operation__payload")
     return count + sum(_write_alert(incident, now) for incident in due[:_MAX_BATCH])
 

@@ -86,6 +86,32 @@ def test_channels_are_reminded_at_their_own_intervals(
     ]
 
 
+def test_incident_from_before_the_reminders_were_configured_is_repeated(
+    polled: PolledWorkspace, recorder: Recorder, settings: Any
+) -> None:
+    polled.fail()
+    pass_time(polled, 30)
+    assert reminders(recorder) == [0]
+    configure_channels(settings, {"ops": recording(REMIND_EVERY=DAY)})
+    pass_time(polled, 30)
+    assert reminders(recorder) == [0, 1, 2]
+    Incident.objects.acknowledge(by="ada", at=polled.clock.now())
+    pass_time(polled, 30)
+    assert reminders(recorder) == [0, 1, 2]
+
+
+def test_acknowledged_stall_that_becomes_an_interruption_is_alerted(
+    polled: PolledWorkspace, recorder: Recorder
+) -> None:
+    polled.start_import("stuck", seconds=1200, stuck_for=14 * 3600)
+    pass_time(polled, 2, every=0.25)
+    assert Incident.objects.acknowledge(by="ada", at=polled.clock.now()) == 1
+    polled.rocketchat.restart()
+    pass_time(polled, 1, every=0.25)
+    assert recorder.events == ["import.started", "import.stalled", "import.interrupted"]
+    assert not Incident.objects.open().get().is_acknowledged(polled.clock.now())
+
+
 def test_reminder_that_is_outdated_when_the_channel_works_is_not_sent(
     reminded: PolledWorkspace, recorder: Recorder
 ) -> None:

@@ -53,6 +53,9 @@ def refused(*words: str) -> str:
         (["--since", "22:00", "--hours", "2"], NOON + 10 * HOUR, NOON + 12 * HOUR),
         # Ten o'clock is over today.
         (["--since", "10:00", "--until", "2026-03-26T11:00"], NOON + 22 * HOUR, NOON + 23 * HOUR),
+        # Over midnight, the end is after the beginning, not after now.
+        (["--since", "22:00", "--until", "06:00"], NOON + 10 * HOUR, NOON + 18 * HOUR),
+        (["--since", "22:00", "--until", "13:00"], NOON + 10 * HOUR, NOON + 25 * HOUR),
         (["--until-over"], NOON, None),
     ],
 )
@@ -68,6 +71,15 @@ def test_times_are_in_the_zone_of_the_site(settings: Any) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     mute("--since", "22:00", "--hours", "1")
     assert Incident.objects.get().since == NOON + 9 * HOUR
+
+
+@pytest.mark.parametrize("since", ["2026-03-29T01:00", "2026-10-25T01:00"])
+def test_hours_are_not_changed_by_a_change_of_the_clocks(settings: Any, since: str) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    mute("--since", since, "--hours", "3")
+    incident = Incident.objects.get()
+    assert incident.until is not None
+    assert incident.until - incident.since == 3 * HOUR
 
 
 @pytest.mark.parametrize("by_key", [True, False])

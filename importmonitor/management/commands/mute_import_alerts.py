@@ -1,6 +1,6 @@
 """`manage.py mute_import_alerts`: maintenance of a workspace, or of one of its imports."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -41,7 +41,7 @@ class Command(ProcessCommand):
         )
         ends = parser.add_mutually_exclusive_group(required=True)
         ends.add_argument("--hours", type=parse_hours, metavar="H", help="how long it lasts")
-        ends.add_argument("--until", type=parse_time, metavar="TIME", help="when it ends")
+        ends.add_argument("--until", metavar="TIME", help="when it ends, such as 06:00")
         ends.add_argument(
             "--until-over",
             action="store_true",
@@ -68,10 +68,12 @@ class Command(ProcessCommand):
         until = None
         if not options["until_over"]:
             try:
+                if options["until"]:
+                    until = parse_time(options["until"], after=since)
                 since, until = plan_maintenance(
-                    now, since=since, until=options["until"], hours=options["hours"]
+                    now, since=since, until=until, hours=options["hours"]
                 )
-            except ValidationError as error:
+            except (ArgumentTypeError, ValidationError) as error:
                 raise misuse(error) from None
         elif since is not None:
             raise misuse("--until-over begins now: leave out --since.")
