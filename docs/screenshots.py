@@ -1,4 +1,4 @@
-"""Take the screenshots of the README from a running demo.
+"""Take the screenshots of the README and the documentation from a running demo.
 
     CHROMIUM=/usr/bin/chromium python docs/screenshots.py http://127.0.0.1:8000
 
@@ -38,6 +38,10 @@ def main() -> None:
             page.locator("#result_list .field-alias a").first.click()
             page.wait_for_selector(".im-incident")
             save_screenshot(page, f"workspaces-{scheme}")
+            page.goto(f"{base}{ADMIN}incident/?kind=workspace.unreachable")
+            page.locator("#result_list .field-kind_badge a").first.click()
+            page.wait_for_selector(".im-incident-panel")
+            save_screenshot(page, f"incident-{scheme}")
             page.context.close()
         page = log_in(browser, base, "light", WIDE)
         page.goto(f"{base}{ADMIN}apitoken/")

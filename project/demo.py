@@ -47,7 +47,9 @@ def main() -> int:
         user_id, token = "simulatedUser0001", secrets.token_urlsafe(32)
         for workspace in workspaces:
             workspace.rocketchat.add_user(user_id, token)
-        prepare_environment(urls, user_id, token)
+        # Of the links in the mails; a minute later, another demo may have it.
+        port = free_port(8000)
+        prepare_environment(urls, user_id, token, port)
         django.setup()
         say("Creating the database …")
         api_user_id, api_token = prepare_database()
@@ -65,7 +67,7 @@ def main() -> int:
         for workspace in workspaces:
             workspace.clock.set(datetime.now(UTC))
             workspace.clock.speed = 1.0
-        port = free_port(8000)
+        port = free_port(port)
         with web_server(port, FOLDER / "server.log") as server:
             announce(port, urls["default"], api_user_id, api_token)
             rng = random.Random(7)
@@ -140,7 +142,7 @@ def poll_quietly(alias: str) -> None:
         sync_workspace(alias)
 
 
-def prepare_environment(urls: dict[str, str], user_id: str, token: str) -> None:
+def prepare_environment(urls: dict[str, str], user_id: str, token: str, port: int) -> None:
     """Set the variables that the settings read, without any of the caller's own."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
@@ -158,6 +160,7 @@ def prepare_environment(urls: dict[str, str], user_id: str, token: str) -> None:
         DATABASE_URL=f"sqlite:///{FOLDER / 'db.sqlite3'}",
         # Django writes the messages into files.
         EMAIL_URL=f"filemail://{FOLDER / INBOX}",
+        IMPORTMONITOR_BASE_URL=f"http://127.0.0.1:{port}",
         IMPORTMONITOR_ALERT_EMAILS="demo@example.org",
         IMPORTMONITOR_ALERT_REMIND_EVERY="86400",
         ROCKETCHAT_WORKSPACES=",".join(alias for alias in urls if alias != "default"),

@@ -86,8 +86,13 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
             os.kill(child, signal.SIGKILL)
 
 
-def test_demo_shows_a_history_and_a_running_import_and_stops_on_sigint(demo: Demo) -> None:
-    assert urlsplit(demo.admin).port != DEFAULT_PORT
+def test_demo_shows_a_history_and_a_running_import_and_stops_on_sigint(
+    demo: Demo, tmp_path: Path
+) -> None:
+    site = urlsplit(demo.admin)
+    assert site.port != DEFAULT_PORT
+    link = f"http://{site.netloc}/admin/importmonitor/incident/"
+    assert any(link in mail.read_text() for mail in (tmp_path / "inbox").iterdir())
     with closing(requests.Session()) as session:
         session.trust_env = False
         check_history(session, demo)
