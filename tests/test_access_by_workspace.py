@@ -13,6 +13,7 @@ import time_machine
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.messages import get_messages
 from django.core.cache import cache
 from django.db import transaction
 from django.test import Client, override_settings
@@ -20,7 +21,15 @@ from django.urls import get_resolver
 
 from importmonitor.admin import AlertAdmin, ImportOperationAdmin, IncidentAdmin, WorkspaceAdmin
 from importmonitor.api.rest import incidents, views
-from importmonitor.models import Alert, ApiToken, ImportOperation, Incident, Workspace
+from importmonitor.api.rocketchat import cache as response_cache
+from importmonitor.models import (
+    Alert,
+    ApiToken,
+    ImportOperation,
+    Incident,
+    SyncPeriod,
+    Workspace,
+)
 from tests.api.helpers import NOON, RUNNING, sync, workspace_at
 from tests.test_access import METHODS, TABLE, routes
 
@@ -143,6 +152,12 @@ CONFIG = {
     }
 }
 REMAINING = {name: CONFIG["WORKSPACES"][name] for name in ("default", "hush", "hush-new")}
+EMAIL = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["ops@example.org"]}
+CHANNELS = {
+    "everyone": EMAIL,
+    "both": {**EMAIL, "WORKSPACES": ["hush*", "default"]},
+    "hush-pager": {**EMAIL, "WORKSPACES": ["hush"]},
+}
 
 
 def document(alias: str) -> Mapping[str, Any]:
@@ -239,15 +254,23 @@ class Site:
         return f"/{route}"
 
     def request(
-        self, name: str, url: str, method: str = "GET", data: str = "", **headers: str
+        self,
+        name: str,
+        url: str,
+        method: str = "GET",
+        data: str = "",
+        *,
+        keeps_cache: bool = False,
+        **headers: str,
     ) -> "Response":
         """Send a request of a person, and roll back what it writes."""
         session, credentials = self.credentials[name]
         self.client.cookies.clear()
         if session:
             self.client.cookies[django_settings.SESSION_COOKIE_NAME] = session
-        # The counts of the rate limits.
-        cache.clear()
+        if not keeps_cache:
+            # Also the counts of the rate limits.
+            cache.clear()
         with transaction.atomic():
             response = self.client.generic(
                 method,
@@ -262,11 +285,13 @@ class Site:
         return response
 
     def text(self, *args: Any, **how: Any) -> str:
-        """Return a whole response: status, headers and body, without what is random."""
+        """Return a whole response: status, headers, messages, body, without what is random."""
         response: Any = self.request(*args, **how)
+        # Those of a redirect are shown by the next page.
+        messages = [str(message) for message in get_messages(response.wsgi_request)]
         headers = sorted(f"{name}: {value}" for name, value in response.items())
         body = re.sub(r'(csrfmiddlewaretoken" value=")\w+', r"\1", response.text_)
-        return f"{response.status_code} {headers} {body}"
+        return f"{response.status_code} {headers} {messages} {body}"
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +309,7 @@ def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[Site]:
         transaction.atomic(),
     ):
         site = Site()
-        with override_settings(IMPORTMONITOR={"WORKSPACES": REMAINING}):
+        with override_settings(IMPORTMONITOR={"WORKSPACES": REMAINING, "CHANNELS": CHANNELS}):
             yield site
         transaction.set_rollback(True)
 
@@ -512,3 +537,113 @@ def test_index_counts_visible_workspaces_alone(site: Site) -> None:
     assert "1 running" in texts["outsider"]
     assert "2 running" in texts["member"]
     assert "2 running" in texts["superuser"]
+
+
+#: What outsiders can read, by its name in `Site.url`: every list, and the pages about `default`.
+READ = [*of("list"), *of("index"), *of("object")]
+
+
+@pytest.mark.thorough(one_in=6)
+@pytest.mark.parametrize("route", READ)
+def test_nothing_depends_on_what_is_stored_of_hidden_workspaces(site: Site, route: str) -> None:
+    """No number either: counts, bars, figures, links to other pages, ages."""
+    url = site.url(route, "default")
+    names = [name for name in OUTSIDERS if can_use(name, route)]
+    texts = {name: site.text(name, url) for name in names}
+    with transaction.atomic():
+        for model in (Alert, Incident, ImportOperation, SyncPeriod):
+            model.objects.filter(workspace__in=HIDDEN).delete()
+        for name in names:
+            assert site.text(name, url) == texts[name], name
+        transaction.set_rollback(True)
+
+
+@pytest.mark.thorough(one_in=6)
+@pytest.mark.parametrize("route", READ)
+def test_no_cache_is_shared_with_those_who_see_more(site: Site, route: str) -> None:
+    url = site.url(route, "default")
+    for name in OUTSIDERS:
+        if not can_use(name, route):
+            continue
+        expected = without_rate_limit(site.text(name, url))
+        # The next request of the same client validates what that of another one returned.
+        for other in CONFIDANTS:
+            response = site.request(other, url)
+            validators = {"If-None-Match": response.get("ETag", '"none"')}
+            text = site.text(name, url, keeps_cache=True)
+            assert without_rate_limit(text) == expected, (name, other)
+            again: Any = site.request(name, url, keeps_cache=True, **validators)
+            is_same = response.text_ == site.request(name, url).text_  # type: ignore[attr-defined]
+            assert again.status_code != 304 or is_same, (name, other)
+
+
+def without_rate_limit(text: str) -> str:
+    return re.sub(r"X-RateLimit-Remaining: \d+", "", text)
+
+
+def test_channels_of_hidden_workspaces_are_hidden(site: Site) -> None:
+    page, test = "/admin/importmonitor/alert/", "/admin/importmonitor/alert/test/"
+    for name, is_shown in {"superuser": True, "member": True, "outsider": False}.items():
+        text = site.text(name, page)
+        assert "everyone" in text
+        assert "both" in text
+        assert ("hush-pager" in text) == is_shown, name
+    hidden = site.text("outsider", test, "POST", "channel=hush-pager")
+    assert hidden == site.text("outsider", test, "POST", "channel=nope-pager")
+    for name in OUTSIDERS:
+        if can_use(name, "metrics"):
+            assert "hush-pager" not in site.text(name, "/metrics"), name
+    assert 'channel="hush-pager"' in site.text("token of member", "/metrics")
+
+
+def test_page_without_any_visible_channel_says_so(site: Site, settings: Any) -> None:
+    channels = {"hush-pager": CHANNELS["hush-pager"]}
+    settings.IMPORTMONITOR = {"WORKSPACES": REMAINING, "CHANNELS": channels}
+    text = site.text("outsider", "/admin/importmonitor/alert/")
+    assert "No channel gets alerts about the workspaces that you may see." in text
+    assert SECRET not in text
+
+
+def test_import_of_a_hidden_workspace_cannot_be_tried_out_with_mute(site: Site) -> None:
+    url, key = "/admin/importmonitor/incident/mute/", site.keys["importoperation", "hush"]
+    answers = [
+        site.text("outsider", url, "POST", f"workspace={alias}&operation={operation}")
+        for alias in ("hush", "nope")
+        for operation in (key, 987654321)
+    ]
+    assert len(set(answers)) == 1
+
+
+def test_admin_log_of_a_former_member_names_nothing(site: Site) -> None:
+    """The index shows users their own actions."""
+    with transaction.atomic():
+        member = User.objects.get(username="member")
+        for model in ("importoperation", "incident"):
+            site.client.force_login(member)
+            url = f"/admin/importmonitor/{model}/{site.keys[model, 'hush']}/change/"
+            assert site.client.post(url, {"note": "mine"}).status_code == 302
+            url = f"/admin/importmonitor/{model}/{site.keys[model, 'default']}/change/"
+            assert site.client.post(url, {"note": "mine"}).status_code == 302
+        member.groups.clear()
+        text = site.text("member", "/admin/")
+        assert SECRET not in text
+        # Of what they may see, it has the name.
+        assert "default-type" in text
+        transaction.set_rollback(True)
+
+
+def test_former_member_loses_access_at_once(site: Site) -> None:
+    names = ("member", "token of member", "token of member, for hidden")
+    routes_of = {name: [r for r in READ if can_use(name, r)] for name in names}
+    with transaction.atomic():
+        for name, readable in routes_of.items():
+            for route in readable:
+                # What was read before may be in caches.
+                site.request(name, site.url(route, "hush"))
+        User.objects.get(username="member").groups.clear()
+        for name, readable in routes_of.items():
+            for route in readable:
+                response_cache.clear()
+                text = site.text(name, site.url(route, "hush"), keeps_cache=True)
+                assert SECRET not in text.replace("/hush/", "/"), (name, route)
+        transaction.set_rollback(True)

@@ -25,9 +25,9 @@ from importmonitor.alerts import outbox, subscriptions
 from importmonitor.alerts.check import send_test_alert
 from importmonitor.alerts.drafts import DIGEST, TEST
 from importmonitor.choices import Event, Severity, event_label
-from importmonitor.conf.channels import ChannelConfig
+from importmonitor.conf.channels import EVERY_WORKSPACE, ChannelConfig
 from importmonitor.humanize import format_duration
-from importmonitor.models import Alert, Delivery, Outcome
+from importmonitor.models import Alert, Delivery, Outcome, get_viewer
 from importmonitor.models.alerts import ENDED
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
@@ -120,11 +120,13 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {
+        context: dict[str, Any] = {
             "title": _("Alerts"),
-            "channels": [_describe(row) for row in conf.get_options().channels.values()],
+            "has_channels": bool(conf.get_options().channels),
             "can_test": has_perm(request.user, RUN_IMPORT),
         }
+        if self.has_view_permission(request):
+            context["channels"] = [_describe(row) for row in get_viewer(request).visible_channels()]
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_urls(self) -> list[URLPattern]:
@@ -137,11 +139,12 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
             return HttpResponseNotAllowed(["POST"])
         if not has_perm(request.user, RUN_IMPORT):
             raise PermissionDenied
-        channel = conf.get_options().channels.get(request.POST.get("channel", ""))
-        if channel is None:
+        name = request.POST.get("channel", "")
+        chosen = [row for row in get_viewer(request).visible_channels() if row.name == name]
+        if not chosen:
             messages.error(request, _("No channel of this name is configured."))
         else:
-            for alert in send_test_alert([channel], seconds=TEST_SECONDS):
+            for alert in send_test_alert(chosen, seconds=TEST_SECONDS):
                 _add_test_result(request, alert)
         url = reverse(f"admin:{NAME}_changelist", current_app=self.admin_site.name)
         return HttpResponseRedirect(url)
@@ -216,7 +219,7 @@ def _add_test_result(request: HttpRequest, alert: Alert) -> None:
 def _describe(channel: ChannelConfig) -> dict[str, Any]:
     """Return what a channel wants, without its options, which can be secret."""
     parts: list[Any] = []
-    if channel.workspaces != ("*",):
+    if channel.workspaces != EVERY_WORKSPACE:
         parts.append(_("Workspaces: %(names)s") % {"names": ", ".join(channel.workspaces)})
     if channel.events != frozenset(Event):
         labels = [event_label(event) for event in Event if event in channel.events]

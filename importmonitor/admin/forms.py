@@ -163,10 +163,11 @@ class MaintenanceForm(forms.Form):
         return alias
 
     def clean_operation(self) -> ImportOperation | None:
-        key = self.cleaned_data["operation"]
-        if key is None:
+        key, alias = self.cleaned_data["operation"], self.cleaned_data.get("workspace")
+        # Without a workspace, that is the error: whether there is the import stays a secret.
+        if key is None or alias is None:
             return None
-        rows = ImportOperation.objects.filter(pk=key, workspace=self.data.get("workspace"))
+        rows = ImportOperation.objects.filter(pk=key, workspace=alias)
         operation = rows.first()
         if operation is None or not operation.is_active:
             raise forms.ValidationError(_("This import has ended."))

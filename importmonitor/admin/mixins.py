@@ -130,6 +130,14 @@ class ViewOnlyMixin(PermissionFirstMixin):
         alias = row.alias if isinstance(row, Workspace) else row.workspace
         return None if get_viewer(request).is_refused(alias) else row
 
+    def log_change(self: Any, request: HttpRequest, obj: Any, message: Any) -> Any:
+        entry = admin.ModelAdmin.log_change(self, request, obj, message)
+        if Workspace.objects.filter(alias=obj.workspace).exclude(groups=None).exists():
+            # The admin's index shows users what they changed, also after they have left the group.
+            entry.object_repr = f"{self.opts.verbose_name} {obj.pk}"
+            entry.save(update_fields=["object_repr"])
+        return entry
+
     def has_view_permission(self: Any, request: HttpRequest, obj: Any = None) -> bool:
         allowed = admin.ModelAdmin.has_view_permission(self, request, obj)
         return allowed or has_perm(request.user, RUN_IMPORT)

@@ -13,6 +13,8 @@ from importmonitor.secret import hide
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 NAME_MAX_LENGTH = 63
+#: The patterns of a channel that is about all workspaces.
+EVERY_WORKSPACE = ("*",)
 #: The options of every channel; all others are those of its backend.
 KEYS = ("BACKEND", "DIGEST", "EVENTS", "OUTCOMES", "REMIND_EVERY", "SEVERITY", "WORKSPACES")
 #: More often than once an hour is a loop, not a reminder.
@@ -39,7 +41,7 @@ class ChannelConfig:
     backend: str
     events: frozenset[Event]
     options: Mapping[str, Any] = field(repr=False)
-    workspaces: tuple[str, ...] = ("*",)
+    workspaces: tuple[str, ...] = EVERY_WORKSPACE
     outcomes: frozenset[str] | None = None
     severity: Severity = Severity.INFO
     remind_every: timedelta | None = None

@@ -4,8 +4,10 @@ A workspace's row has the groups, as of its last poll, so that the database filt
 the settings have can be stricter already, what is about one workspace asks them too.
 """
 
+import fnmatch
 import hashlib
 from collections.abc import Collection
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db.models import Q
 
 from importmonitor import conf
+from importmonitor.conf.channels import EVERY_WORKSPACE, ChannelConfig
 from importmonitor.models.tokens import ApiToken
 from importmonitor.models.workspaces import Workspace
 
@@ -99,6 +102,26 @@ class Viewer:
             for row in rows
             if (self.is_member(row.groups) if row.pk else self.may_see(row.alias))
         ]
+
+    def visible_channels(self) -> list[ChannelConfig]:
+        """Return the channels, without the patterns of workspaces that match none to be seen.
+
+        One that has no other pattern is left out, unless the viewer may see all workspaces.
+        """
+        channels = list(conf.get_options().channels.values())
+        if all(channel.workspaces == EVERY_WORKSPACE for channel in channels):
+            return channels
+        if not self.is_limited():
+            return channels
+        aliases = self.visible_aliases()
+        for number, channel in enumerate(channels):
+            patterns = tuple(
+                pattern
+                for pattern in channel.workspaces
+                if pattern in EVERY_WORKSPACE or fnmatch.filter(aliases, pattern)
+            )
+            channels[number] = replace(channel, workspaces=patterns)
+        return [channel for channel in channels if channel.workspaces]
 
     def hidden_workspaces(self) -> "WorkspaceQuerySet":
         """Return the rows of the workspaces whose groups do not include the viewer."""

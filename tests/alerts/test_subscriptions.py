@@ -13,8 +13,9 @@ from importmonitor.alerts import outbox, subscriptions
 from importmonitor.alerts.drafts import draft_operation_alert
 from importmonitor.choices import Event
 from importmonitor.conf.channels import NAME
-from importmonitor.models import Alert, Delivery, ImportOperation, Incident
+from importmonitor.models import Alert, Delivery, ImportOperation, Incident, Workspace
 from importmonitor.models.alerts import USER_CHANNEL
+from importmonitor.models.viewers import encode_groups
 from importmonitor.sync.prune import prune_operations
 from tests.admin.helpers import make_row
 from tests.alerts.backends import Recorder
@@ -250,6 +251,24 @@ def test_email_is_given_up_if_the_workspace_is_hidden_from_the_user(
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"WORKSPACES": {"default": hidden}}
     polled.poll_for(HOUR, every=300)
     assert Alert.objects.for_users().get().last_error == "The user may no longer see imports."
+
+
+@pytest.mark.parametrize(("is_superuser", "count"), [(False, 0), (True, 1)])
+def test_groups_of_a_workspace_that_is_no_longer_configured_count(
+    polled: PolledWorkspace, ada: User, settings: Any, is_superuser: bool, count: int
+) -> None:
+    """An e-mail that could not be sent is tried again after the workspace has gone."""
+    polled.start_import()
+    polled.poll()
+    subscribe(ada)
+    settings.EMAIL_BACKEND = "tests.alerts.no_such_backend"
+    polled.poll_for(HOUR, every=300)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    Workspace.objects.update(groups=encode_groups(["crm"]))
+    User.objects.update(is_superuser=is_superuser)
+    settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"WORKSPACES": {}}
+    outbox.deliver(now=lambda: polled.clock.now() + timedelta(hours=2))
+    assert len(mail.outbox) == count
 
 
 def test_email_is_in_the_language_of_the_site(polled: PolledWorkspace, ada: User) -> None:

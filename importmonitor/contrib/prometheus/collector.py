@@ -12,7 +12,7 @@ from django.db.models import Case, CharField, Count, F, Min, Q, Value, When
 from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from importmonitor import __version__, conf
+from importmonitor import __version__
 from importmonitor.alerts.drafts import TEST
 from importmonitor.choices import EMPTY, OK
 from importmonitor.contrib.prometheus.families import OTHER, gauge, known_or_other
@@ -132,7 +132,7 @@ def _alert_metrics(now: datetime, viewer: Viewer) -> Iterator[Metric]:
         )
     )
     # A configured channel without undelivered alerts is 0.
-    channels: dict[str, Any] = {name: {} for name in conf.get_options().channels}
+    channels: dict[str, Any] = {channel.name: {} for channel in viewer.visible_channels()}
     channels |= {counts["channel_or_users"]: counts for counts in undelivered}
     yield gauge(
         "alerts_undelivered",
