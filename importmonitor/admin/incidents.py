@@ -184,7 +184,9 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
             return self._return(request)
         by, now = _name(request), timezone.now()
         incident = Incident.objects.mute(**form.cleaned_data, by=by, at=now)
-        if incident.operation is not None:
+        if incident is None:
+            messages.info(request, _("This import has already ended."))
+        elif incident.operation is not None:
             messages.success(request, _("Alerts about this import are muted until it ends."))
         elif incident.since > now:
             messages.success(request, _("Maintenance is planned."))

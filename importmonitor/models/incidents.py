@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Case, Q, Value, When
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -104,6 +104,14 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
         alerted = self.open().filter(first_alert_at__isnull=False, next_alert_at=None)
         return alerted.exclude(acknowledged_at(now)).order_by().update(next_alert_at=now)
 
+    def lock(self) -> None:
+        """Lock these incidents until the end of the transaction.
+
+        In the order of their keys: updates of the same rows, each in an order of the database's
+        choice, would wait for each other.
+        """
+        list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
+
     def acknowledge(
         self, *, by: str, at: datetime, until: datetime | None = None, note: str = ""
     ) -> int:
@@ -111,17 +119,19 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
 
         One about an import that has ended cannot be over by itself: without a time, it is closed.
         """
-        rows = self.open()
+        rows = self.open().order_by()
         values = {"acknowledged_by": by, "acknowledged_at": at, "acknowledged_until": until}
         if note:
             values["note"] = note
-        if until is None:
-            ended = rows.filter(kind__in=ACKNOWLEDGED_FOR_GOOD).order_by()
-            closed = ended.update(**values, until=at, open_key=None, next_alert_at=None)
-            return closed + rows.order_by().update(**values, next_alert_at=None)
-        # The next alert, if there is to be one, comes after that.
-        later = Case(When(next_alert_at__isnull=False, then=Value(until)))
-        return rows.order_by().update(**values, next_alert_at=later)
+        with transaction.atomic(using=self.db):
+            rows.lock()
+            if until is None:
+                ended = rows.filter(kind__in=ACKNOWLEDGED_FOR_GOOD)
+                closed = ended.update(**values, until=at, open_key=None, next_alert_at=None)
+                return closed + rows.update(**values, next_alert_at=None)
+            # The next alert, if there is to be one, comes after that.
+            later = Case(When(next_alert_at__isnull=False, then=Value(until)))
+            return rows.update(**values, next_alert_at=later)
 
     def mute(
         self,
@@ -133,12 +143,13 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
         by: str,
         at: datetime,
         note: str = "",
-    ) -> "Incident":
+    ) -> "Incident | None":
         """Store maintenance of a workspace, or of one of its imports, and return it.
 
-        Without `until` it lasts until the import ends, or the workspace is reachable again.
+        Without `until` it lasts until the import ends, or the workspace is reachable again: then
+        what there is already is returned, and None if the import has ended.
         """
-        return self.create(
+        incident = Incident(
             kind=IncidentKind.MAINTENANCE,
             workspace=workspace,
             operation=operation,
@@ -148,6 +159,20 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
             acknowledged_at=at,
             note=note,
         )
+        if until is not None:
+            incident.save(force_insert=True, using=self.db)
+            return incident
+        incident.open_key = incident.key
+        with transaction.atomic(using=self.db):
+            if operation is not None:
+                # Waits for a poll that is writing the end, and would not see this row.
+                rows = ImportOperation.objects.using(self.db).select_for_update().defer("payload")
+                locked = rows.filter(pk=operation.pk).first()
+                if locked is None or not locked.is_active:
+                    return None
+            self.bulk_create([incident], ignore_conflicts=True)
+            # Unless it was ended at once.
+            return self.filter(open_key=incident.open_key).first() or incident
 
     def unmute(self, workspace: str, at: datetime, operation: ImportOperation | None = None) -> int:
         """End present and planned maintenance of a subject, and return how many there was.
@@ -156,17 +181,23 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
         """
         subject = self.filter(workspace=workspace, operation=operation)
         lasting = subject.unfinished_maintenance(at).order_by()
-        # Planned maintenance has not begun, and leaves nothing.
-        planned, _rows = lasting.filter(since__gt=at).delete()
-        ended = lasting.update(until=at)
-        held = Incident.objects.open().filter(workspace=workspace, first_alert_at=None).order_by()
+        of_workspace = Incident.objects.using(self.db).filter(workspace=workspace)
+        held = of_workspace.open().filter(first_alert_at=None).order_by()
         # Maintenance without an end has postponed nothing to it.
         is_held = Q(next_alert_at__gt=at) | Q(next_alert_at=None, acknowledged_at=None)
-        held.filter(is_held).update(next_alert_at=at)
+        with transaction.atomic(using=self.db):
+            of_workspace.filter(Q(until=None) | Q(until__gt=at)).lock()
+            # Planned maintenance has not begun, and leaves nothing.
+            planned, _rows = lasting.filter(since__gt=at).delete()
+            ended = lasting.update(until=at, open_key=None)
+            held.filter(is_held).update(next_alert_at=at)
         return planned + ended
 
     def close(self, incidents: "list[Incident]", at: datetime) -> None:
-        """Close incidents, in one query; none ends before it has begun."""
+        """Close incidents, in a transaction; none ends before it has begun."""
+        if incidents:
+            # With those that the transaction may close later.
+            self.filter(workspace__in={row.workspace for row in incidents}, until=None).lock()
         for incident in incidents:
             incident.until = max(at, incident.since)
             incident.open_key = None

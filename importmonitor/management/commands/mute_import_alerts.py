@@ -77,8 +77,6 @@ class Command(ProcessCommand):
                 raise misuse(error) from None
         elif since is not None:
             raise misuse("--until-over begins now: leave out --since.")
-        elif operation is not None and not operation.is_active:
-            raise misuse(f"{operation} has ended.")
         incident = Incident.objects.mute(
             alias,
             operation=operation,
@@ -88,6 +86,8 @@ class Command(ProcessCommand):
             at=now,
             note=options["note"],
         )
+        if incident is None:
+            raise misuse(f"{operation} has ended.")
         begins = "now" if incident.since <= now else _format(incident.since)
         ends = "it is over" if incident.until is None else _format(incident.until)
         self.write(f"{subject}: muted from {begins} until {ends}.", options)
