@@ -64,8 +64,7 @@ def find_unusual(
     if len(earlier) < MIN_EARLIER:
         return None
     is_waiting = operation.is_active and operation.status in RESTING_STEPS
-    longest = longest_usual(earlier)
-    if longest is not None and operation.duration(now) > longest and not is_waiting:
+    if _is_long(operation, earlier, now) and not is_waiting:
         return Unusual.LONG
     records = [count for count in map(handled_records, earlier) if count is not None]
     handled = handled_records(operation)
@@ -73,6 +72,14 @@ def find_unusual(
     if is_good and handled is not None and len(records) >= MIN_EARLIER:
         return Unusual.FEW if handled < median(records) * FEW_SHARE else None
     return None
+
+
+def _is_long(operation: ImportOperation, earlier: Sequence[ImportOperation], now: datetime) -> bool:
+    if operation.unusual_at is not None:
+        # The polls know how long it has waited for input, and that it is not alerted yet.
+        return (operation.finished_at or now) > operation.unusual_at
+    longest = longest_usual(earlier)
+    return longest is not None and operation.duration(now) > longest
 
 
 def longest_usual(earlier: Sequence[ImportOperation]) -> timedelta | None:

@@ -63,14 +63,15 @@ def track_progress(
 def _track_duration(draft: Change, snapshot: Snapshot) -> None:
     """Note when a current operation has taken unusually long; waiting for input does not count."""
     operation, at = draft.operation, snapshot.at
-    limit, waited = operation.unusual_at, timedelta(0)
-    if limit is None or operation.status in states.RESTING_STEPS:
+    limit = operation.unusual_at
+    if limit is None:
         return
     step_before, _now = draft.updated.get("status", (operation.status, None))
     if step_before in states.RESTING_STEPS:
+        # It may go on to wait for something else.
         began, _now = draft.updated.get("last_progress_at", (at, None))
-        waited = max(at - began, waited)
-        draft.set("unusual_at", limit + waited)
-    if limit + waited <= at:
+        limit += max(at - began, timedelta(0))
+        draft.set("unusual_at", limit)
+    if operation.status not in states.RESTING_STEPS and limit <= at:
         draft.set("unusual_at", None)
         draft.events.append(ChangeEvent(Event.UNUSUAL, None))

@@ -3,13 +3,24 @@
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 
-from importmonitor.models import Incident
+from importmonitor.models import ImportOperation, Incident
 from simulator.workspace import Workspace
+from tests.admin.helpers import change_url, page
 from tests.alerts.backends import Recorder
 from tests.alerts.helpers import PolledWorkspace
+from tests.api.helpers import make_user
+from tests.conftest import USER_ID
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def root() -> Client:
+    client = Client()
+    client.force_login(make_user("root", is_staff=True, is_superuser=True))
+    return client
 
 
 @pytest.fixture
@@ -63,6 +74,37 @@ def test_time_of_waiting_for_a_selection_does_not_count(
     workspace.select(operation_id)
     usual.poll_for(900, 150)
     assert recorder.events == ["import.started", "import.finished"]
+
+
+@pytest.mark.parametrize(("records", "last"), [(2000, "import.finished"), (100, "import.unusual")])
+def test_waiting_at_several_steps_does_not_count(
+    usual: PolledWorkspace, recorder: Recorder, root: Client, records: int, last: str
+) -> None:
+    """No poll sees the short step between the two at which it waits."""
+    document = {
+        "_id": "waited",
+        "type": "CSV",
+        "importerKey": "csv",
+        "ts": f"{usual.clock.now():%Y-%m-%dT%H:%M:%S}.000Z",
+        "user": USER_ID,
+        "valid": True,
+    }
+    assert usual.client is not None
+    for status, seconds in (
+        ("importer_file_loaded", 3000),
+        ("importer_user_selection", 3000),
+        ("importer_importing_users", 600),
+        ("importer_done", 300),
+    ):
+        counts = {"total": records, "completed": 0 if "user" in status else records}
+        usual.client.source = document | {"status": status, "count": counts}
+        usual.poll_for(seconds, 60)
+    assert recorder.events[-1] == last
+    assert recorder.events.count("import.unusual") == (last == "import.unusual")
+    operation = ImportOperation.objects.get(remote_id="waited")
+    words = page(root.get(change_url(operation))).words
+    assert "Takes unusually long" not in words
+    assert ("Unusually few records" in words) == (last == "import.unusual")
 
 
 def test_four_earlier_imports_are_too_few(polled: PolledWorkspace, recorder: Recorder) -> None:
