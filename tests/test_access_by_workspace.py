@@ -530,6 +530,25 @@ def test_default_workspace_can_be_hidden(site: Site, settings: Any) -> None:
             assert site.request("member", url).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["import.stalled", "maintenance"])
+def test_incidents_that_the_settings_hide_cannot_be_changed(
+    site: Site, settings: Any, kind: str
+) -> None:
+    """At once: the workspace's row has the groups of its last poll."""
+    settings.IMPORTMONITOR = {"WORKSPACES": {"default": options_of(GROUPS=[GROUP])}}
+    key: Any = site.keys["incident", "default"]
+    with transaction.atomic():
+        Incident.objects.filter(pk=key).update(kind=kind)
+        url, data = "/admin/importmonitor/incident/acknowledge/", f"incident={key}&until=over"
+        if kind == "maintenance":
+            url, data = f"/admin/importmonitor/incident/{key}/end/", ""
+        hidden = site.text("outsider", url, "POST", data)
+        other = site.text("outsider", url.replace(str(key), "987654321"), "POST", "until=over")
+        assert hidden == other
+        assert hidden != site.text("member", url, "POST", data)
+        transaction.set_rollback(True)
+
+
 def test_index_counts_visible_workspaces_alone(site: Site) -> None:
     line = "Imports"
     texts = {name: site.text(name, "/admin/") for name in ("outsider", "member", "superuser")}

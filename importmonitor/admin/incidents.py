@@ -1,5 +1,6 @@
 """The incidents, where they and maintenance can be acknowledged, planned and ended."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
@@ -156,15 +157,11 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
         keys = [key for key in request.POST.getlist("incident") if KEY.fullmatch(key)]
         if not form.is_valid():
             _add_errors(request, form)
-        elif (
-            count := _visible(request)
-            .filter(pk__in=keys[:MAX_SELECTED])
-            .acknowledge(
-                by=_name(request),
-                at=timezone.now(),
-                until=form.until_at(timezone.now()),
-                note=form.cleaned_data["note"],
-            )
+        elif count := _visible(request, keys[:MAX_SELECTED]).acknowledge(
+            by=_name(request),
+            at=timezone.now(),
+            until=form.until_at(timezone.now()),
+            note=form.cleaned_data["note"],
         ):
             text = ngettext(
                 "%(count)d incident acknowledged.", "%(count)d incidents acknowledged.", count
@@ -199,7 +196,7 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
         if refusal := self._refuse(request):
             return refusal
         now, key = timezone.now(), unquote(object_id)
-        rows = _visible(request).filter(pk=key if KEY.fullmatch(key) else 0)
+        rows = _visible(request, [key] if KEY.fullmatch(key) else [])
         incident = rows.unfinished_maintenance(now).first()
         if incident is None:
             messages.info(request, _("This maintenance is over."))
@@ -273,8 +270,13 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
         return display.keep_spaces(render_to_string("importmonitor/incident_alerts.html", context))
 
 
-def _visible(request: HttpRequest) -> "IncidentQuerySet":
-    return Incident.objects.visible_to(get_viewer(request))
+def _visible(request: HttpRequest, keys: Sequence[str]) -> "IncidentQuerySet":
+    """Return those of these incidents that the user may see."""
+    viewer = get_viewer(request)
+    rows = Incident.objects.visible_to(viewer).filter(pk__in=keys)
+    # The settings may hide what the rows of the workspaces do not yet.
+    aliases = set(rows.order_by().values_list("workspace", flat=True))
+    return rows.filter(workspace__in=[name for name in aliases if not viewer.is_refused(name)])
 
 
 def _name(request: HttpRequest) -> str:
