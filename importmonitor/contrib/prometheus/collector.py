@@ -44,7 +44,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreCollector:
-    """Collects the metrics for a viewer in at most eight queries, whatever is stored."""
+    """Collects the metrics for a viewer in at most seven queries, whatever is stored."""
 
     def __init__(self, now: datetime, viewer: Viewer) -> None:
         self._now = now
