@@ -1,7 +1,9 @@
 """The figures, each of which must be 0, and their report."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from tests.truth.rates import SUBJECTS, Rates
 
 MISSED = "operations missed or invented"
 OUTCOMES = "wrong outcomes"
@@ -18,6 +20,7 @@ FALSE_STALLS = "false stalls"
 MISSED_STALLS = "missed stalls"
 FALSE_INTERRUPTED = "false interruptions"
 OVERLAPS = "writes without the lease"
+STORMS = "messages that no rule allows"
 FIGURES = (
     MISSED,
     OUTCOMES,
@@ -34,15 +37,22 @@ FIGURES = (
     MISSED_STALLS,
     FALSE_INTERRUPTED,
     OVERLAPS,
+    STORMS,
 )
 
 
 @dataclass
 class Year:
-    """The faults by figure, and how often things happened."""
+    """The faults by figure, how often things happened, and how many messages there were."""
 
     faults: dict[str, list[str]]
     did: Counter[str]
+    rates: Rates = field(default_factory=dict)
+
+    def add_rates(self, rates: Rates) -> None:
+        """Add the rates of one workspace."""
+        for subject, counts in rates.items():
+            self.rates.setdefault(subject, Counter()).update(counts)
 
     @property
     def holds(self) -> bool:
@@ -59,5 +69,11 @@ def report(year: Year, seconds: float) -> None:
         print(f"{name:<40}{len(faults):>8}   goal: 0   {verdict}")
         for fault in faults[:5]:
             print(f"    {fault}")
+    print(f"\n{'messages of one channel, for each':<40}{'number':>8}{'mean':>8}{'most':>8}")
+    for subject in SUBJECTS:
+        counts = year.rates.get(subject, Counter())
+        messages = sum(number * count for number, count in counts.items())
+        mean = messages / max(counts.total(), 1)
+        print(f"{subject:<40}{counts.total():>8}{mean:>8.2f}{max(counts, default=0):>8}")
     polls, operations = year.did["polls"], year.did["operations"]
     print(f"\n{polls} polls, {operations} operations, {seconds:.0f} seconds")

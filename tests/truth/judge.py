@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from importmonitor.choices import Event
 from simulator.kinds import DONE, FINISHED
 from simulator.operations import LogEntry
-from tests.truth.conf import DEADLINE, STALLED_AFTER, UNREACHABLE_AFTER, WAITING_AFTER
+from tests.truth.conf import ALL, DEADLINE, STALLED_AFTER, UNREACHABLE_AFTER, WAITING_AFTER
 from tests.truth.evidence import MAX_SILENCE, RESTING, Evidence
 from tests.truth.figures import (
     DOUBLE,
@@ -96,7 +96,7 @@ class Judge(Evidence):
         transitions = StatusTransition.objects.filter(operation__workspace=name)
         for transition in transitions.order_by("pk"):
             stored[transition.operation_id].transitions.append(transition)
-        alerts = Alert.objects.filter(workspace=name, operation__isnull=False)
+        alerts = Alert.objects.filter(workspace=name, channel=ALL, operation__isnull=False)
         for alert in alerts.order_by("pk"):
             stored[alert.operation_id or 0].alerts.append(alert)
         return {one.row.remote_id: one for one in stored.values()}
@@ -468,7 +468,7 @@ class Judge(Evidence):
     def _judge_workspace(self) -> None:
         from importmonitor.models import Alert
 
-        rows = Alert.objects.filter(workspace=self.poller.name, operation=None)
+        rows = Alert.objects.filter(workspace=self.poller.name, channel=ALL, operation=None)
         alerts = Counter(rows.values_list("event", flat=True))
         name = self.poller.name
         least, most = self._expected_outages(paused=True), self._expected_outages(paused=False)

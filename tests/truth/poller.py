@@ -94,7 +94,8 @@ class Poller(Scenario):
 
     def poll(self, client: Client | None = None) -> "SyncResult":
         """Poll once, and record what was observed."""
-        from importmonitor.sync.poll import sync_workspace
+        from importmonitor.sync.poll import deliver_alerts, sync_workspace
+        from importmonitor.sync.reminders import review_and_deliver
 
         client = client or Client(self)
         began = self.clock.now()
@@ -103,6 +104,9 @@ class Poller(Scenario):
         if result.skipped is not None:
             self.did[f"polls skipped: {result.skipped.partition(' 2')[0]}"] += 1
             return result
+        # As the command does; a test's transaction has no commit after which a poll would deliver.
+        review_and_deliver(self.clock.now)
+        deliver_alerts(self.clock.now)
         good = result.error is None
         self.observations.append(
             Observation(

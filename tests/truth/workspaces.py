@@ -3,10 +3,11 @@
 import math
 from collections import Counter
 
-from tests.truth.conf import alias
-from tests.truth.figures import FIGURES, Year
+from tests.truth.conf import ALL, REMINDED, RecordingChannel, alias
+from tests.truth.figures import FIGURES, STORMS, Year
 from tests.truth.judge import Judge
 from tests.truth.poller import Poller
+from tests.truth.rates import judge_messages
 
 #: Imports of a workspace: one with thousands is slow to simulate.
 IMPORTS_PER_WORKSPACE = 200
@@ -21,13 +22,20 @@ def live(imports: int, seed: int, workspaces: int | None = None) -> Year:
     for number in range(workspaces):
         share = imports // workspaces + (number < imports % workspaces)
         poller = Poller(alias(number), f"{seed}/{number}", share)
+        sent = RecordingChannel.messages
+        sent.clear()
         poller.run()
-        for name, faults in Judge(poller).judge().items():
+        judge = Judge(poller)
+        for name, faults in judge.judge().items():
             year.faults[name] += faults
+        rates, faults = judge_messages(judge, sent[ALL], sent[REMINDED])
+        year.add_rates(rates)
+        year.faults[STORMS] += faults
+        year.did["messages"] += len(sent[ALL])
         year.did += poller.did
     year.did["operations"] = ImportOperation.objects.count()
     year.did["transitions"] = StatusTransition.objects.count()
-    year.did["alerts"] = Alert.objects.count()
+    year.did["alerts"] = Alert.objects.filter(channel=ALL).count()
     for reason, count in Counter(
         ImportOperation.objects.values_list("end_reason", flat=True)
     ).items():
