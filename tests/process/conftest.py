@@ -17,6 +17,7 @@ from tests.process.processes import Project, SilentServer, clean_environment, te
 TABLES = (
     "importmonitor_workspace",
     "importmonitor_alert",
+    "importmonitor_incident",
     "importmonitor_progresssample",
     "importmonitor_statustransition",
     "importmonitor_importoperation",

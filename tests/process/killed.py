@@ -35,7 +35,7 @@ def kill_before(number: int) -> int:
     """Sync in a process that dies before the query of that number; return its wait status."""
     child = os.fork()
     if not child:
-        sync_until(number)
+        sync_once(number)
     return os.waitpid(child, 0)[1]
 
 
@@ -55,11 +55,16 @@ def kill_after(seconds: float) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def sync_until(number: int) -> NoReturn:
+def sync_once(number: int) -> NoReturn:
     """Sync, but kill this process before the query of that number; end it afterwards."""
-    from django.db import connection
-
     from importmonitor.sync.poll import sync_workspace
+
+    run_until(number, lambda: int(sync_workspace("default").skipped is not None))
+
+
+def run_until(number: int, action: Callable[[], int]) -> NoReturn:
+    """Kill this process before the query of that number; else end it with the action's status."""
+    from django.db import connection
 
     left = number
 
@@ -73,7 +78,7 @@ def sync_until(number: int) -> NoReturn:
     status = 1
     try:
         with connection.execute_wrapper(count_down):
-            status = int(sync_workspace("default").skipped is not None)
+            status = action()
         connection.close()
     finally:
         os._exit(status)
