@@ -162,20 +162,22 @@ def test_neighbours_that_started_together_are_in_order_of_their_keys() -> None:
     assert neighbours == [(None, second), (first, third), (second, None)]
 
 
-def test_end_that_was_recorded_later_has_both_times_wherever_it_is_shown(root: Client) -> None:
+def words_of_end(root: Client, recorded_after: timedelta) -> str:
+    """Return the page of an import that ended at 12:37:04 and was polled some time after noon."""
     sync(RUNNING, at=NOON)
     done = {**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T12:37:04.000Z"}
-    sync(done, at=NOON + timedelta(minutes=57, seconds=10))
-    words = show(root).words
+    sync(done, at=NOON + recorded_after)
+    return show(root).words
+
+
+def test_end_that_was_recorded_later_has_both_times_wherever_it_is_shown(root: Client) -> None:
+    words = words_of_end(root, timedelta(minutes=57, seconds=10))
     assert "Ended 12:37:04 (recorded 12:57:10 )" in words
     assert "12:37:04 Done importer_done (recorded 12:57:10 )" in words
 
 
 def test_end_that_was_recorded_at_once_has_one_time(root: Client) -> None:
-    sync(RUNNING, at=NOON)
-    done = {**RUNNING, "status": "importer_done", "_updatedAt": "2026-03-25T12:37:04.000Z"}
-    sync(done, at=NOON + timedelta(minutes=37, seconds=44))
-    words = show(root).words
+    words = words_of_end(root, timedelta(minutes=37, seconds=44))
     assert "Ended 12:37:04 Duration 1 h 37 min" in words
     assert "12:37:04 Done importer_done" in words
     assert "recorded 1" not in words

@@ -45,6 +45,15 @@ def subscribe(user: User) -> ImportOperation:
     return operation
 
 
+def interrupt_import(polled: PolledWorkspace, user: User) -> None:
+    """Subscribe a user to a running import, restart Rocket.Chat, and poll that."""
+    polled.start_import(seconds=HOUR)
+    polled.poll_for(30 * MINUTE, every=300)
+    subscribe(user)
+    polled.rocketchat.restart()
+    polled.poll(after=30)
+
+
 def subjects() -> list[str]:
     return [message.subject.removeprefix("[importmonitor] ") for message in mail.outbox]
 
@@ -126,11 +135,7 @@ def test_email_ignores_maintenance(polled: PolledWorkspace, recorder: Recorder, 
 def test_interruption_is_sent_when_no_newer_import_can_explain_it(
     polled: PolledWorkspace, ada: User
 ) -> None:
-    polled.start_import(seconds=HOUR)
-    polled.poll_for(30 * MINUTE, every=300)
-    subscribe(ada)
-    polled.rocketchat.restart()
-    polled.poll(after=30)
+    interrupt_import(polled, ada)
     polled.poll(after=60)
     assert mail.outbox == []
     polled.poll_for(HOUR, every=300)
@@ -140,11 +145,7 @@ def test_interruption_is_sent_when_no_newer_import_can_explain_it(
 def test_supersession_is_sent_instead_of_the_interruption(
     polled: PolledWorkspace, ada: User
 ) -> None:
-    polled.start_import(seconds=HOUR)
-    polled.poll_for(30 * MINUTE, every=300)
-    subscribe(ada)
-    polled.rocketchat.restart()
-    polled.poll(after=30)
+    interrupt_import(polled, ada)
     assert Alert.objects.for_users().get().event == "import.interrupted"
     polled.start_import(seconds=HOUR)
     polled.poll(after=30)
@@ -154,11 +155,7 @@ def test_supersession_is_sent_instead_of_the_interruption(
 
 def test_interruption_that_was_sent_is_the_only_email(polled: PolledWorkspace, ada: User) -> None:
     """The newer import started in time, but was polled late."""
-    polled.start_import(seconds=HOUR)
-    polled.poll_for(30 * MINUTE, every=300)
-    subscribe(ada)
-    polled.rocketchat.restart()
-    polled.poll(after=30)
+    interrupt_import(polled, ada)
     polled.start_import(seconds=HOUR)
     polled.clock.advance(5 * MINUTE)
     assert outbox.deliver(now=polled.clock.now) > 0
