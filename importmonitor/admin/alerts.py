@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from importmonitor import conf
-from importmonitor.admin import display, filters
+from importmonitor.admin import display, filters, times
 from importmonitor.admin.mixins import ViewOnlyMixin, outside_transactions
 from importmonitor.alerts import outbox, subscriptions
 from importmonitor.alerts.check import send_test_alert
@@ -93,10 +93,10 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
         "delivery_badge",
         "attempts",
         "last_error",
-        "created_at",
-        "next_attempt_at",
-        "delivered_at",
-        "given_up_at",
+        "created",
+        "next_attempt",
+        "delivered",
+        "given_up",
         "key",
         "pretty_body",
     )
@@ -180,7 +180,19 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=_("created"))
     def created(self, alert: Alert) -> SafeString:
-        return display.time_since(alert.created_at)
+        return times.compact_time(alert.created_at)
+
+    @admin.display(description=_("next attempt"))
+    def next_attempt(self, alert: Alert) -> SafeString:
+        return times.compact_time(alert.next_attempt_at)
+
+    @admin.display(description=_("delivered"))
+    def delivered(self, alert: Alert) -> SafeString:
+        return times.compact_time(alert.delivered_at)
+
+    @admin.display(description=_("given up"))
+    def given_up(self, alert: Alert) -> SafeString:
+        return times.compact_time(alert.given_up_at)
 
     @admin.display(description=_("body"))
     def pretty_body(self, alert: Alert) -> SafeString:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from importmonitor import conf, humanize
-from importmonitor.admin import columns, display, figures, remarks, runs, weeks
+from importmonitor.admin import display, figures, remarks, runs, times, weeks
 from importmonitor.admin.chips import Counts
 from importmonitor.admin_urls import admin_url
 from importmonitor.choices import sync_status_label
@@ -114,7 +114,7 @@ def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
     if workspace.last_polled_at is not None:
         since = workspace.period_started_at or workspace.last_polled_at
         values |= {
-            "last_poll": display.time_since(workspace.last_polled_at),
+            "last_poll": times.time_since(workspace.last_polled_at),
             "is_late": workspace.is_late(now),
             "polls": humanize.format_number(workspace.period_polls),
             "failing_for": humanize.format_duration(workspace.last_polled_at - since),
@@ -127,8 +127,8 @@ def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
             "progress": display.progress(operation),
             "rate": display.rate_line(operation, with_range=False),
             "file_name": operation.file_name,
-            "started": columns.compact_time(operation.started_at),
-            "finished": columns.compact_time(operation.finished_at) if ended else None,
+            "started": times.compact_time(operation.started_at),
+            "finished": times.compact_time(operation.finished_at) if ended else None,
             "duration": display.format_duration(operation.duration(now)),
             "is_active": operation.is_active,
             "needs_attention": operation.needs_attention,

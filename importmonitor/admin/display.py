@@ -1,19 +1,18 @@
-"""HTML of operations, times and counters. Badges have words and symbols, not colour alone.
+"""HTML of operations, durations and counters. Badges have words and symbols, not colour alone.
 
 A value has a direction of its own, which a page from right to left must not reorder: `<bdi>`.
 """
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, npgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from importmonitor import humanize
 from importmonitor.choices import GOOD_STATUSES, sync_status_label
@@ -24,16 +23,6 @@ from importmonitor.rocketchat.states import RESTING_STEPS, ImportState
 
 EMPTY = "–"
 _SPACES = re.compile(r">\s+<")
-_SPACE_BEFORE_NUMBER = re.compile(r" (?=[0-9])")
-# Django's units are in the nominative, but German "vor" ("ago") takes the dative.
-UNITS: dict[str, Any] = {
-    "year": npgettext_lazy("how long ago", "%(num)d year", "%(num)d years", "num"),
-    "month": npgettext_lazy("how long ago", "%(num)d month", "%(num)d months", "num"),
-    "week": npgettext_lazy("how long ago", "%(num)d week", "%(num)d weeks", "num"),
-    "day": npgettext_lazy("how long ago", "%(num)d day", "%(num)d days", "num"),
-    "hour": npgettext_lazy("how long ago", "%(num)d hour", "%(num)d hours", "num"),
-    "minute": npgettext_lazy("how long ago", "%(num)d minute", "%(num)d minutes", "num"),
-}
 
 
 class Badge(NamedTuple):
@@ -216,45 +205,12 @@ def format_count(value: int | None) -> str:
     return EMPTY if value is None else humanize.format_number(value)
 
 
-def time_since(moment: datetime | None) -> SafeString:
-    """Return how long ago a time was, with the exact time on hover."""
-    if moment is None:
-        return SafeString(EMPTY)
-    now = timezone.now()
-    if now - moment < timedelta(seconds=2):
-        text = _("just now")
-    elif now - moment < timedelta(minutes=1):
-        text = _("%(time)s ago") % {"time": humanize.format_duration(now - moment)}
-    else:
-        text = _("%(time)s ago") % {"time": timesince(moment, now, time_strings=UNITS, depth=1)}
-    # In a narrow column, a number is not separated from the word before it. Its unit follows after
-    # such a space already.
-    return time_tag(moment, _SPACE_BEFORE_NUMBER.sub("\N{NO-BREAK SPACE}", text))
-
-
 def format_duration(duration: timedelta) -> SafeString:
     """Return a duration as people write it, exact to the second on hover."""
     minutes, seconds = divmod(int(duration.total_seconds()), 60)
     exact = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
     text = humanize.format_duration(duration)
     return format_html('<bdi title="{}">{}</bdi>', exact, text)
-
-
-def format_datetime(moment: datetime | None) -> SafeString:
-    """Return a time in the admin's time zone, exact to the second on hover."""
-    if moment is None:
-        return SafeString(EMPTY)
-    text = formats.date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT")
-    return time_tag(moment, text)
-
-
-def time_tag(moment: datetime, text: str) -> SafeString:
-    """Return a time with its text, exact to the second on hover."""
-    local = timezone.localtime(moment)
-    exact = f"{formats.date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
-    return format_html(
-        '<time datetime="{}" title="{}" dir="auto">{}</time>', moment.isoformat(), exact, text
-    )
 
 
 def pretty_json(payload: Any) -> SafeString:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from importmonitor import humanize, shared_cache
-from importmonitor.admin import columns, display
+from importmonitor.admin import display, times
 from importmonitor.models import ImportOperation, Outcome, Viewer
 from importmonitor.rocketchat.counters import Counters
 
@@ -65,7 +65,7 @@ def panel(
         _figure(_("Records"), present, past, "records", recent),
         Figure(
             _("Last clean import"),
-            columns.compact_time(last_clean) if last_clean else display.EMPTY,
+            times.compact_time(last_clean) if last_clean else display.EMPTY,
             "",
             _link(filters | clean),
         ),

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from importmonitor.admin import display
+from importmonitor.admin import display, times
 from importmonitor.admin.display import OUTCOMES, STALLED, Badge
 from importmonitor.admin.forms import MORNING
 from importmonitor.admin_urls import admin_url
@@ -135,7 +135,7 @@ def summary(request: HttpRequest, workspace: str = "") -> dict[str, Any]:
         "count": len(counted),
         "has_more": len(incidents) > MAX_COUNTED,
         "acknowledged": len(acknowledged),
-        "oldest": display.time_since(counted[0].since) if counted else "",
+        "oldest": times.time_since(counted[0].since) if counted else "",
         "rows": [
             {
                 "incident": incident,
@@ -188,8 +188,8 @@ def acknowledgement(incident: Incident, now: datetime) -> str:
     until = incident.acknowledged_until
     values = {
         "name": format_html("<bdi>{}</bdi>", incident.acknowledged_by or display.EMPTY),
-        "time": display.time_since(incident.acknowledged_at),
-        "until": display.format_datetime(until),
+        "time": times.compact_time(incident.acknowledged_at),
+        "until": times.format_time(until),
     }
     if until is None and incident.is_open and incident.kind != IncidentKind.MAINTENANCE:
         line = format_html(_("by {name}, {time}, until it is over"), **values)
@@ -252,8 +252,8 @@ def _row(incident: Incident, now: datetime) -> dict[str, Any]:
         "incident": incident,
         "badge": badge(incident),
         "name": display.operation_name(operation) if operation else "",
-        "since": display.format_datetime(incident.since),
-        "until": display.format_datetime(incident.until) if incident.until else "",
+        "since": times.format_time(incident.since),
+        "until": times.format_time(incident.until, incident.since) if incident.until else "",
         "duration": display.format_duration(incident.duration(now)),
         "is_acknowledged": incident.is_acknowledged(now),
         "is_planned": incident.since > now,

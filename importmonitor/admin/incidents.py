@@ -24,7 +24,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from importmonitor.admin import display, filters, incident_panel
+from importmonitor.admin import display, filters, incident_panel, times
 from importmonitor.admin.forms import AcknowledgementForm, MaintenanceForm
 from importmonitor.admin.mixins import KEY, ViewOnlyMixin
 from importmonitor.choices import event_label
@@ -230,11 +230,11 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=gettext_lazy("since"))
     def since_time(self, incident: Incident) -> SafeString:
-        return display.format_datetime(incident.since)
+        return times.compact_time(incident.since)
 
     @admin.display(description=gettext_lazy("over since"))
     def ended(self, incident: Incident) -> SafeString:
-        return display.format_datetime(incident.until)
+        return times.compact_time(incident.until)
 
     @admin.display(description=gettext_lazy("duration"))
     def lasted(self, incident: Incident) -> SafeString:
@@ -244,10 +244,10 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
     def alerted(self, incident: Incident) -> SafeString:
         first, last = incident.first_alert_at, incident.last_alert_at
         if first is None or last is None or first == last:
-            return display.time_since(first)
-        last_time = format_html(_("last {time}"), time=display.time_since(last))
+            return times.compact_time(first)
+        last_time = format_html(_("last {time}"), time=times.compact_time(last))
         return format_html(
-            '{}&#32;<span class="im-file">{}</span>', display.time_since(first), last_time
+            '{}&#32;<span class="im-file">{}</span>', times.compact_time(first), last_time
         )
 
     @admin.display(description=gettext_lazy("acknowledged"))
@@ -261,8 +261,8 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
             {
                 "alert": alert,
                 "event": event_label(alert.event),
-                "created": display.format_datetime(alert.created_at),
-                "delivered": display.format_datetime(alert.delivered_at),
+                "created": times.format_time(alert.created_at),
+                "delivered": times.format_time(alert.delivered_at),
             }
             for alert in alerts
         ]

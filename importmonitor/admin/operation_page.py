@@ -118,7 +118,6 @@ def summary(
         "ended": timeline.ended_line(operation, timeline.end_recorded_at(operation, transitions)),
         "duration": display.format_duration(operation.duration(now)),
         "counters": counters,
-        "zone": timezone.get_current_timezone_name(),
     }
 
 

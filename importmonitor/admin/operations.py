@@ -35,6 +35,7 @@ from importmonitor.admin import (
     notify_me,
     operation_page,
     sync_now,
+    times,
 )
 from importmonitor.admin.alerts import retry_delivery
 from importmonitor.admin.history_list import HistoryList
@@ -281,11 +282,11 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=_("started"), ordering="started_at")
     def started(self, operation: ImportOperation) -> SafeString:
-        return columns.compact_time(operation.started_at)
+        return times.compact_time(operation.started_at)
 
     @admin.display(description=_("last update"))
     def last_update(self, operation: ImportOperation) -> SafeString:
-        return columns.compact_time(operation.last_seen_at)
+        return times.compact_time(operation.last_seen_at)
 
     @admin.display(description=_("progress"))
     def progress(self, operation: ImportOperation) -> SafeString:

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from importmonitor import humanize
-from importmonitor.admin import display
+from importmonitor.admin import times
 from importmonitor.models import ImportOperation, Outcome, StatusTransition, Workspace
 from importmonitor.rocketchat import counters, states
 
@@ -38,7 +38,7 @@ def of_operation(
     operation: ImportOperation,
     workspace: Workspace | None,
     transitions: Iterable[StatusTransition] = (),
-    format_time: FormatTime = display.format_datetime,
+    format_time: FormatTime = times.format_time,
 ) -> list[Remark]:
     """Return the remarks on an operation; `transitions` are the known ones, oldest first."""
     remarks = []

@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.debug import sensitive_variables
 
 from importmonitor import permissions
-from importmonitor.admin import display
+from importmonitor.admin import display, times
 from importmonitor.admin.forms import SuperuserTokenCreationForm, TokenCreationForm, TokenForm
 from importmonitor.admin.mixins import PermissionFirstMixin
 from importmonitor.models import ApiToken
@@ -156,7 +156,7 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
             "token": obj,
             "text": vars(obj)["text"],
             "notice": _notice(obj.user),
-            "expires": display.format_datetime(obj.expires_at),
+            "expires": times.format_time(obj.expires_at),
             "limit": self.limit(obj),
             "can_list": self.has_view_or_change_permission(request),
         }
@@ -219,16 +219,16 @@ class ApiTokenAdmin(PermissionFirstMixin, _ModelAdmin):
             expiry: str = _("never expires")
         else:
             text = _("since {time}") if token.is_expired else _("until {time}")
-            expiry = format_html(text, time=display.format_datetime(token.expires_at))
+            expiry = format_html(text, time=times.format_time(token.expires_at))
         return format_html("{}&#32;{}", display.render_badge(_badge(token)), expiry)
 
     @admin.display(description=gettext_lazy("last used"), ordering="last_used_at")
     def used(self, token: ApiToken) -> SafeString | str:
-        return display.time_since(token.last_used_at) if token.last_used_at else _("never used")
+        return times.compact_time(token.last_used_at) if token.last_used_at else _("never used")
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, token: ApiToken) -> SafeString:
-        return display.format_datetime(token.created_at)
+        return times.compact_time(token.created_at)
 
 
 def _user(request: HttpRequest) -> "User":

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from importmonitor import humanize
-from importmonitor.admin import clock, display
+from importmonitor.admin import clock, display, times
 from importmonitor.models import Workspace
 
 _MISSING = "PermissionMissing"
@@ -22,7 +22,7 @@ def open_period(workspace: Workspace) -> SafeString:
     polls = ngettext("%(count)s poll", "%(count)s polls", workspace.period_polls)
     return format_html(
         "{} · {} · {}",
-        display.format_datetime(started),
+        times.format_time(started),
         display.format_duration(last - started),
         polls % {"count": humanize.format_number(workspace.period_polls)},
     )
@@ -33,7 +33,7 @@ def next_poll(workspace: Workspace, now: datetime) -> SafeString:
     until, last, pause = workspace.not_before, workspace.last_polled_at, workspace.usual_pause
     if until is not None and until > now:
         text = _("Rate limited until {time}")
-        return format_html(text, time=display.format_datetime(until))
+        return format_html(text, time=times.format_time(until))
     if last is None or pause is None:
         return SafeString(display.EMPTY)
     usual = _("about every %(time)s") % {"time": humanize.format_duration(pause)}
@@ -150,5 +150,5 @@ def watched_time(workspace: Workspace) -> SafeString:
     return format_html(
         _("{duration} since the first sync, {time}"),
         duration=display.format_duration(workspace.watched),
-        time=display.format_datetime(workspace.first_synced_at),
+        time=times.format_time(workspace.first_synced_at),
     )

@@ -15,11 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from importmonitor import humanize
-from importmonitor.admin import display
+from importmonitor.admin import display, times
 from importmonitor.admin.alerts import DELIVERY_BADGES, RETRYING
 from importmonitor.admin_urls import admin_url
 from importmonitor.charts import availability, availability_strip
-from importmonitor.charts.scales import midnight, short_date
+from importmonitor.charts.scales import midnight
 from importmonitor.choices import IncidentKind, event_label, incident_label
 from importmonitor.models import Alert, Delivery, Incident, SyncPeriod, Workspace
 from importmonitor.models.incidents import IncidentQuerySet
@@ -131,9 +131,10 @@ def context(request: HttpRequest, workspace: Workspace, site: str) -> dict[str, 
         end = min(end, now)
         periods = Workspace.objects.filter(pk=workspace.pk).periods(since, end, MAX_PERIODS)
         values["strip"] = _strip(workspace, periods, since, end, planned)
+        values["heading"] = _day_link(day)["label"]
         values["previous"], values["next"] = _neighbours(day, now)
         values["periods"] = [
-            _period_entry(period) for period in _newest(periods, since)[:MAX_DAY_PERIODS]
+            _period_entry(period, since) for period in _newest(periods, since)[:MAX_DAY_PERIODS]
         ]
     values["maintenance"] = [_incident_entry(entry, now, site) for entry in planned]
     values["incidents"] = _incident_entries(request, shown, now, site)
@@ -176,7 +177,7 @@ def _day_link(day: date) -> dict[str, Any]:
     return {
         "date": day,
         "query": f"?day={day.isoformat()}",
-        "label": f"{weekday} {short_date(day)}",
+        "label": f"{weekday} {times.format_day(day)}",
     }
 
 
@@ -194,10 +195,10 @@ def _newest(periods: Sequence[SyncPeriod], since: datetime) -> list[SyncPeriod]:
     return [period for period in reversed(periods) if period.last_at >= since]
 
 
-def _period_entry(period: SyncPeriod) -> dict[str, Any]:
+def _period_entry(period: SyncPeriod, day: datetime) -> dict[str, Any]:
     return {
         "badge": display.render_badge(display.sync_status_badge(period.outcome)),
-        "since": display.format_datetime(period.first_at),
+        "since": times.format_time(period.first_at, day),
         "duration": display.format_duration(period.last_at - period.first_at),
         "polls": humanize.format_number(period.polls),
         "message": period.message,
@@ -233,8 +234,8 @@ def _incident_entry(incident: Incident, now: datetime, site: str) -> dict[str, A
     return {
         "incident": incident,
         "badge": incident_badge(incident, now),
-        "since": display.format_datetime(incident.since),
-        "until": display.format_datetime(incident.until) if incident.until else None,
+        "since": times.format_time(incident.since),
+        "until": times.format_time(incident.until, incident.since) if incident.until else None,
         "is_open": incident.is_open or (incident.until is not None and incident.until > now),
         "is_planned": is_planned,
         "is_maintenance": is_maintenance,
@@ -243,9 +244,9 @@ def _incident_entry(incident: Incident, now: datetime, site: str) -> dict[str, A
         "day": _day_link(timezone.localdate(incident.since))["query"],
         "operation": operation and display.operation_name(operation),
         "url": url,
-        "acknowledged": display.format_datetime(incident.acknowledged_at),
+        "acknowledged": times.format_time(incident.acknowledged_at),
         "acknowledged_until": incident.acknowledged_until
-        and display.format_datetime(incident.acknowledged_until),
+        and times.format_time(incident.acknowledged_until),
     }
 
 
@@ -271,7 +272,7 @@ def _alert_entry(alert: Alert) -> dict[str, Any]:
     is_retrying = delivery == Delivery.DUE and alert.attempts
     badge = RETRYING if is_retrying else DELIVERY_BADGES[delivery]
     at = alert.delivered_at or alert.given_up_at or alert.created_at
-    parts = [format_html("{}", display.format_datetime(at))]
+    parts = [times.format_time(at)]
     if alert.attempts > 1:
         text = ngettext("%(count)s attempt", "%(count)s attempts", alert.attempts)
         parts.append(format_html("{}", text % {"count": humanize.format_number(alert.attempts)}))

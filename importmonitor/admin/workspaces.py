@@ -26,6 +26,7 @@ from importmonitor.admin import (
     incident_panel,
     remarks,
     sync_now,
+    times,
     workspace_facts,
     workspace_list,
     workspace_page,
@@ -167,7 +168,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
             "failing_for": workspace.failing_since
             and display.format_duration(now - workspace.failing_since),
             "is_late": workspace.is_late(now),
-            "last_poll": display.time_since(workspace.last_polled_at),
+            "last_poll": times.time_since(workspace.last_polled_at),
             "present_import": self._present_import(workspace),
             "hidden_imports": self._hidden_imports(workspace),
         }
@@ -214,7 +215,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=gettext_lazy("last synced"))
     def last_sync(self, workspace: Workspace) -> SafeString:
-        return _labelled(_("last synced"), display.time_since(workspace.last_synced_at))
+        return _labelled(_("last synced"), times.compact_time(workspace.last_synced_at))
 
     @admin.display(description=workspace_page.SPANS[1])
     def last_day(self, workspace: Any) -> SafeString:
@@ -247,7 +248,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
 
     @admin.display(description=gettext_lazy("last poll"))
     def last_poll(self, workspace: Workspace) -> SafeString:
-        return display.time_since(workspace.last_polled_at)
+        return times.compact_time(workspace.last_polled_at)
 
     @admin.display(description=gettext_lazy("next poll"))
     def next_poll(self, workspace: Workspace) -> SafeString:

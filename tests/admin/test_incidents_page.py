@@ -172,7 +172,7 @@ def test_maintenance_is_planned_and_canceled_on_the_page_of_a_workspace(root: Cl
     assert incident.since == NOON + 10 * HOUR
     assert incident.until == NOON + 12 * HOUR
     shown = page(response)
-    assert "muted from 03/25/2026 10 p.m. to 03/26/2026 midnight" in shown.words
+    assert "muted from 25 Mar 22:00:00 to 26 Mar 00:00:00" in shown.words
     assert "restart" in shown.words
     assert "Cancel maintenance" in shown.words
     root.post(f"{INCIDENTS}{incident.pk}/end/", {"next": url})
@@ -221,9 +221,9 @@ def test_acknowledgement_says_how_long_it_lasts(root: Client) -> None:
     incident = make_incident()
     rows = Incident.objects.filter(pk=incident.pk)
     for until, words in (
-        (None, "by ada , just now , until it is over"),
-        (NOON + HOUR, "by ada , just now , until 03/25/2026 1 p.m."),
-        (NOON, "by ada , just now ; not since 03/25/2026 noon"),
+        (None, "by ada , just now (12:00:00) , until it is over"),
+        (NOON + HOUR, "by ada , just now (12:00:00) , until 25 Mar 13:00:00"),
+        (NOON, "by ada , just now (12:00:00) ; not since 25 Mar 12:00:00"),
     ):
         rows.acknowledge(by="ada", at=NOON, until=until)
         assert words in page(root.get(change_incident_url(incident))).words

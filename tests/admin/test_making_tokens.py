@@ -16,7 +16,7 @@ from django.db import connection, connections
 from django.test import Client
 from django.views.debug import ExceptionReporter
 
-from importmonitor.admin import display
+from importmonitor.admin import times
 from importmonitor.models import ApiToken
 from tests.admin.helpers import page
 from tests.admin.tokens import (
@@ -84,9 +84,7 @@ class TestShownOnce:
         assert request_status(response) == 200
         assert str(ApiToken.objects.get()) in page(response).words
 
-    @pytest.mark.parametrize(
-        "failing", [(display, "format_datetime"), (ApiToken, "refresh_from_db")]
-    )
+    @pytest.mark.parametrize("failing", [(times, "format_time"), (ApiToken, "refresh_from_db")])
     def test_error_report_does_not_contain_the_token(
         self, hers: Client, monkeypatch: pytest.MonkeyPatch, failing: tuple[Any, str]
     ) -> None:

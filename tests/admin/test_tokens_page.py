@@ -354,13 +354,13 @@ class TestList:
             rows = {row[1].split()[0]: row for row in page(root.get(LIST)).rows}
         assert {name: row[3] for name, row in rows.items()} == {
             "ever": "✓ valid never expires",
-            "later": "✓ valid until 04/09/2026 noon",
-            "soon": "! expires soon until 04/07/2026 noon",
-            "over": "✕ expired since 03/25/2026 noon",
+            "later": "✓ valid until 9 Apr 12:00:00",
+            "soon": "! expires soon until 7 Apr 12:00:00",
+            "over": "✕ expired since 25 Mar 12:00:00",
             "idle": "⊘ user inactive never expires",
             "unnamed": "✓ valid never expires",
         }
-        assert rows["ever"][4].replace("\N{NO-BREAK SPACE}", " ") == "12 minutes ago"
+        assert rows["ever"][4].replace("\N{NO-BREAK SPACE}", " ") == "12 minutes ago (11:48:00)"
         assert rows["later"][4] == "never used"
         assert [rows[name][2] for name in ("ever", "idle")] == ["ada", "gone"]
         prefixes = dict(ApiToken.objects.values_list("name", "prefix"))
