@@ -83,6 +83,7 @@ class AlertAdmin(ViewOnlyMixin, _ModelAdmin):
         filters.DeliveryFilter,
     )
     ordering = ("-pk",)
+    empty_value_display = display.EMPTY
     actions = ("retry_delivery",)
     fields = (
         "event_name",

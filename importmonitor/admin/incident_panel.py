@@ -88,11 +88,19 @@ def of_workspace(request: HttpRequest, workspace: Workspace) -> dict[str, Any]:
     now = timezone.now()
     incidents, maintenance = _present(Q(workspace=workspace.alias), now)
     context = _context(request, incidents, maintenance, now)
-    return context | {"workspace": workspace.alias, "can_plan": context["can_change"]}
+    return context | {
+        "workspace": workspace.alias,
+        "can_plan": context["can_change"],
+        "is_listed": True,
+    }
 
 
 def of_incident(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     """Return the context for the page of an incident: what can be done about it and its subject."""
+    return _of_incident(request, incident) | {"is_listed": True}
+
+
+def _of_incident(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     now, operation = timezone.now(), incident.operation
     if incident.kind == IncidentKind.MAINTENANCE:
         rows = [incident] if incident.until is None or incident.until > now else []
@@ -166,18 +174,23 @@ def badge(incident: Incident, *, is_quiet: bool = False) -> SafeString:
     return display.render_badge(badge)
 
 
-def subject(incident: Incident, site: str) -> SafeString:
-    """Return what an incident is about, linked if its page is in this admin site."""
+def subject(incident: Incident, site: str, *, with_message: bool = False) -> SafeString:
+    """Return what an incident is about, linked if its page is in this admin site.
+
+    `with_message` adds the beginning of its message.
+    """
     operation, workspace = incident.operation, format_html("<bdi>{}</bdi>", incident.workspace)
     if operation is None:
         key = getattr(incident, "workspace_pk", None)
         url = admin_url("workspace_change", key, site=site) if key else None
-        detail = format_html("<bdi>{}</bdi>", Truncator(incident.message).chars(_MAX_MESSAGE))
-        text = workspace
+        message = Truncator(incident.message).chars(_MAX_MESSAGE) if with_message else ""
+        text, detail = workspace, format_html("<bdi>{}</bdi>", message) if message else ""
     else:
         url = admin_url("importoperation_change", operation.pk, site=site)
         text, detail = display.operation_name(operation), workspace
     line = format_html('<a href="{}">{}</a>', url, text) if url else text
+    if not detail:
+        return line
     return format_html('{}&#32;<span class="im-file im-second">{}</span>', line, detail)
 
 
@@ -233,6 +246,8 @@ def _context(
         "incidents": [_row(incident, now) for incident in incidents],
         "maintenance": [_row(incident, now) for incident in maintenance],
         "can_change": has_perm(request.user, CHANGE_INCIDENT),
+        # Whether the page itself lists the incidents, with all that is known of them.
+        "is_listed": False,
         "next": request.get_full_path(),
         "morning": f"{MORNING:%H:%M}",
         "time_zone": timezone.get_current_timezone_name(),

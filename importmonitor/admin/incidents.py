@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import Form
@@ -50,7 +51,7 @@ MAX_SELECTED = 500
 class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
     """View-only except for acknowledgements, maintenance and the note: the sync writes them."""
 
-    list_display = ("kind_badge", "subject", "since_time", "lasted", "alerted", "acknowledgement")
+    list_display = ("kind_badge", "summary", "since_time", "lasted", "alerted", "acknowledgement")
     list_display_links = ("kind_badge",)
     list_filter = (
         filters.IncidentStatusFilter,
@@ -77,6 +78,10 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         return incident_panel.with_subjects(super().get_queryset(request))
 
+    def get_fields(self, request: HttpRequest, obj: Incident | None = None) -> Any:
+        is_open = obj is not None and obj.until is None
+        return [name for name in self.fields if name != "ended" or not is_open]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Incident | None = None) -> list[str]:
         return [name for name in self.fields if name != "note"]
 
@@ -85,7 +90,10 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "note":
-            kwargs["max_length"] = MAX_NOTE_LENGTH
+            kwargs |= {
+                "max_length": MAX_NOTE_LENGTH,
+                "widget": AdminTextareaWidget(attrs={"rows": 3}),
+            }
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Incident, form: Any, change: bool) -> None:
@@ -225,6 +233,10 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
         return incident_panel.badge(incident)
 
     @admin.display(description=gettext_lazy("subject"))
+    def summary(self, incident: Incident) -> SafeString:
+        return incident_panel.subject(incident, self.admin_site.name, with_message=True)
+
+    @admin.display(description=gettext_lazy("subject"))
     def subject(self, incident: Incident) -> SafeString:
         return incident_panel.subject(incident, self.admin_site.name)
 
@@ -247,7 +259,9 @@ class IncidentAdmin(ViewOnlyMixin, _ModelAdmin):
             return times.compact_time(first)
         last_time = format_html(_("last {time}"), time=times.compact_time(last))
         return format_html(
-            '{}&#32;<span class="im-file">{}</span>', times.compact_time(first), last_time
+            '{}&#32;<span class="im-file im-second">{}</span>',
+            times.compact_time(first),
+            last_time,
         )
 
     @admin.display(description=gettext_lazy("acknowledged"))

@@ -16,16 +16,17 @@ _MISSING = "PermissionMissing"
 
 def open_period(workspace: Workspace) -> SafeString:
     """Return since when polls have had the same result, and how many they were."""
-    started, last = workspace.period_started_at, workspace.last_polled_at
-    if started is None or last is None:
+    period_start, last = workspace.period_started_at, workspace.last_polled_at
+    if period_start is None or last is None:
         return SafeString(display.EMPTY)
+    # A pause in polling ends a period, but not a failure.
+    since = workspace.failing_since or period_start
+    text = format_html("{} · {}", times.format_time(since), display.format_duration(last - since))
+    if since != period_start:
+        return text
     polls = ngettext("%(count)s poll", "%(count)s polls", workspace.period_polls)
-    return format_html(
-        "{} · {} · {}",
-        times.format_time(started),
-        display.format_duration(last - started),
-        polls % {"count": humanize.format_number(workspace.period_polls)},
-    )
+    count = {"count": humanize.format_number(workspace.period_polls)}
+    return format_html("{} · {}", text, polls % count)
 
 
 def next_poll(workspace: Workspace, now: datetime) -> SafeString:

@@ -85,8 +85,7 @@ def weeks_chart(
         "width": width,
         "parts": parts,
         "legend": [
-            (hatches[outcome], badges[outcome][1], _format_count(total, badges[outcome]))
-            for outcome, total in totals.items()
+            (hatches[outcome], badges[outcome][1], badges[outcome][0]) for outcome in totals
         ],
         "columns": [badges[outcome][0] for outcome in totals],
         "rows": rows,

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from importmonitor.models import EndReason
+from importmonitor.models import EndReason, Outcome
 from tests.admin.helpers import make_row
+from tests.admin.test_incidents_page import make_incident
 from tests.admin.workspace_states import configure, save_period
 from tests.browser.browser_page import HISTORY, IN_CHROMIUM
 from tests.browser.conftest import OpenBrowser
@@ -23,9 +24,18 @@ CUT_OFF = """() => [...document.querySelectorAll("#result_list :is(th, td)")].fi
 }).map((cell) => cell.textContent)"""
 
 
+#: How imports of all seven outcomes ended.
+ENDS: list[dict[str, Any]] = [
+    {"end_reason": EndReason.DONE, "count_completed": 9_000, "count_error": 0},
+    {"end_reason": EndReason.DONE, "count_completed": 8_988},
+    {"end_reason": EndReason.DONE, "count_completed": 4_500, "count_error": 0},
+    *({"end_reason": reason, "count_completed": 4_500} for reason in EndReason.values[1:]),
+]
+
+
 @pytest.fixture
 def _three_workspaces(settings: Any) -> None:
-    """Two running imports, one that failed today, and thirty older ones of all outcomes."""
+    """Two running imports, one that failed today, older ones of all outcomes, and incidents."""
     configure(settings, "default", "acme", "globex-europe")
     now = timezone.now()
     counts = {"count_total": 9_000, "count_error": 12, "users_twice": False}
@@ -50,17 +60,17 @@ def _three_workspaces(settings: Any) -> None:
             row.outcome = row.end_outcome()
         row.save()
         save_period(alias, last_at=now, operation=row)
-    for number in range(30):
+    for number in range(20 * len(ENDS)):
         make_row(
             number + 10,
             workspace=("default", "acme")[number % 2],
-            started_at=now - timedelta(days=2 * number + 1.5),
-            end_reason=EndReason.values[number % 3],
+            started_at=now - timedelta(hours=12 * number + 36),
             state="done",
-            count_completed=8_988,
-            **counts,
-            **kinds,
+            file="acme_slack_export.zip",
+            **counts | kinds | ENDS[number % len(ENDS)],
         ).save()
+    make_incident("import.failed", workspace="globex-europe", operation=row, since=now)
+    make_incident(workspace="acme", since=now - timedelta(days=3))
 
 
 @pytest.mark.usefixtures("_three_workspaces")
@@ -72,6 +82,11 @@ def test_eight_rows_and_all_columns_are_in_sight(open_browser: OpenBrowser, widt
     assert page.evaluate(HEIGHT_ABOVE) <= 320
     assert page.evaluate(CUT_OFF) == []
     assert browser.overflow() == 0
+    # The legend of both charts is one line, where the charts are as wide as the page.
+    items = page.locator(".im-weeks .im-legend li")
+    tops = items.evaluate_all("all => all.map((item) => item.offsetTop)")
+    assert len(tops) == len(Outcome)
+    assert len(set(tops)) == 1 or width >= 1600
     # Records by kind, where there is room for them.
     is_visible = page.locator("#result_list .field-messages").first.is_visible()
     assert is_visible == (width >= 1440)
@@ -88,10 +103,15 @@ def test_wide_screen_is_used(open_browser: OpenBrowser) -> None:
 
 @pytest.mark.usefixtures("_three_workspaces")
 @pytest.mark.parametrize("locale", ["en-US", "de-DE", "pt-BR"])
-def test_phone_does_not_scroll_sideways(open_browser: OpenBrowser, locale: str) -> None:
-    browser = open_browser(locale=locale, viewport={"width": 360, "height": 740})
-    browser.open(f"{HISTORY}?importer=csv&errors=yes")
+@pytest.mark.parametrize("width", [360, 390, 1000])
+def test_narrow_screen_does_not_scroll_sideways(
+    open_browser: OpenBrowser, locale: str, width: int
+) -> None:
+    browser = open_browser(locale=locale, viewport={"width": width, "height": 740})
+    page = browser.open(f"{HISTORY}?importer=csv&errors=yes")
     assert browser.overflow() == 0
+    assert page.locator("#result_list tbody tr").count() > 0
+    assert page.evaluate(CUT_OFF) == []
 
 
 @pytest.mark.usefixtures("_three_workspaces")
