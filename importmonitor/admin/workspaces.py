@@ -239,7 +239,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
             (incident_label(kind), f" × {format_number(count)}" if count > 1 else "")
             for kind, count in workspace.incident_counts
         ]
-        kinds = format_html_join("", '<span class="im-incident-count">{}{}</span>&#32;', lines)
+        kinds = format_html_join(", ", '<span class="im-incident-count">{}{}</span>', lines)
         return _labelled(_("open incidents"), kinds or display.EMPTY)
 
     @admin.display(description=gettext_lazy("this state since"))

@@ -134,6 +134,8 @@ def test_pages_with_content_have_no_violations(
     unreachable = models.Workspace.objects.get(alias="unreachable")
     today = timezone.localdate().isoformat()
     paths += [f"{WORKSPACES}{unreachable.pk}/change/{query}" for query in ("", f"?day={today}")]
+    reachable = models.Workspace.objects.get(alias="running")
+    paths.append(f"{WORKSPACES}{reachable.pk}/change/")
     paths += [TOKENS, f"{TOKENS}add/", f"{HISTORY}?q=nothing-of-that-name"]
     token = ApiToken.objects.get(name="dashboard").pk
     paths += [f"{TOKENS}{token}/change/", f"{TOKENS}{token}/delete/"]

@@ -8,8 +8,10 @@ import pytest
 from django.core.mail import EmailMessage
 from django.utils import timezone
 
+from importmonitor import models
 from importmonitor.models import Alert, ImportOperation
 from simulator.workspace import Workspace
+from tests.admin.test_incidents_page import make_incident
 from tests.browser.browser_page import (
     ADMIN,
     ALERTS,
@@ -80,6 +82,27 @@ def test_pages_are_printed_in_light_colours(open_browser: OpenBrowser, history: 
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     page.emulate_media(media="screen", color_scheme="light")
     assert page.evaluate(script) == on_paper
+
+
+def test_workspace_and_incident_are_printed_in_light_colours_without_controls(
+    open_browser: OpenBrowser, history: Workspace
+) -> None:
+    make_incident(since=timezone.now(), message="It answered 502.")
+    over = make_incident("workspace.flapping", since=timezone.now(), until=timezone.now())
+    browser = open_browser(color_scheme="dark")
+    colours = """() => [...document.querySelectorAll(
+        "#content :is(h1, h2, h3, p, dt, dd, a, label, .readonly, .im-badge)"
+    )].filter((part) => part.offsetParent).map((part) => getComputedStyle(part).color)"""
+    workspace = models.Workspace.objects.get()
+    for path in (f"{WORKSPACES}{workspace.pk}/change/", f"{INCIDENTS}{over.pk}/change/"):
+        page = browser.open(path)
+        page.emulate_media(media="print", color_scheme="dark")
+        on_paper = page.evaluate(colours)
+        assert len(on_paper) > 10
+        page.emulate_media(media="print", color_scheme="light")
+        assert page.evaluate(colours) == on_paper
+        for control in ("#nav-sidebar", ".im-incident-panel .button", ".submit-row", ".im-tools"):
+            expect(page.locator(control).locator("visible=true")).to_have_count(0)
 
 
 @pytest.mark.usefixtures("waiting_sync")

@@ -7,7 +7,8 @@ import pytest
 from importmonitor.models import ImportOperation, Workspace
 from tests.admin.helpers import change_url
 from tests.admin.test_alerts_page import make_alert
-from tests.browser.browser_page import ALERTS, HISTORY, IN_CHROMIUM, WORKSPACES
+from tests.admin.test_incidents_page import make_incident
+from tests.browser.browser_page import ALERTS, HISTORY, IN_CHROMIUM, INCIDENTS, WORKSPACES
 from tests.browser.conftest import OpenBrowser
 from tests.hosts.rows import save_running_operation
 
@@ -83,6 +84,13 @@ def test_values_read_from_left_to_right(
     workspace = Workspace.objects.get()
     page = browser.open(f"{WORKSPACES}{workspace.pk}/change/")
     assert_in_order(page, ".im-ends", *page.locator(".im-ends span").all_inner_texts()[:2])
+    make_incident("import.failed", operation=operation)
+    page = browser.open(f"{WORKSPACES}{workspace.pk}/change/")
+    assert_in_order(page, ".im-current .im-headline", "CSV", "people.csv")
+    incident = make_incident("workspace.unreachable", message="GET /api returned 502.")
+    page = browser.open(f"{INCIDENTS}{incident.pk}/change/")
+    assert_in_order(page, ".im-buttons", "Acknowledge the open incident", ":")
+    assert_in_order(page, ".field-message .readonly", "GET", "/api", "502", ".")
     make_alert("one", last_error="The mail server answered 451.", attempts=2)
     page = browser.open(ALERTS)
     assert_in_order(page, "#result_list .field-last_error", "The mail", "451", ".")
