@@ -98,7 +98,11 @@ def availability_strip(
         "prefix": prefix,
         "name": name,
         "bars": bars + _mark_bars(marks, start, end, prefix),
-        "ticks": (day_ticks if int(end - start) in _DAY_TICKS else time_ticks)(start, end),
+        # At the ends, labels would not fit; the times are below.
+        "ticks": [
+            tick if 4 <= tick.position <= 96 else tick._replace(label="")
+            for tick in (day_ticks if int(end - start) in _DAY_TICKS else time_ticks)(start, end)
+        ],
         "axis": axis,
         "full_height": axis + _AXIS_HEIGHT,
         "hatches": dict.fromkeys(hatch for hatch, _top, _words in legend),

@@ -85,16 +85,12 @@ def time_ticks(start: float, end: float) -> list[Tick]:
 
 
 def day_ticks(start: float, end: float) -> list[Tick]:
-    """Return a tick in percent at each midnight of the current time zone.
-
-    Those so close to an end that the label would not fit have none.
-    """
+    """Return a tick in percent at each midnight of the current time zone."""
     across = Scale(start, end, 0, 100)
     ticks = []
     day = local(start).date() + timedelta(days=1)
     while (at := seconds(midnight(day))) <= end:
-        position = across(at)
-        ticks.append(Tick(position, short_date(day) if 4 <= position <= 96 else ""))
+        ticks.append(Tick(across(at), short_date(day)))
         day += timedelta(days=1)
     return ticks
 
