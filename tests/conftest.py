@@ -3,9 +3,11 @@
 import gc
 import os
 import random
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,9 @@ def shared_database(
         wrapper.ensure_connection()
         in_memory = wrapper.connection, settings_dict["NAME"]
         wrapper.connection.execute("VACUUM INTO ?", [str(tmp_path / "shared.sqlite3")])
+        # As the project has it: otherwise a writer can fail at once beside another.
+        with closing(sqlite3.connect(tmp_path / "shared.sqlite3")) as copy:
+            copy.execute("PRAGMA journal_mode = WAL")
         wrapper.connection, settings_dict["NAME"] = None, str(tmp_path / "shared.sqlite3")
         # As in memory: the live server's threads use this connection side by side.
         wrapper.close = lambda: None
