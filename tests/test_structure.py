@@ -32,7 +32,7 @@ SYNC_LAYERS = (
     {"estimates", "unusual"},
     {"fetch", "alerts"},
     {"poll"},
-    {"pool", "courier", "digests", "heartbeat", "prune", "reminders"},
+    {"pool", "courier", "digests", "heartbeat", "prune", "register", "reminders"},
     {"watch", "background"},
     {"__init__"},
 )

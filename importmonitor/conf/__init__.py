@@ -5,7 +5,7 @@ What is read is a SecretMapping: no traceback that shows local variables shows a
 Every mistake in the settings has an id; `importmonitor.checks` reports them all at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -34,6 +34,8 @@ from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.secret import SecretMapping
 
 KEYS = frozenset({"WORKSPACES", *OPTION_KEYS})
+#: An error names as many of the workspaces that are configured.
+_MAX_NAMED = 20
 _WORKSPACES_HINT = (
     "Make it a dict of workspaces by alias, or the dotted path of a callable returning one."
 )
@@ -48,7 +50,45 @@ class Config:
 
 
 class UnknownWorkspace(LookupError):
-    """No workspace has that alias; the message names the aliases that are configured."""
+    """No workspace has that alias; `get_workspace` names aliases that are configured."""
+
+
+class Workspaces(Mapping[str, WorkspaceConfig]):
+    """The workspaces as the settings had them at one time, each validated when it is looked up.
+
+    `[alias]` raises UnknownWorkspace, and ImproperlyConfigured for a mistake in that workspace.
+    There may be a hundred thousand: only iteration reads them all, and then only their aliases.
+    """
+
+    def __init__(self, raw: SecretMapping) -> None:
+        self._raw = raw
+
+    def __getitem__(self, alias: str) -> WorkspaceConfig:
+        problems = Problems()
+        if alias not in self._raw:
+            raise UnknownWorkspace(f"There is no workspace {alias!r}.")
+        result = read_workspace(alias, self._raw[alias], problems)
+        problems.raise_errors()
+        assert result is not None
+        return result
+
+    def __contains__(self, alias: object) -> bool:
+        return alias in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return (alias for alias in self._raw if isinstance(alias, str))
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def get_groups(self, alias: str) -> tuple[str, ...] | None:
+        """Return the groups that a workspace is limited to, None if it is not limited.
+
+        Reads nothing else of it. Raises UnknownWorkspace.
+        """
+        if alias not in self._raw:
+            raise UnknownWorkspace(f"There is no workspace {alias!r}.")
+        return read_groups(self._raw[alias])
 
 
 def get_config() -> Config:
@@ -62,21 +102,25 @@ def get_config() -> Config:
     return result
 
 
+def get_workspaces() -> Workspaces:
+    """Return the workspaces; raises ImproperlyConfigured if there is no mapping of them."""
+    problems = Problems()
+    raw = _raw_workspaces(_raw(), problems)
+    problems.raise_errors()
+    return Workspaces(raw)
+
+
 def get_workspace(alias: str) -> WorkspaceConfig:
     """Return the settings of one workspace; raises UnknownWorkspace or ImproperlyConfigured.
 
     Reads no other workspace: there may be thousands.
     """
-    problems = Problems()
-    raw = _raw_workspaces(_raw(), problems)
-    problems.raise_errors()
-    if alias not in raw:
-        known = ", ".join(name for name in get_aliases() if ALIAS.fullmatch(name)) or "none"
-        raise UnknownWorkspace(f"There is no workspace {alias!r}. Configured: {known}.")
-    result = read_workspace(alias, raw[alias], problems)
-    problems.raise_errors()
-    assert result is not None
-    return result
+    workspaces = get_workspaces()
+    if alias not in workspaces:
+        known = ", ".join(filter(ALIAS.fullmatch, islice(workspaces, _MAX_NAMED))) or "none"
+        more = f" and {len(workspaces) - _MAX_NAMED} more" if len(workspaces) > _MAX_NAMED else ""
+        raise UnknownWorkspace(f"There is no workspace {alias!r}. Configured: {known}{more}.")
+    return workspaces[alias]
 
 
 def get_groups(alias: str) -> tuple[str, ...] | None:
@@ -84,10 +128,7 @@ def get_groups(alias: str) -> tuple[str, ...] | None:
 
     Reads no other workspace, and nothing else of this one. Raises UnknownWorkspace.
     """
-    raw = _raw_workspaces(_raw(), Problems())
-    if alias not in raw:
-        raise UnknownWorkspace(f"There is no workspace {alias!r}.")
-    return read_groups(raw[alias])
+    return Workspaces(_raw_workspaces(_raw(), Problems())).get_groups(alias)
 
 
 def get_aliases(limit: int | None = None) -> list[str]:

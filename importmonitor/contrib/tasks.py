@@ -15,6 +15,7 @@ from importmonitor import conf
 from importmonitor.sync import poll as sync
 from importmonitor.sync.digests import send_digests
 from importmonitor.sync.heartbeat import report_stored
+from importmonitor.sync.register import register_configured
 from importmonitor.sync.reminders import review_and_deliver
 
 
@@ -25,6 +26,7 @@ def sync_workspaces() -> int:
     HEARTBEAT_URL gets the stored results, of the rounds before.
     """
     report_stored()
+    register_configured()
     aliases = conf.get_aliases()
     for alias in aliases:
         sync_workspace.enqueue(alias)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from django.db import models
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Value, When
@@ -29,7 +29,7 @@ STABLE_AFTER = timedelta(hours=1)
 #: What was written for later than this was written by a clock that was ahead.
 _CLOCK_MARGIN = timedelta(minutes=1)
 #: The clocks of two hosts rightly differ by up to this.
-_CLOCK_SKEW = timedelta(seconds=1)
+CLOCK_SKEW = timedelta(seconds=1)
 #: The longest that Rocket.Chat, or a firewall, can rightly ask a poll to wait.
 _MAX_WAIT = timedelta(days=1, minutes=1)
 
@@ -58,8 +58,24 @@ class Freshness(StrEnum):
     FAILING = "failing"
 
 
+class Urgency(models.IntegerChoices):
+    """How soon a person should look at a workspace; the lowest first.
+
+    By the last poll alone: a workspace that is no longer polled keeps its urgency, and is late.
+    """
+
+    FAILED = 0, _("Import failed or stalled")
+    FAILING = 1, _("Cannot be polled")
+    ACTIVE = 2, _("Import running")
+    CALM = 3, _("Nothing to do")
+
+
 class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
     workspace_field = "alias"
+
+    def late(self, now: datetime) -> Self:
+        """Return those whose last poll is so long ago that something is wrong with the polling."""
+        return self.filter(last_polled_at__lt=now - conf.get_options().late_after)
 
     def configured(self, aliases: Sequence[str] | None = None) -> "list[Workspace]":
         """Return these or all configured workspaces with their current operation; in one query.
@@ -107,7 +123,7 @@ class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
 
     def count_polls(self, since: datetime, now: datetime) -> "PollCounts":
         """Return how many workspaces were polled since a time, and with which result."""
-        polled = Q(last_polled_at__gte=since, last_polled_at__lte=now + _CLOCK_SKEW)
+        polled = Q(last_polled_at__gte=since, last_polled_at__lte=now + CLOCK_SKEW)
         counts = self.aggregate(
             polled=Count("pk", filter=polled),
             failed=Count("pk", filter=polled & ~Q(sync_status__in=GOOD_STATUSES)),
@@ -217,6 +233,22 @@ class Workspace(models.Model):
         null=True,
         help_text=_("Digests of the groups that it is limited to, as of the last poll."),
     )
+    is_configured = models.BooleanField(
+        _("configured"),
+        default=True,
+        db_default=True,
+        help_text=_("Whether the settings had it at the last round of polls."),
+    )
+    urgency = models.PositiveSmallIntegerField(
+        _("urgency"), choices=Urgency, default=Urgency.CALM, db_default=Urgency.CALM
+    )
+    # Of the current import, so that they can be counted by an index.
+    import_state = models.CharField(
+        _("state in Rocket.Chat"), max_length=20, blank=True, default="", db_default=""
+    )
+    import_outcome = models.CharField(
+        _("outcome"), max_length=20, blank=True, default="", db_default=""
+    )
     current_operation = models.ForeignKey(
         ImportOperation,
         on_delete=models.SET_NULL,
@@ -289,6 +321,11 @@ class Workspace(models.Model):
     holder = models.CharField(_("holder"), max_length=100, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True)
     not_before = models.DateTimeField(_("not before"), null=True)
+    due_at = models.DateTimeField(
+        _("next poll"),
+        null=True,
+        help_text=_("When `sync_import_status --watch` polls it next."),
+    )
 
     objects = WorkspaceQuerySet.as_manager()
 
@@ -298,6 +335,19 @@ class Workspace(models.Model):
         verbose_name_plural = _("workspaces")
         ordering = ("alias",)
         default_permissions = ("view",)
+        indexes = (
+            models.Index(fields=["due_at"], name="importmonitor_workspace_due"),
+            models.Index(
+                fields=["is_configured", "urgency", "id"], name="importmonitor_workspace_urgent"
+            ),
+            models.Index(
+                fields=["is_configured", "last_polled_at"], name="importmonitor_workspace_late"
+            ),
+            models.Index(
+                fields=["is_configured", "sync_status", "import_state", "import_outcome"],
+                name="importmonitor_workspace_counts",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.alias
@@ -316,6 +366,27 @@ class Workspace(models.Model):
     def is_empty(self) -> bool:
         """Whether nothing was ever imported, by the last successful poll."""
         return self.last_synced_at is not None and self.current_operation_id is None
+
+    def summarize(self) -> set[str]:
+        """Set what lists and totals are made from; return the names of the fields that changed."""
+        operation = self.current_operation
+        outcome = operation.present_outcome if operation else None
+        urgency = Urgency.CALM
+        if operation is not None and operation.needs_attention:
+            urgency = Urgency.FAILED
+        elif not self.is_good:
+            urgency = Urgency.FAILING
+        elif operation is not None and operation.is_active:
+            urgency = Urgency.ACTIVE
+        values = {
+            "urgency": urgency,
+            "import_state": operation.state if operation else "",
+            "import_outcome": outcome.value if outcome else "",
+        }
+        changed = {name for name, value in values.items() if getattr(self, name) != value}
+        for name in changed:
+            setattr(self, name, values[name])
+        return changed
 
     @property
     def usual_pause(self) -> timedelta | None:
@@ -440,7 +511,7 @@ class PollState(NamedTuple):
 
 def is_since(time: datetime | None, since: datetime, now: datetime) -> bool:
     """Return whether a time is since another one, and not one of a clock that was ahead."""
-    return time is not None and since <= time <= now + _CLOCK_SKEW
+    return time is not None and since <= time <= now + CLOCK_SKEW
 
 
 def _with_open_ends(periods: list[SyncPeriod], workspaces: Iterable[Workspace]) -> list[SyncPeriod]:

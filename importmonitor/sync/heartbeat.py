@@ -6,11 +6,12 @@ Its address is a secret: whoever has it can send pings. So no text of a library 
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from queue import SimpleQueue
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from django.db.models import Q
 from django.utils import timezone
 
 from importmonitor import __version__, conf
@@ -18,7 +19,7 @@ from importmonitor.alerts.deadline import DeadlinePassed, deadline
 from importmonitor.choices import GOOD_STATUSES
 from importmonitor.logs import get_logger
 from importmonitor.models import Workspace
-from importmonitor.models.workspaces import is_since
+from importmonitor.models.workspaces import CLOCK_SKEW
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.urls import is_loopback
 from importmonitor.secret import Secret
@@ -137,28 +138,17 @@ def report_stored(every: timedelta | None = None) -> None:
     if not conf.get_options().heartbeat_url:
         return
     now = timezone.now()
-    since = None if every is None else now - 2 * every
-    # Not filtered by alias: databases limit the number of parameters.
-    rows = {row.alias: row for row in Workspace.objects.order_by()}
-    workspaces = {alias: rows.get(alias) for alias in conf.get_aliases()}
+    configured = Workspace.objects.filter(is_configured=True)
     # Before the first polls there is no result.
-    if any(workspaces.values()):
-        heartbeat = Heartbeat()
-        heartbeat.report(
-            [
-                alias
-                for alias, row in workspaces.items()
-                if row is None or _has_failed(row, since, now)
-            ]
-        )
-        heartbeat.finish()
-
-
-def _has_failed(workspace: Workspace, since: datetime | None, now: datetime) -> bool:
-    if workspace.not_before is not None and workspace.not_before > now:
-        return False
-    is_recent = since is None or is_since(workspace.last_polled_at, since, now)
-    return workspace.sync_status not in GOOD_STATUSES or not is_recent
+    if not configured.filter(last_polled_at__isnull=False).exists():
+        return
+    failed = ~Q(sync_status__in=GOOD_STATUSES)
+    if every is not None:
+        failed |= ~Q(last_polled_at__range=(now - 2 * every, now + CLOCK_SKEW))
+    failed_rows = configured.filter(failed).exclude(not_before__gt=now)
+    heartbeat = Heartbeat()
+    heartbeat.report(list(failed_rows.order_by("pk").values_list("alias", flat=True)))
+    heartbeat.finish()
 
 
 def _address(url: str, suffix: str) -> Secret:

@@ -249,7 +249,7 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
         operation, changes = diff(snapshot, fetched.rows, options)
         if not changes and _key(operation) == workspace.current_operation_id:
             _record_poll(workspace, at)
-            lease.finish(workspace, fetched.changed)
+            lease.finish(workspace, {*fetched.changed, *workspace.summarize()})
             return operation, [], 0
     with transaction.atomic(using=store_alias()):
         # What was read above may have changed since. Behind this fence nothing can.
@@ -283,7 +283,7 @@ def _store(lease: Lease, fetched: Fetched) -> tuple[ImportOperation | None, list
             alert_count += alert_subscribers(change, at)
             transaction.on_commit(partial(_send_signals, change), using=store_alias())
         _record_poll(workspace, at)
-        lease.finish(workspace, changed)
+        lease.finish(workspace, changed | workspace.summarize())
     return operation, changes, alert_count
 
 
@@ -306,8 +306,10 @@ def _update_current(
     if snapshot.is_complete:
         gone = ImportOperation.objects.mark_gone(workspace.alias, list(snapshot.operations), at)
     has_switched = _key(operation) != workspace.current_operation_id
+    # Also the same one: this has what has changed.
+    workspace.current_operation = operation
     if has_switched or gone or any("gone_at" in change.updated for change in changes):
-        workspace.current_operation, workspace.changed_at = operation, at
+        workspace.changed_at = at
         changed |= {"current_operation_id", "changed_at"}
     for change in changes:
         twice = change.operation.users_twice
@@ -358,7 +360,7 @@ def _store_failure(lease: Lease, workspace: Workspace, error: RocketChatError, a
         if isinstance(error, RateLimited):
             workspace.not_before = error.until
             changed.add("not_before")
-        lease.finish(workspace, changed)
+        lease.finish(workspace, changed | workspace.summarize())
     return alert_count
 
 

@@ -20,6 +20,7 @@ from importmonitor.rocketchat.exceptions import Unauthenticated, Unreachable
 from importmonitor.sync import heartbeat
 from importmonitor.sync.heartbeat import Heartbeat, report_stored
 from importmonitor.sync.poll import SyncResult
+from importmonitor.sync.register import register_configured
 from simulator.limiter import Limiter
 from simulator.workspace import Workspace
 from tests.alerts.loopback_servers import HANG, HttpSink, listening
@@ -344,7 +345,8 @@ def two_workspaces(settings: Any) -> None:
 
 def poll_row(alias: str, status: str = "ok", minutes: float = 1.0, **values: Any) -> None:
     at = timezone.now() - timedelta(minutes=minutes)
-    WorkspaceRow.objects.create(alias=alias, sync_status=status, last_polled_at=at, **values)
+    row = {"sync_status": status, "last_polled_at": at, **values}
+    WorkspaceRow.objects.update_or_create(alias=alias, defaults=row)
 
 
 @pytest.mark.parametrize(
@@ -362,12 +364,13 @@ def test_round_of_tasks_is_judged_by_what_is_stored(
     two_workspaces: None, reports: list[list[str]], values: dict[str, Any], failures: list[str]
 ) -> None:
     every = timedelta(minutes=1)
+    register_configured()
     report_stored(every)
     assert reports == []
     poll_row("a")
     report_stored(every)
     poll_row("b", **values)
-    poll_row("removed", "Unreachable")
+    poll_row("removed", "Unreachable", is_configured=False)
     report_stored(every)
     assert reports == [["b"], failures]
 

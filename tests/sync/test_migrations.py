@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 GENERATED_OUTCOME = "0004_faster_filters"
 STORED_OUTCOME = "0005_outcome"
 LABELS = "0006_labels"
-LATEST = "0019_incident_lists"
+LATEST = "0020_fleet"
 #: From here on, the code of the release before runs on the schema during an upgrade.
 COMPATIBLE_FROM = "0010_delivery"
 AT = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -32,6 +32,7 @@ from importmonitor.rocketchat.exceptions import RateLimited
 from importmonitor.sync import poll as sync
 from importmonitor.sync.digests import send_digests
 from importmonitor.sync.heartbeat import report_stored
+from importmonitor.sync.register import register_configured
 from importmonitor.sync.reminders import review_and_deliver
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
     `every` is the interval in seconds. HEARTBEAT_URL gets the results of the round before.
     """
     workspaces = conf.get_config().workspaces.values()
+    register_configured()
     for workspace in workspaces:
         # A poll makes two requests, for the current operation and for the list; one more, for the
         # name of a user, is short.

@@ -31,6 +31,7 @@ from importmonitor.sync.poll import (
     poll_workspace,
     sync_workspace,
 )
+from importmonitor.sync.register import register_configured
 from importmonitor.sync.reminders import review_and_deliver
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class Command(ProcessCommand):
             json_line if options["format"] == "json" else text_line,
             quiet=options["verbosity"] == 0,
         )
+        if not options["workspace"] and not options["dry_run"]:
+            register_configured()
         if options["watch"]:
             results = watch_workspaces(options, workspaces, writer)
         elif options["dry_run"]:
