@@ -27,13 +27,16 @@ SYNC_LAYERS = (
     {"rate"},
     {"speeds"},
     {"change", "connection", "forecast", "ends", "clock", "lease", "interval", "storage"},
+    {"claims"},
     {"stalls", "incidents", "names"},
     {"diff"},
     {"estimates", "unusual"},
     {"fetch", "alerts"},
+    {"record"},
     {"poll"},
     {"pool", "courier", "digests", "heartbeat", "prune", "register", "reminders"},
-    {"watch", "background"},
+    {"fleet", "background"},
+    {"watch"},
     {"__init__"},
 )
 #: These packages write operations and their history; the interfaces only read.

@@ -270,7 +270,7 @@ def request() -> object:
         ("importmonitor.rocketchat.responses.error_for", request),
         ("importmonitor.rocketchat.client.parse_operation", ENTRIES["sync_workspace"]),
         ("importmonitor.rocketchat.client.json.loads", ENTRIES["sync_workspace"]),
-        ("importmonitor.sync.poll._store", ENTRIES["sync_workspace"]),
+        ("importmonitor.sync.poll.store_result", ENTRIES["sync_workspace"]),
         ("urllib3.connectionpool.HTTPConnectionPool._make_request", request),
     ],
 )

@@ -97,9 +97,17 @@ def get_config() -> Config:
     Raises ImproperlyConfigured, naming every mistake, if there is one.
     """
     problems = Problems()
-    result = _read_config(problems)
+    workspaces = {workspace.alias: workspace for workspace in _read_workspaces(problems)}
+    options = read_options(_raw(), problems)
     problems.raise_errors()
-    return result
+    return Config(workspaces, options)
+
+
+def check() -> None:
+    """Raise ImproperlyConfigured, naming every mistake in the settings, if there is one."""
+    problems = Problems()
+    _read_all(problems)
+    problems.raise_errors()
 
 
 def get_workspaces() -> Workspaces:
@@ -165,11 +173,19 @@ def get_options() -> Options:
 def find_problems() -> list[Problem]:
     """Return every mistake in the settings."""
     problems = Problems()
-    _read_config(problems)
+    _read_all(problems)
     return list(problems)
 
 
-def _read_config(problems: Problems) -> Config:
+def _read_all(problems: Problems) -> None:
+    """Report every mistake, and keep nothing: there may be a hundred thousand workspaces."""
+    for _workspace in _read_workspaces(problems):
+        pass
+    read_options(_raw(), problems)
+
+
+def _read_workspaces(problems: Problems) -> Iterator[WorkspaceConfig]:
+    """Yield the workspaces that can be used; report every mistake but those of options."""
     raw = _raw()
     if not isinstance(setting := _setting(), SecretMapping):
         message = f"IMPORTMONITOR is {describe(setting)}."
@@ -196,14 +212,10 @@ def _read_config(problems: Problems) -> Config:
             "Fill IMPORTMONITOR['WORKSPACES']; in the project that comes with importmonitor, "
             "set ROCKETCHAT_URL, ROCKETCHAT_USER_ID and ROCKETCHAT_AUTH_TOKEN.",
         )
-    workspaces = [
-        read_workspace(alias, raw_options, problems)
-        for alias, raw_options in raw_workspaces.items()
-    ]
-    return Config(
-        {workspace.alias: workspace for workspace in workspaces if workspace is not None},
-        read_options(raw, problems),
-    )
+    for alias, options in raw_workspaces.items():
+        workspace = read_workspace(alias, options, problems)
+        if workspace is not None:
+            yield workspace
 
 
 def _setting() -> Any:

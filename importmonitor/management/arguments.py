@@ -38,18 +38,24 @@ def select_workspaces(aliases: list[str]) -> list[WorkspaceConfig]:
     Raises CommandError, with exit status 2, for an alias that is not configured, for a mistake in
     the settings, and if no workspace is configured.
     """
+    check_workspaces(aliases)
+    workspaces = conf.get_workspaces()
+    return [workspaces[alias] for alias in dict.fromkeys(aliases or workspaces)]
+
+
+def check_workspaces(aliases: list[str]) -> None:
+    """Raise the CommandErrors of `select_workspaces`, and keep no workspace in memory."""
     try:
-        configured = conf.get_config().workspaces
-        if not configured:
+        conf.check()
+        if not conf.get_workspaces():
             raise CommandError(
                 "No workspace is configured. Set ROCKETCHAT_URL, ROCKETCHAT_USER_ID and "
                 "ROCKETCHAT_AUTH_TOKEN, or fill IMPORTMONITOR['WORKSPACES'].",
                 returncode=EXIT_MISUSED,
             )
-        if unknown := [alias for alias in aliases if alias not in configured]:
+        for alias in aliases:
             # Raises UnknownWorkspace, which lists the configured ones.
-            conf.get_workspace(unknown[0])
-        return [configured[alias] for alias in dict.fromkeys(aliases or configured)]
+            conf.get_workspace(alias)
     except (ImproperlyConfigured, conf.UnknownWorkspace) as error:
         raise CommandError(str(error), returncode=EXIT_MISUSED) from None
 

@@ -2,12 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from importmonitor import humanize
-from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import (
     PermissionMissing,
     TwoFactorRequired,
@@ -27,7 +26,7 @@ class WatchLimits:
     None, for ever. A server that is down may come back, so that has no limit of its own.
     """
 
-    workspaces: Sequence[WorkspaceConfig]
+    watched: Container[str]
     timeout: float | None
     patience: timedelta | None
     clock: Callable[[], float] = time.monotonic
@@ -42,7 +41,7 @@ class WatchLimits:
     def note(self, alias: str, result: SyncResult | None) -> None:
         """Note the result of a poll, None if it has none."""
         self._refused.discard(alias)
-        if result is None or result.skipped is not None:
+        if self.patience is None or result is None or result.skipped is not None:
             return
         if isinstance(result.error, _REFUSALS):
             self._refused.add(alias)
@@ -65,13 +64,12 @@ class WatchLimits:
             ends.append(
                 (self.started + self.timeout, f"The timeout of {self.timeout:g} s is over.")
             )
-        for workspace in self.workspaces:
-            if self.patience is not None and workspace.alias in self._refused:
-                since = self._refused_since[workspace.alias]
+        if self.patience is not None:
+            for alias in filter(self.watched.__contains__, self._refused):
                 reason = (
-                    f"Rocket.Chat has refused the token of {workspace.alias} for "
+                    f"Rocket.Chat has refused the token of {alias} for "
                     f"{humanize.format_duration(self.patience)}: waiting does not help. "
                     "`manage.py check_rocketchat` says what to do."
                 )
-                ends.append((since + self.patience.total_seconds(), reason))
+                ends.append((self._refused_since[alias] + self.patience.total_seconds(), reason))
         return ends

@@ -6,18 +6,16 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from django.db import models
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor import conf
 from importmonitor.choices import GOOD_STATUSES
 from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
-from importmonitor.models.alerts import Alert, latest_due
-from importmonitor.models.compiled import CompiledQuery, Param, columns
+from importmonitor.models.leases import LeaseQuerySet
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.periods import SyncPeriod
-from importmonitor.models.store import StoreQuerySet
 
 #: After the first poll of a period, a pause of up to this is no gap: cron may run once an hour.
 _MAX_FIRST_PAUSE = timedelta(hours=2)
@@ -26,28 +24,8 @@ _MAX_USUAL_PAUSES = 4
 
 #: A workspace that flaps is told of again when its reachability has not changed for this long.
 STABLE_AFTER = timedelta(hours=1)
-#: What was written for later than this was written by a clock that was ahead.
-_CLOCK_MARGIN = timedelta(minutes=1)
 #: The clocks of two hosts rightly differ by up to this.
 CLOCK_SKEW = timedelta(seconds=1)
-#: The longest that Rocket.Chat, or a firewall, can rightly ask a poll to wait.
-_MAX_WAIT = timedelta(days=1, minutes=1)
-
-#: What every poll writes, if only to say that nothing has changed.
-_POLL_FIELDS = (
-    "last_polled_at",
-    "last_synced_at",
-    "period_polls",
-    "watched",
-    "clock_offset",
-    "clock_candidate",
-    "clock_samples",
-    "remote_time",
-    "response_time",
-    "rate_limit",
-    "rate_remaining",
-    "rate_resets_at",
-)
 
 
 class Freshness(StrEnum):
@@ -70,9 +48,7 @@ class Urgency(models.IntegerChoices):
     CALM = 3, _("Nothing to do")
 
 
-class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
-    workspace_field = "alias"
-
+class WorkspaceQuerySet(LeaseQuerySet):
     def late(self, now: datetime) -> Self:
         """Return those whose last poll is so long ago that something is wrong with the polling."""
         return self.filter(last_polled_at__lt=now - conf.get_options().late_after)
@@ -91,11 +67,6 @@ class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
     def by_alias(self, aliases: Collection[str]) -> "dict[str, Workspace]":
         """Return those of these workspaces that were ever polled, by alias."""
         return {row.alias: row for row in self.filter(alias__in=aliases)}
-
-    def get_state(self, alias: str) -> "Workspace | None":
-        """Return a workspace's row by a compiled query, None if it was never polled."""
-        row = _state.first(self.db, alias=alias)
-        return Workspace.from_db(self.db, columns(Workspace), row) if row else None
 
     def periods(self, start: datetime, end: datetime, limit: int | None = None) -> list[SyncPeriod]:
         """Return these workspaces' periods that overlap a span, oldest first; in three queries.
@@ -130,86 +101,6 @@ class WorkspaceQuerySet(StoreQuerySet["Workspace"]):
             limited=Count("pk", filter=~polled & Q(not_before__gt=now)),
         )
         return PollCounts(**counts)
-
-    def poll_state(self, alias: str, now: datetime) -> "PollState":
-        """Return what a poll starts from, in one query.
-
-        Before the first poll its workspace is an unsaved row.
-        """
-        row = _poll_state.first(self.db, alias=alias, at=now, latest=latest_due(now))
-        if row is None:
-            return PollState(Workspace(alias=alias), alerts_due=False, has_others=False)
-        alerts_due, has_others, *values = row
-        names, operation_names = columns(Workspace), columns(ImportOperation)
-        workspace = Workspace.from_db(self.db, names, values[: len(names)])
-        if workspace.current_operation_id is not None:
-            workspace.current_operation = ImportOperation.from_db(
-                self.db, operation_names, values[len(names) :]
-            )
-        return PollState(workspace, bool(alerts_due), bool(has_others))
-
-    def acquire(
-        self,
-        alias: str,
-        holder: str,
-        *,
-        now: datetime,
-        duration: timedelta,
-        groups: str | None = None,
-    ) -> bool:
-        """Acquire a workspace's lease and return True, unless it is held or must not be polled.
-
-        A single conditional UPDATE, so of any number of processes one gets it. A new row gets
-        `groups` at once: it is visible before its first poll has ended.
-        """
-        if self._acquire(alias, holder, now, duration):
-            return True
-        if self.filter(alias=alias).exists():
-            return False
-        self.bulk_create([Workspace(alias=alias, groups=groups)], ignore_conflicts=True)
-        return self._acquire(alias, holder, now, duration)
-
-    def _acquire(self, alias: str, holder: str, now: datetime, duration: timedelta) -> bool:
-        values = {
-            "alias": alias,
-            "holder": holder,
-            "at": now,
-            "until": now + duration,
-            "latest": now + duration + _CLOCK_MARGIN,
-            "latest_wait": now + _MAX_WAIT,
-            "latest_poll": now + _CLOCK_MARGIN,
-        }
-        return bool(_acquired.update(self.db, **values))
-
-    def renew(self, alias: str, holder: str, *, until: datetime) -> bool:
-        """Extend a lease and return True, if `holder` still has it.
-
-        As the first statement of a transaction it is a fence too: a write, so that SQLite takes
-        its lock at once, and one that every other writer of this workspace waits behind until
-        the transaction ends.
-        """
-        return bool(_renewed.update(self.db, alias=alias, holder=holder, until=until))
-
-    def finish(self, workspace: "Workspace", holder: str, changed: Iterable[str]) -> bool:
-        """Write a poll's result and release the lease; return True, if `holder` still had it.
-
-        `changed` names the fields to write besides those that every poll writes.
-        """
-        changed = set(changed) - set(_POLL_FIELDS)
-        values = {name: getattr(workspace, name) for name in (*_POLL_FIELDS, *changed)}
-        if not changed:
-            return bool(_finished.update(self.db, alias=workspace.alias, holder=holder, **values))
-        held = self.filter(alias=workspace.alias, holder=holder)
-        return bool(held.update(**values, holder="", expires_at=None))
-
-    def release(self, alias: str, holder: str) -> None:
-        """Release the lease if `holder` still has it."""
-        _released.update(self.db, alias=alias, holder=holder)
-
-    def release_all(self, aliases: list[str], holder_prefix: str) -> None:
-        """Release these workspaces' leases, of all holders whose names begin with the prefix."""
-        held = self.filter(alias__in=aliases, holder__startswith=holder_prefix)
-        held.update(holder="", expires_at=None)
 
     def mark_pruned(self, alias: str, before: datetime) -> None:
         """Record that operations that started before a time, and are over, stay deleted.
@@ -497,18 +388,6 @@ class PollCounts(NamedTuple):
     limited: int
 
 
-class PollState(NamedTuple):
-    """What a poll starts from.
-
-    `workspace` has its current operation loaded. `alerts_due` is whether an alert is due anywhere,
-    `has_others` whether another operation than the current one has not ended.
-    """
-
-    workspace: Workspace
-    alerts_due: bool
-    has_others: bool
-
-
 def is_since(time: datetime | None, since: datetime, now: datetime) -> bool:
     """Return whether a time is since another one, and not one of a clock that was ahead."""
     return time is not None and since <= time <= now + CLOCK_SKEW
@@ -525,62 +404,3 @@ def _with_open_ends(periods: list[SyncPeriod], workspaces: Iterable[Workspace]) 
             period.watched = workspace.watched
             period.message = workspace.message
     return periods
-
-
-_ALIAS, _HOLDER = (Param(name, models.CharField()) for name in ("alias", "holder"))
-_AT, _UNTIL, _LATEST, _LATEST_WAIT, _LATEST_POLL = (
-    Param(name, models.DateTimeField())
-    for name in ("at", "until", "latest", "latest_wait", "latest_poll")
-)
-
-
-def _held() -> WorkspaceQuerySet:
-    return Workspace.objects.filter(alias=_ALIAS, holder=_HOLDER)
-
-
-_state = CompiledQuery(
-    lambda: Workspace.objects.filter(alias=_ALIAS).order_by().values_list(*columns(Workspace))
-)
-_poll_state = CompiledQuery(
-    lambda: (
-        Workspace.objects.filter(alias=_ALIAS)
-        .order_by()
-        .values_list(
-            Exists(Alert.objects.due(_AT, _LATEST)),
-            Exists(
-                ImportOperation.objects.filter(workspace=_ALIAS, finished_at=None).exclude(
-                    pk=OuterRef("current_operation_id")
-                )
-            ),
-            *columns(Workspace),
-            *(f"current_operation__{name}" for name in columns(ImportOperation)),
-        )
-    )
-)
-_acquired = CompiledQuery(
-    lambda: Workspace.objects.filter(
-        # No lease lasts longer than `latest`, and where the last poll is still to come, a clock was
-        # ahead: what it wrote is not believed.
-        Q(expires_at=None) | Q(expires_at__lte=_AT) | Q(expires_at__gt=_LATEST),
-        Q(not_before=None)
-        | Q(not_before__lte=_AT)
-        | Q(not_before__gt=_LATEST_WAIT)
-        | Q(last_polled_at__gt=_LATEST_POLL),
-        alias=_ALIAS,
-    ),
-    holder=_HOLDER,
-    expires_at=_UNTIL,
-    not_before=None,
-)
-_renewed = CompiledQuery(_held, expires_at=_UNTIL)
-_finished = CompiledQuery(
-    _held,
-    holder="",
-    expires_at=None,
-    **{
-        field.name: Param(field.name, field)
-        for field in Workspace._meta.concrete_fields  # noqa: SLF001 - Django documents it
-        if field.name in _POLL_FIELDS
-    },
-)
-_released = CompiledQuery(_held, holder="", expires_at=None)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from django.utils import timezone
 
@@ -90,7 +91,7 @@ class BackgroundPoller:
 
     def _work(self, activate_tenant: Callable[[], None]) -> None:
         activate_tenant()
-        pool, alerts_due = Pool(_poll, CONCURRENCY), False
+        pool, alerts_due = Pool(CONCURRENCY), False
         try:
             while self._submit(pool):
                 result = pool.get(None)
@@ -118,17 +119,17 @@ class BackgroundPoller:
             # Some more than it polls at a time: a thread without a job closes its connection.
             while self._waiting and len(pool.busy) < 2 * CONCURRENCY:
                 workspace = self._waiting.pop(next(iter(self._waiting)))
-                pool.submit(workspace, Client(workspace))
+                pool.submit(workspace.alias, partial(_poll, workspace))
             if not pool.busy:
                 # Under the lock: whoever starts polls from now on needs another thread.
                 self._thread = None
             return bool(pool.busy)
 
 
-def _poll(workspace: WorkspaceConfig, client: Client) -> SyncResult:
+def _poll(workspace: WorkspaceConfig) -> SyncResult:
     # Checked again, because another process may have polled it while it waited.
     recently = timezone.now() - MIN_INTERVAL
-    with client:
+    with Client(workspace) as client:
         return poll_workspace(workspace, client=client, unless_polled_since=recently)
 
 

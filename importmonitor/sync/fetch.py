@@ -10,7 +10,7 @@ from importmonitor import conf
 from importmonitor.logs import get_logger
 from importmonitor.models import ImportOperation, Workspace
 from importmonitor.models.charsets import storable_message
-from importmonitor.models.workspaces import PollState
+from importmonitor.models.leases import PollState
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import PermissionMissing, RocketChatError
 from importmonitor.rocketchat.operation import Operation

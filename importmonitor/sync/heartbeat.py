@@ -5,7 +5,7 @@ Its address is a secret: whoever has it can send pings. So no text of a library 
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -20,7 +20,6 @@ from importmonitor.choices import GOOD_STATUSES
 from importmonitor.logs import get_logger
 from importmonitor.models import Workspace
 from importmonitor.models.workspaces import CLOCK_SKEW
-from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.urls import is_loopback
 from importmonitor.secret import Secret
 from importmonitor.sync.poll import SyncResult
@@ -33,6 +32,8 @@ DEADLINE = 3.0
 
 # A watch pings once in so many seconds, at most.
 _MIN_INTERVAL = 60.0
+# A round of a watch lasts for so many seconds, at most.
+_MAX_ROUND = 900.0
 # A body names as many workspaces that failed.
 _MAX_NAMED = 20
 
@@ -55,9 +56,10 @@ class Heartbeat:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = Secret(conf.get_options().heartbeat_url)
         self._clock = clock
-        #: Of a watch: the results of the present round, and when it ends at the earliest.
-        self._results: dict[str, SyncResult | None] = {}
-        self._ends_at = clock()
+        #: Of the present round of a watch, which began then: what was polled, and what failed.
+        self._started_at = clock() - _MIN_INTERVAL
+        self._polled: set[str] = set()
+        self._failures: dict[str, str] = {}
         self._pings: SimpleQueue[_Ping | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -70,29 +72,25 @@ class Heartbeat:
 
         Workspaces that were skipped did not fail.
         """
-        failures = []
-        for alias, result in results.items():
-            if result is None:
-                failures.append(alias)
-            elif result.error is not None:
-                failures.append(f"{alias} ({result.error.kind})")
-        self.report(failures)
+        failures = (_failure(alias, result) for alias, result in results.items())
+        self.report([failure for failure in failures if failure])
 
-    def note(
-        self, alias: str, result: SyncResult | None, workspaces: Sequence[WorkspaceConfig]
-    ) -> None:
-        """Note a result of a watch of these workspaces, None for a poll without one.
+    def note(self, alias: str, result: SyncResult | None, count: int) -> None:
+        """Note a result of a watch of so many workspaces, None for a poll without one.
 
-        Its rounds end when all workspaces have been polled again, and a minute after each other.
+        Its rounds end when all workspaces have been polled again, and a minute after each other. At
+        the latest after a quarter of an hour: other processes may poll the rest, and Rocket.Chat
+        may have asked not to poll one for a day.
         """
-        self._results[alias] = result
-        if self._clock() < self._ends_at or len(self._results) < len(workspaces):
-            return
-        aliases = [workspace.alias for workspace in workspaces]
-        if self._results.keys() >= set(aliases):
-            self.end_round({alias: self._results[alias] for alias in aliases})
-            self._results = {}
-            self._ends_at = self._clock() + _MIN_INTERVAL
+        self._polled.add(alias)
+        self._failures.pop(alias, None)
+        if failure := _failure(alias, result):
+            self._failures[alias] = failure
+        lasted = self._clock() - self._started_at
+        if lasted >= _MAX_ROUND or (lasted >= _MIN_INTERVAL and len(self._polled) >= count):
+            self.report(list(self._failures.values()))
+            self._polled, self._failures = set(), {}
+            self._started_at = self._clock()
 
     def report(self, failures: Collection[str]) -> None:
         """Report a round by the workspaces that could not be polled."""
@@ -149,6 +147,13 @@ def report_stored(every: timedelta | None = None) -> None:
     heartbeat = Heartbeat()
     heartbeat.report(list(failed_rows.order_by("pk").values_list("alias", flat=True)))
     heartbeat.finish()
+
+
+def _failure(alias: str, result: SyncResult | None) -> str:
+    """Return how a workspace is named if its poll failed, else ""."""
+    if result is None:
+        return alias
+    return "" if result.error is None else f"{alias} ({result.error.kind})"
 
 
 def _address(url: str, suffix: str) -> Secret:

@@ -28,33 +28,30 @@ def leaves_enough(rate_limit: RateLimit | None) -> bool:
     return rate_limit is None or rate_limit.remaining - 1 >= rate_limit.limit * _RESERVE
 
 
+def after_failure(error: RocketChatError | None, failures: int, now: datetime) -> float:
+    """Return the seconds to wait after so many failed polls: exponential back-off with jitter."""
+    if isinstance(error, RateLimited):
+        # As soon as Rocket.Chat allows it, but not together with all other clients.
+        left = (error.until - now).total_seconds()
+        return max(left, 0.0) + random.uniform(0.5, 5.0)
+    backoff: float = min(INITIAL_BACKOFF * 2 ** min(max(failures - 1, 0), 10), MAX_BACKOFF)
+    return min(backoff * random.uniform(0.8, 1.2), MAX_BACKOFF)
+
+
 @dataclass
 class PollInterval:
     """Computes the time until the next poll; times are in seconds of one monotonic clock."""
 
     interval: float
     idle_interval: float
-    failures: int = 0
     #: When other clients were observed to make how many calls per window.
     observed: deque[tuple[float, float]] = field(default_factory=deque)
     #: Our own calls in the present window, and when that ends.
     own_calls: int = 0
     window_ends: float = -math.inf
 
-    def after_failure(self, error: RocketChatError | None, now: datetime) -> float:
-        """Return the seconds to wait after a failed poll: exponential back-off with jitter."""
-        self.failures += 1
-        backoff: float = min(INITIAL_BACKOFF * 2 ** min(self.failures - 1, 10), MAX_BACKOFF)
-        backoff *= random.uniform(0.8, 1.2)
-        if isinstance(error, RateLimited):
-            # As soon as Rocket.Chat allows it, but not together with all other clients.
-            left = (error.until - now).total_seconds()
-            return max(left, 0.0) + random.uniform(0.5, 5.0)
-        return min(backoff, MAX_BACKOFF)
-
     def after_success(self, *, active: bool, rate_limit: RateLimit | None, at: float) -> float:
         """Return the seconds to wait after a successful poll that was answered at this time."""
-        self.failures = 0
         wanted = self.interval if active else self.idle_interval
         if rate_limit is None:
             return wanted

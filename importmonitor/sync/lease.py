@@ -10,6 +10,7 @@ from typing import Self
 
 from importmonitor.models import Workspace
 from importmonitor.models.viewers import encode_groups
+from importmonitor.rocketchat.exceptions import RocketChatError
 
 #: Why a workspace is not polled; a time follows the second.
 LEASED = "leased"
@@ -21,6 +22,9 @@ _MARGIN = timedelta(seconds=5)
 _PROCESS_SUFFIX = uuid.uuid4().hex[:8]
 
 
+NextPoll = Callable[[Workspace, RocketChatError | None], datetime]
+
+
 class LeaseLost(Exception):
     """The lease expired during the poll, and another process acquired it."""
 
@@ -29,7 +33,9 @@ class Lease:
     """A workspace's lease; a context manager that acquires and releases it.
 
     Inside, `is_held` is whether it was acquired. `now` is the clock that it expires by, `deadline`
-    the seconds that one call to the workspace may take, `groups` what it is limited to.
+    the seconds that one call to the workspace may take, `groups` what it is limited to. With
+    `holder` it has been acquired already. `next_poll` returns when the next poll is due, where that
+    is scheduled, after a poll that has failed with this error or succeeded.
     """
 
     def __init__(
@@ -39,17 +45,21 @@ class Lease:
         *,
         deadline: float,
         groups: Sequence[str] | None = None,
+        holder: str = "",
+        next_poll: NextPoll | None = None,
     ) -> None:
         self.alias = alias
         self.groups = encode_groups(groups)
-        self.holder = f"{_process_prefix()}{uuid.uuid4().hex[:12]}"
-        self.is_held = False
+        self.holder = holder or new_holder()
+        self.is_held = bool(holder)
         self._is_finished = False
         self._now = now
-        # One call and the writing of its result: it is renewed before a second call.
-        self._duration = timedelta(seconds=deadline) + _MARGIN
+        self._duration = lease_duration(deadline)
+        self._next_poll = next_poll
 
     def __enter__(self) -> Self:
+        if self.is_held:
+            return self
         try:
             self.is_held = Workspace.objects.acquire(
                 self.alias,
@@ -80,18 +90,40 @@ class Lease:
         if not Workspace.objects.renew(self.alias, self.holder, until=until):
             raise LeaseLost
 
-    def finish(self, workspace: Workspace, changed: Iterable[str] = ()) -> None:
-        """Write the poll's result and release the lease; raises LeaseLost.
+    def finish(
+        self,
+        workspace: Workspace,
+        changed: Iterable[str] = (),
+        error: RocketChatError | None = None,
+    ) -> None:
+        """Write the result of a poll, or its error, and release the lease; raises LeaseLost.
 
         `changed` names the fields to write besides those that every poll writes. With the result
-        of any poll, the groups are written where they differ.
+        of any poll, what lists are made from, the groups, and when the next poll is due are
+        written where they differ.
         """
+        changed = {*changed, *workspace.summarize()}
+        if self._next_poll is not None:
+            workspace.due_at = self._next_poll(workspace, error)
         if workspace.groups != self.groups:
             workspace.groups = self.groups
-            changed = {*changed, "groups"}
+            changed.add("groups")
         if not Workspace.objects.finish(workspace, self.holder, changed):
             raise LeaseLost
         self._is_finished = True
+
+
+def lease_duration(deadline: float) -> timedelta:
+    """Return how long a lease lasts, for a workspace to which one call may take so many seconds.
+
+    One call and the writing of its result: it is renewed before a second call.
+    """
+    return timedelta(seconds=deadline) + _MARGIN
+
+
+def new_holder() -> str:
+    """Return a new name of a holder in this process."""
+    return f"{_process_prefix()}{uuid.uuid4().hex[:12]}"
 
 
 def skip_reason(alias: str, now: datetime) -> str | None:

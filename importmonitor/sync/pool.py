@@ -2,15 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from django.db import connections
 
 from importmonitor.logs import get_logger
-from importmonitor.rocketchat.client import Client
-from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.lease import release_process_leases
 from importmonitor.sync.poll import PollFailure, SyncResult, database_errors
 from importmonitor.tenancy import capture_tenant
@@ -24,7 +22,7 @@ CONCURRENCY = 32
 _GRACE = 0.3
 
 PollResult = SyncResult | PollFailure
-Poll = Callable[[WorkspaceConfig, Client], SyncResult]
+Poll = Callable[[], SyncResult]
 
 
 class Pool:
@@ -33,19 +31,18 @@ class Pool:
     They are daemons: a server that hangs keeps no process from ending.
     """
 
-    def __init__(self, poll: Poll, concurrency: int = CONCURRENCY) -> None:
-        self.poll = poll
+    def __init__(self, concurrency: int = CONCURRENCY) -> None:
         self.concurrency = concurrency
         self.finished: SimpleQueue[PollResult] = SimpleQueue()
         self.busy: set[str] = set()
-        self._jobs: SimpleQueue[tuple[WorkspaceConfig, Client] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[str, Poll] | None] = SimpleQueue()
         self._threads = 0
         self._activate_tenant = capture_tenant()
 
-    def submit(self, workspace: WorkspaceConfig, client: Client) -> None:
-        """Have a workspace polled; the result goes into `finished`."""
-        self.busy.add(workspace.alias)
-        self._jobs.put((workspace, client))
+    def submit(self, alias: str, poll: Poll) -> None:
+        """Have a workspace polled by this function; the result goes into `finished`."""
+        self.busy.add(alias)
+        self._jobs.put((alias, poll))
         if self._threads < min(self.concurrency, len(self.busy)):
             self._threads += 1
             threading.Thread(target=self._work, name="importmonitor-poll", daemon=True).start()
@@ -60,32 +57,34 @@ class Pool:
         return result
 
     def stop(self) -> None:
-        """End all threads, and release the leases of those that do not end."""
+        """End all threads, and release the leases of what they do not poll to the end."""
+        waiting = []
         with suppress(Empty):
             while job := self._jobs.get_nowait():
-                self.busy.discard(job[0].alias)
+                waiting.append(job[0])
+        self.busy.difference_update(waiting)
         for _ in range(self._threads):
             self._jobs.put(None)
         ends_at = time.monotonic() + _GRACE
         while self.busy and (left := ends_at - time.monotonic()) > 0:
             self.get(left)
-        if self.busy:
+        if unfinished := [*waiting, *self.busy]:
             # A poll that still hangs finds its lease gone, should it continue, and writes nothing.
             try:
-                release_process_leases(self.busy)
+                release_process_leases(unfinished)
             except database_errors():
                 # Then they expire, some seconds after the deadline.
-                logger.warning("The leases of %s could not be released.", sorted(self.busy))
+                logger.warning("The leases of %s could not be released.", sorted(unfinished))
 
     def _work(self) -> None:
         self._activate_tenant()
         while job := self._jobs.get():
-            workspace, client = job
+            alias, poll = job
             result: PollResult
             try:
-                result = self.poll(workspace, client)
+                result = poll()
             except Exception as error:  # noqa: BLE001 - one workspace's failure is not another's
-                result = PollFailure(workspace.alias, error)
+                result = PollFailure(alias, error)
             self._close_connections(unusable=isinstance(result, PollFailure))
             self.finished.put(result)
         # Another thread may have taken the job for which this one kept its connection.
@@ -101,13 +100,11 @@ class Pool:
                     connection.close_if_unusable_or_obsolete()
 
 
-def poll_once(
-    workspaces: Sequence[WorkspaceConfig], pool: Pool
-) -> Generator[PollResult, None, None]:
-    """Poll each workspace once, side by side; yield the results as they come."""
+def poll_once(polls: Mapping[str, Poll], pool: Pool) -> Generator[PollResult, None, None]:
+    """Poll workspaces once, side by side, by these functions; yield the results as they come."""
     try:
-        for workspace in workspaces:
-            pool.submit(workspace, Client(workspace))
+        for alias, poll in polls.items():
+            pool.submit(alias, poll)
         while pool.busy:
             result = pool.get(None)
             assert result is not None

@@ -1,6 +1,6 @@
 """Rows for the workspaces of the settings, so that lists and totals need not read the settings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from django.db import transaction
 
@@ -18,13 +18,19 @@ logger = get_logger(__name__)
 _BATCH = 500
 
 
-def register_workspaces(workspaces: conf.Workspaces) -> None:
+def register_workspaces(workspaces: conf.Workspaces, only: Collection[str] = ()) -> None:
     """Create the rows that are missing, and mark which workspaces are configured.
 
-    The rows are in the order of the settings. One query if nothing has changed.
+    Of all, or `only` of some. The rows are in the order of the settings. One query if nothing has
+    changed.
     """
-    rows = dict(Workspace.objects.order_by().values_list("alias", "is_configured"))
-    new = [alias for alias in workspaces if alias not in rows and ALIAS.fullmatch(alias)]
+    stored = Workspace.objects.filter(alias__in=only) if only else Workspace.objects.all()
+    rows = dict(stored.order_by().values_list("alias", "is_configured"))
+    new = [
+        alias
+        for alias in only or workspaces
+        if alias not in rows and alias in workspaces and ALIAS.fullmatch(alias)
+    ]
     gone = [alias for alias, configured in rows.items() if configured and alias not in workspaces]
     back = [alias for alias, configured in rows.items() if not configured and alias in workspaces]
     for aliases in _batches(new):

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from importmonitor.management.limits import WatchLimits
-from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import (
     BadAnswer,
     NotRocketChat,
@@ -19,7 +18,7 @@ from importmonitor.rocketchat.exceptions import (
 from importmonitor.sync.poll import SyncResult
 from tests.conftest import MONDAY
 
-WORKSPACES = [WorkspaceConfig(alias, "https://chat.example.org", "u", "t") for alias in "ab"]
+WATCHED = {"a", "b"}
 REFUSALS = [
     Unauthenticated("401"),
     PermissionMissing("403", permission="run-import"),
@@ -43,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limits(clock: Clock) -> WatchLimits:
-    return WatchLimits(WORKSPACES, None, timedelta(minutes=5), clock)
+    return WatchLimits(WATCHED, None, timedelta(minutes=5), clock)
 
 
 def result(error: RocketChatError | None = None, skipped: str | None = None) -> SyncResult:
@@ -51,7 +50,7 @@ def result(error: RocketChatError | None = None, skipped: str | None = None) -> 
 
 
 def test_timeout_counts_from_the_start(clock: Clock) -> None:
-    limits = WatchLimits(WORKSPACES, 90.0, None, clock)
+    limits = WatchLimits(WATCHED, 90.0, None, clock)
     clock.seconds += 30
     limits.note("a", result(REFUSALS[0]))
     assert limits.ends_at() == 1090.0
@@ -94,5 +93,5 @@ def test_refusals_count_from_the_first_since_the_token_worked(
 
 def test_removed_workspace_does_not_end_the_watch(limits: WatchLimits) -> None:
     limits.note("a", result(REFUSALS[0]))
-    limits.workspaces = WORKSPACES[1:]
+    limits.watched = {"b"}
     assert limits.ends_at() == math.inf

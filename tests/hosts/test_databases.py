@@ -40,7 +40,7 @@ from importmonitor.sync import sync_workspace
 
 ADMIN = "/admin/importmonitor/"
 
-with patch("importmonitor.sync.poll._record_poll", side_effect=RuntimeError):
+with patch("importmonitor.sync.record._record_poll", side_effect=RuntimeError):
     with suppress(RuntimeError):
         sync_workspace("default")
 print("rows of a poll that failed:", ImportOperation.objects.count())

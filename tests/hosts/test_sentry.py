@@ -29,7 +29,7 @@ PLACES = (
     "importmonitor.rocketchat.responses.error_for",
     "importmonitor.rocketchat.client.parse_rate_limit",
     "importmonitor.rocketchat.client.parse_operation",
-    "importmonitor.sync.poll._store",
+    "importmonitor.sync.poll.store_result",
 )
 
 

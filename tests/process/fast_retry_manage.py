@@ -25,6 +25,7 @@ def lose_a_connection() -> None:
     def request_and_disconnect(client: Client) -> Operation | None:
         operation = current_operation(client)
         patcher.stop()
+        connection.ensure_connection()
         connection.connection.close()
         return operation
 

@@ -15,7 +15,6 @@ from django.utils import timezone
 from importmonitor import conf
 from importmonitor.contrib.celery import tasks
 from importmonitor.models import Workspace as WorkspaceRow
-from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import Unauthenticated, Unreachable
 from importmonitor.sync import heartbeat
 from importmonitor.sync.heartbeat import Heartbeat, report_stored
@@ -287,11 +286,8 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return reports
 
 
-WATCHED = [WorkspaceConfig(alias, "https://chat.example.org", "u", "t") for alias in "ab"]
-
-
 def note(pings: Heartbeat, alias: str, error: Any = None, skipped: str | None = None) -> None:
-    pings.note(alias, SyncResult(alias, MONDAY, error=error, skipped=skipped), WATCHED)
+    pings.note(alias, SyncResult(alias, MONDAY, error=error, skipped=skipped), 2)
 
 
 def test_watch_pings_when_all_workspaces_were_polled(reports: list[list[str]]) -> None:
@@ -313,6 +309,15 @@ def test_watch_pings_at_most_once_a_minute(reports: list[list[str]]) -> None:
     assert len(reports) == 4
 
 
+def test_round_ends_although_another_process_polls_the_rest(reports: list[list[str]]) -> None:
+    clock = Clock()
+    pings = Heartbeat(clock)
+    for seconds in range(0, 900, 50):
+        clock.seconds = 1000.0 + seconds
+        note(pings, "a")
+    assert reports == [[]]
+
+
 def test_last_poll_of_a_workspace_decides(reports: list[list[str]]) -> None:
     clock = Clock()
     pings = Heartbeat(clock)
@@ -321,9 +326,7 @@ def test_last_poll_of_a_workspace_decides(reports: list[list[str]]) -> None:
     clock.seconds += 61
     note(pings, "a", Unreachable("down"))
     note(pings, "a")
-    pings.note("b", None, WATCHED)
-    # One that was removed meanwhile.
-    note(pings, "c", Unreachable("down"))
+    pings.note("b", None, 2)
     assert reports == [["a (Unreachable)", "b (Unauthenticated)"], ["b"]]
 
 

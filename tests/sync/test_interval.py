@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import count, islice
 
 import pytest
 
@@ -10,10 +10,7 @@ from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import RateLimited, Unreachable
 from importmonitor.rocketchat.rate_limit import RateLimit, parse_rate_limit
-from importmonitor.sync.interval import MAX_BACKOFF, PollInterval
-from importmonitor.sync.poll import SyncResult
-from importmonitor.sync.pool import Pool
-from importmonitor.sync.watch import watch
+from importmonitor.sync.interval import MAX_BACKOFF, PollInterval, after_failure
 from simulator.clock import Clock
 from simulator.server import Server
 from simulator.workspace import Workspace
@@ -21,12 +18,6 @@ from tests.conftest import AUTH_TOKEN, MONDAY, USER_ID
 
 ENDPOINT = "/api/v1/getCurrentImportOperation"
 HOUR = 3600.0
-
-
-class ActiveOperation:
-    """An active operation, as far as a watch is concerned."""
-
-    is_active = True
 
 
 @pytest.fixture
@@ -38,7 +29,7 @@ def limited() -> Workspace:
 
 
 def poll_for_an_hour(workspace: Workspace, others: list[float], interval: float) -> list[datetime]:
-    """Watch for an hour of the workspace's time while another client calls at these seconds.
+    """Poll for an hour of the workspace's time while another client calls at these seconds.
 
     Return the times of the polls.
     """
@@ -62,27 +53,18 @@ def poll_for_an_hour(workspace: Workspace, others: list[float], interval: float)
             call_by_another()
         clock.advance(max(0.001, ends_at - seconds()))
 
-    def poll(_configured: WorkspaceConfig, client: Client) -> SyncResult:
-        calls.append(clock.now())
-        client.current_operation()
-        return SyncResult("default", clock.now(), operation=ActiveOperation())  # type: ignore[arg-type]
-
     with Server(workspace) as server:
         configured = WorkspaceConfig("default", server.url, USER_ID, AUTH_TOKEN)
-        results = watch(
-            lambda: [configured],
-            Pool(poll),
-            interval=interval,
-            idle_interval=300.0,
-            now=clock.now,
-            clock=seconds,
-            sleep=sleep,
-        )
-        for result in results:
-            assert isinstance(result, SyncResult), result.error
-            if seconds() >= HOUR:
-                break
-        results.close()
+        poll_interval = PollInterval(interval, idle_interval=300.0)
+        with Client(configured, now=clock.now) as client:
+            while seconds() < HOUR:
+                calls.append(clock.now())
+                client.current_operation()
+                sleep(
+                    poll_interval.after_success(
+                        active=True, rate_limit=client.rate_limit, at=seconds()
+                    )
+                )
     assert workspace.requests[ENDPOINT, 429] == 0
     return calls
 
@@ -136,23 +118,13 @@ def test_failures_double_the_backoff_up_to_ten_minutes() -> None:
 
 
 def backoffs(error: Unreachable) -> Iterator[float]:
-    interval = PollInterval(30.0, 300.0)
-    while True:
-        yield interval.after_failure(error, MONDAY)
-
-
-def test_success_resets_the_backoff() -> None:
-    interval = PollInterval(30.0, 300.0)
-    for _ in range(6):
-        interval.after_failure(None, MONDAY)
-    interval.after_success(active=True, rate_limit=None, at=0.0)
-    assert interval.after_failure(None, MONDAY) <= 36
+    for failures in count(1):
+        yield after_failure(error, failures, MONDAY)
 
 
 def test_rate_limited_poll_waits_until_the_reset() -> None:
-    interval = PollInterval(30.0, 300.0)
     error = RateLimited("wait", until=MONDAY + timedelta(seconds=42))
-    assert 42 < interval.after_failure(error, MONDAY) <= 47
+    assert 42 < after_failure(error, 1, MONDAY) <= 47
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from importmonitor.charts.scales import seconds
 from importmonitor.charts.stretches import GAP, GAP_AFTER, GOOD, stretches
 from importmonitor.models import Alert, SyncPeriod
 from importmonitor.models import Workspace as Monitored
-from importmonitor.sync.interval import PollInterval
+from importmonitor.sync.interval import after_failure
 from importmonitor.sync.poll import sync_workspace
 from simulator.workspace import Workspace
 from tests.conftest import MONDAY
@@ -91,8 +91,7 @@ def test_daily_polls_have_a_period_each(rocketchat: Workspace) -> None:
 
 def test_backoff_does_not_end_a_period(rocketchat: Workspace) -> None:
     rocketchat.outage = 503
-    interval = PollInterval(30.0, 300.0)
-    poll(rocketchat, [interval.after_failure(None, rocketchat.clock.now()) for _ in range(20)])
+    poll(rocketchat, [after_failure(None, count, rocketchat.clock.now()) for count in range(20)])
     assert periods() == [("Unreachable", 20)]
 
 

@@ -6,10 +6,10 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from django.core.management import CommandError
-from django.db import close_old_connections
 
 from importmonitor import conf
 from importmonitor.logs import get_logger
@@ -17,6 +17,7 @@ from importmonitor.management.arguments import (
     EXIT_FAILED,
     EXIT_MISUSED,
     add_workspace_argument,
+    check_workspaces,
     select_workspaces,
 )
 from importmonitor.management.base import ProcessCommand
@@ -33,9 +34,6 @@ from importmonitor.sync.poll import (
 )
 from importmonitor.sync.register import register_configured
 from importmonitor.sync.reminders import review_and_deliver
-
-if TYPE_CHECKING:
-    from importmonitor.rocketchat.client import Client
 
 logger = get_logger(__name__)
 
@@ -134,25 +132,18 @@ class Command(ProcessCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         validate_options(options)
-        workspaces = select_workspaces(options["workspace"])
+        names = list(dict.fromkeys(options["workspace"]))
         writer = ResultWriter(
             self.stdout,
             self.stderr,
             json_line if options["format"] == "json" else text_line,
             quiet=options["verbosity"] == 0,
         )
-        if not options["workspace"] and not options["dry_run"]:
-            register_configured()
         if options["watch"]:
-            results = watch_workspaces(options, workspaces, writer)
-        elif options["dry_run"]:
-            results = poll_round(workspaces, writer, dry_run=True)
+            check_workspaces(names)
+            results = watch_workspaces(options, names, writer)
         else:
-            heartbeat = Heartbeat()
-            heartbeat.start_round()
-            results = poll_round(workspaces, writer, dry_run=False)
-            heartbeat.end_round(results)
-            heartbeat.finish()
+            results = poll_round(names, writer, dry_run=options["dry_run"])
         if not all(result is not None and result.ok for result in results.values()):
             sys.exit(EXIT_FAILED)
         if options["fail_on_import_error"] and any(
@@ -197,7 +188,22 @@ def validate_options(options: dict[str, Any]) -> None:
             raise CommandError(f"{option} can only be used with --watch.", returncode=EXIT_MISUSED)
 
 
-def poll_round(
+def poll_round(names: list[str], writer: ResultWriter, *, dry_run: bool) -> Results:
+    """Poll each of these workspaces, or all, once."""
+    workspaces = select_workspaces(names)
+    if dry_run:
+        return poll_selected(workspaces, writer, dry_run=True)
+    if not names:
+        register_configured()
+    heartbeat = Heartbeat()
+    heartbeat.start_round()
+    results = poll_selected(workspaces, writer, dry_run=False)
+    heartbeat.end_round(results)
+    heartbeat.finish()
+    return results
+
+
+def poll_selected(
     workspaces: Sequence[WorkspaceConfig], writer: ResultWriter, *, dry_run: bool
 ) -> Results:
     """Poll each workspace once."""
@@ -223,15 +229,18 @@ def poll_all(
     workspaces: Sequence[WorkspaceConfig], writer: ResultWriter, *, dry_run: bool
 ) -> Results:
     """Poll workspaces concurrently."""
+    from importmonitor.rocketchat.client import Client
     from importmonitor.sync.courier import Courier
     from importmonitor.sync.pool import Pool, poll_once
 
-    def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
-        return poll_workspace(workspace, client=client, dry_run=dry_run)
+    def poll(workspace: WorkspaceConfig) -> SyncResult:
+        with Client(workspace) as client:
+            return poll_workspace(workspace, client=client, dry_run=dry_run)
 
     last: Results = {}
     alerts_due = False
-    with closing(poll_once(workspaces, Pool(poll))) as results:
+    polls = {workspace.alias: partial(poll, workspace) for workspace in workspaces}
+    with closing(poll_once(polls, Pool())) as results:
         for result in results:
             last[result.workspace] = writer.write(result)
             alerts_due |= needs_delivery(result)
@@ -251,63 +260,59 @@ def needs_delivery(result: "SyncResult | PollFailure") -> bool:
 
 
 def watch_workspaces(
-    options: dict[str, Any], workspaces: Sequence[WorkspaceConfig], writer: ResultWriter
+    options: dict[str, Any], names: Sequence[str], writer: ResultWriter
 ) -> Results:
     """Poll until Ctrl-C or SIGTERM, or with --until-finished until no import is active.
 
-    Raises CommandError, with exit status 1, when the timeout is over, and with --until-finished
-    when Rocket.Chat has refused a workspace's token for too long: waiting would not help.
+    Return the last results, which only --until-finished needs. Raises CommandError, with exit
+    status 1, when the timeout is over, and with --until-finished when Rocket.Chat has refused a
+    workspace's token for too long: waiting would not help.
     """
     from importmonitor.management.limits import WatchLimits
     from importmonitor.management.progress import result_display
     from importmonitor.sync.courier import Courier
+    from importmonitor.sync.fleet import Fleet
     from importmonitor.sync.pool import Pool
     from importmonitor.sync.watch import watch
 
-    selected = list(workspaces)
+    until_finished = options["until_finished"]
+    interval = options["interval"] or INTERVAL
+    idle_interval = options["idle_interval"] or IDLE_INTERVAL
     last: Results = {}
-
-    def read() -> Sequence[WorkspaceConfig]:
-        return reread(options["workspace"], selected, last)
-
-    def poll(workspace: WorkspaceConfig, client: "Client") -> SyncResult:
-        return poll_workspace(workspace, client=client)
-
-    courier = Courier()
-    heartbeat = Heartbeat()
+    courier, heartbeat = Courier(), Heartbeat()
     reason = ""
-    limits = WatchLimits(
-        selected,
-        options["timeout"],
-        conf.get_options().unreachable_after if options["until_finished"] else None,
-    )
+    fleet = Fleet(names, spread=idle_interval, longest=max(interval, idle_interval))
+    patience = conf.get_options().unreachable_after if until_finished else None
+    limits = WatchLimits(fleet, options["timeout"], patience)
     results = watch(
-        read,
-        Pool(poll),
-        interval=options["interval"] or INTERVAL,
-        idle_interval=options["idle_interval"] or IDLE_INTERVAL,
+        fleet,
+        Pool(),
+        interval=interval,
+        idle_interval=idle_interval,
+        at_once=until_finished,
         ends_at=limits.ends_at,
     )
     try:
-        aliases = [workspace.alias for workspace in selected]
         heartbeat.start_round()
-        with closing(results), result_display(writer, aliases) as write:
-            for result in results:
-                last[result.workspace] = write(result)
-                if needs_delivery(result):
+        with closing(results), result_display(writer, fleet.some()) as write:
+            unfinished = set(fleet.aliases()) if until_finished else set()
+            for poll_result in results:
+                alias, result = poll_result.workspace, write(poll_result)
+                if needs_delivery(poll_result):
                     courier.wake()
-                limits.note(result.workspace, last[result.workspace])
-                heartbeat.note(result.workspace, last[result.workspace], selected)
-                if options["until_finished"] and all(
-                    is_finished(last.get(workspace.alias)) for workspace in selected
-                ):
-                    break
+                limits.note(alias, result)
+                heartbeat.note(alias, result, len(fleet))
+                if until_finished:
+                    last[alias] = result
+                    (unfinished.discard if is_finished(result) else unfinished.add)(alias)
+                    if not any(alias in fleet for alias in unfinished):
+                        break
             else:
                 reason = limits.reason()
         courier.finish()
         heartbeat.finish()
     except KeyboardInterrupt:
-        if options["until_finished"]:
+        if until_finished:
             raise
         # The usual end of --watch.
         return {}
@@ -316,25 +321,6 @@ def watch_workspaces(
     if reason:
         raise CommandError(reason, returncode=EXIT_FAILED)
     return last
-
-
-def reread(
-    names: list[str], selected: list[WorkspaceConfig], last: Results
-) -> list[WorkspaceConfig]:
-    """Return the workspaces to watch, as configured now, and do what is due once a minute.
-
-    If the settings have become invalid, those are the last valid ones, `selected`.
-    """
-    if last:
-        # Not before the first polls.
-        review_and_deliver()
-    try:
-        selected[:] = select_workspaces(names)
-    except CommandError as error:
-        logger.warning("%s", error)
-    # A callable WORKSPACES may have queried the database.
-    close_old_connections()
-    return selected
 
 
 def is_finished(result: SyncResult | None) -> bool:

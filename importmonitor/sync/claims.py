@@ -1,0 +1,74 @@
+"""Workspaces whose polls are due, claimed in batches: each process takes what is due.
+
+When a poll is due is in the workspace's row, and so is the lease: any number of processes and
+hosts share the workspaces without knowing of each other.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.exceptions import ImproperlyConfigured
+
+from importmonitor import conf
+from importmonitor.logs import get_logger
+from importmonitor.models.leases import PollState
+from importmonitor.models.workspaces import WorkspaceQuerySet
+from importmonitor.rocketchat.config import WorkspaceConfig
+from importmonitor.sync.interval import MAX_BACKOFF
+from importmonitor.sync.lease import lease_duration, new_holder
+
+logger = get_logger(__name__)
+
+# A claim that has waited longer for a thread is renewed, in seconds: less than the lease's margin.
+_MAX_WAIT = 1.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A workspace whose lease this process has, and what its poll starts from."""
+
+    config: WorkspaceConfig
+    state: PollState
+    holder: str
+    #: On the monotonic clock.
+    claimed_at: float
+
+    def has_waited(self) -> bool:
+        """Return whether the lease may not last until the end of the poll."""
+        return time.monotonic() - self.claimed_at > _MAX_WAIT
+
+
+def claim_due(
+    rows: WorkspaceQuerySet, workspaces: conf.Workspaces, limit: int, now: datetime
+) -> list[Claim]:
+    """Claim up to `limit` of the workspaces whose polls are due, the oldest first.
+
+    One with a mistake in its settings is tried again later; one that the settings no longer have
+    is not due any more.
+    """
+    configs: dict[str, WorkspaceConfig] = {}
+
+    def duration(aliases: Sequence[str]) -> timedelta:
+        for alias in aliases:
+            try:
+                configs[alias] = workspaces[alias]
+            except ImproperlyConfigured as error:
+                logger.warning("%s", error)
+            except conf.UnknownWorkspace:
+                pass
+        # Of an unusable one the lease is released below.
+        return lease_duration(max((config.deadline for config in configs.values()), default=0.0))
+
+    holder, claimed_at = new_holder(), time.monotonic()
+    claims = []
+    for state in rows.claim(limit, holder, now=now, duration=duration):
+        alias = state.workspace.alias
+        if alias in configs:
+            claims.append(Claim(configs[alias], state, holder, claimed_at))
+            continue
+        retry = now + timedelta(seconds=MAX_BACKOFF) if alias in workspaces else None
+        held = rows.filter(alias=alias, holder=holder)
+        held.update(due_at=retry, holder="", expires_at=None)
+    return claims
