@@ -77,6 +77,13 @@ class Viewer:
             return self.aliases is not None
         return self.aliases is not None or Workspace.objects.exclude(groups=None).exists()
 
+    def workspaces(self) -> "WorkspaceQuerySet":
+        """Return the rows of the configured workspaces that the viewer may see.
+
+        By what the last polls have stored: whoever shows one of them asks `may_see` too.
+        """
+        return Workspace.objects.filter(is_configured=True).visible_to(self)
+
     def visible_aliases(self) -> list[str]:
         """Return the configured workspaces that the viewer may see, in the settings' order."""
         aliases = conf.get_aliases()
