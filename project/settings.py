@@ -350,6 +350,8 @@ for key in ("PUBLIC_SCHEMA", "USER_NAMES"):
         IMPORTMONITOR[key] = read_boolean(f"IMPORTMONITOR_{key}", default=False)
 if "IMPORTMONITOR_INCIDENT_OUTCOMES" in os.environ:
     IMPORTMONITOR["INCIDENT_OUTCOMES"] = read_list("IMPORTMONITOR_INCIDENT_OUTCOMES")
+if metrics_workspaces := read_list("IMPORTMONITOR_METRICS_WORKSPACES"):
+    IMPORTMONITOR["METRICS_WORKSPACES"] = metrics_workspaces
 for key in ("STALLED_AFTER", "WAITING_AFTER", "UNREACHABLE_AFTER", "REMEMBER_FOR"):
     if read_text(f"IMPORTMONITOR_{key}"):
         seconds = read_number(f"IMPORTMONITOR_{key}")
@@ -357,11 +359,11 @@ for key in ("STALLED_AFTER", "WAITING_AFTER", "UNREACHABLE_AFTER", "REMEMBER_FOR
         with suppress(TypeError, ValueError, OverflowError):
             seconds = timedelta(seconds=seconds)
         IMPORTMONITOR[key] = seconds
-for key in ("KEEP_DAYS", "KEEP_SAMPLES_DAYS"):
+for key in ("KEEP_DAYS", "KEEP_SAMPLES_DAYS", "METRICS_LIMIT"):
     if read_text(f"IMPORTMONITOR_{key}"):
-        days = read_number(f"IMPORTMONITOR_{key}")
-        whole = isinstance(days, float) and days.is_integer()
-        IMPORTMONITOR[key] = int(days) if whole else days
+        number = read_number(f"IMPORTMONITOR_{key}")
+        whole = isinstance(number, float) and number.is_integer()
+        IMPORTMONITOR[key] = int(number) if whole else number
 
 
 def channel_name(kind: str, address: str) -> str:

@@ -451,7 +451,7 @@ PARAMETERS: dict[str, dict[str, list[str]]] = {
         "cursor": ["x"],
         "page_size": ["1"],
     },
-    "metrics": {"name[]": ["importmonitor_workspace_up"]},
+    "metrics": {"workspace": ["hush", "hush-gone", "default,hush"]},
 }
 PARAMETERS["admin/importmonitor/importoperation/export/<str:file_format>/"] = PARAMETERS[
     "admin/importmonitor/importoperation/"

@@ -131,6 +131,17 @@ def test_days_are_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert values["IMPORTMONITOR"]["KEEP_SAMPLES_DAYS"] == 1.5
 
 
+def test_metrics_have_a_limit_and_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not {"METRICS_LIMIT", "METRICS_WORKSPACES"} & set(read(monkeypatch)["IMPORTMONITOR"])
+    variables = {"LIMIT": "200", "WORKSPACES": "acme, globex-*"}
+    values = read(
+        monkeypatch, **{f"IMPORTMONITOR_METRICS_{name}": text for name, text in variables.items()}
+    )
+    assert values["IMPORTMONITOR"]["METRICS_LIMIT"] == 200
+    assert isinstance(values["IMPORTMONITOR"]["METRICS_LIMIT"], int)
+    assert values["IMPORTMONITOR"]["METRICS_WORKSPACES"] == ["acme", "globex-*"]
+
+
 def test_every_address_is_a_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     values = read(
         monkeypatch,

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from importmonitor.conf.channels import ChannelConfig, read_channel
+from importmonitor.conf.metrics import METRICS_LIMIT, read_metrics_limit, read_metrics_workspaces
 from importmonitor.conf.problems import Problems, describe, is_list_of
 from importmonitor.rocketchat.counters import PENDING, stride
 from importmonitor.rocketchat.operation import IMPORTERS
@@ -36,6 +37,7 @@ INCIDENT_OUTCOMES = frozenset({"done_with_errors", "incomplete"})
 KEYS = frozenset(
     {
         *("CHANNELS", "BASE_URL", "HEARTBEAT_URL", "REMEMBER_FOR", "INCIDENT_OUTCOMES"),
+        *("METRICS_LIMIT", "METRICS_WORKSPACES"),
         *SWITCHES,
         *DURATIONS,
         *DAYS,
@@ -98,7 +100,9 @@ class Options:
     `incident_outcomes` are those that ask for a person besides failed and interrupted imports;
     `remember_for` is how long a process caches a response of Rocket.Chat's endpoints;
     `public_schema` opens the API's description to everyone; `user_names` is whether Rocket.Chat is
-    asked for the names of the users who started imports.
+    asked for the names of the users who started imports; `metrics_limit` is how many workspaces
+    have metrics of their own, and `metrics_workspaces` which of them come first: aliases, and
+    beginnings of aliases with "*".
     """
 
     channels: Mapping[str, ChannelConfig]
@@ -113,6 +117,8 @@ class Options:
     remember_for: timedelta
     public_schema: bool
     user_names: bool
+    metrics_limit: int
+    metrics_workspaces: tuple[str, ...]
 
     @property
     def late_after(self) -> timedelta:
@@ -138,6 +144,8 @@ def read_options(raw: Mapping[Any, Any], problems: Problems) -> Options:
         remember_for=_read_remember_for(raw.get("REMEMBER_FOR", MAX_REMEMBER_FOR), problems),
         public_schema=_read_public_schema(raw, problems),
         user_names=_read_user_names(raw, problems),
+        metrics_limit=read_metrics_limit(raw.get("METRICS_LIMIT", METRICS_LIMIT), problems),
+        metrics_workspaces=read_metrics_workspaces(raw.get("METRICS_WORKSPACES", ()), problems),
     )
     if options.channels and not options.base_url and "BASE_URL" not in raw:
         problems.warning(

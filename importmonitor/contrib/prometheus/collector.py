@@ -14,27 +14,12 @@ from prometheus_client.metrics_core import Metric
 
 from importmonitor import __version__
 from importmonitor.alerts.drafts import TEST
-from importmonitor.choices import EMPTY, OK
-from importmonitor.contrib.prometheus.families import OTHER, gauge, known_or_other
+from importmonitor.contrib.prometheus.families import POLL_OUTCOMES, age, gauge, known_or_other
 from importmonitor.contrib.prometheus.operations import operation_metrics
+from importmonitor.contrib.prometheus.selection import find_workspaces, select_workspaces
+from importmonitor.contrib.prometheus.totals import total_metrics
 from importmonitor.models import Alert, Freshness, Viewer, Workspace
 from importmonitor.models.alerts import USER_CHANNEL
-from importmonitor.rocketchat import exceptions
-
-#: The possible results of a poll.
-POLL_OUTCOMES = (
-    OK,
-    EMPTY,
-    exceptions.BadAnswer.__name__,
-    exceptions.InternalError.__name__,
-    exceptions.NotRocketChat.__name__,
-    exceptions.PermissionMissing.__name__,
-    exceptions.RateLimited.__name__,
-    exceptions.TwoFactorRequired.__name__,
-    exceptions.Unauthenticated.__name__,
-    exceptions.Unreachable.__name__,
-    OTHER,
-)
 
 # How long an alert that was given up is counted.
 _GIVEN_UP_FOR = timedelta(days=1)
@@ -44,21 +29,30 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreCollector:
-    """Collects the metrics for a viewer in at most seven queries, whatever is stored."""
+    """Collects the metrics for a viewer in at most ten queries, whatever is stored.
 
-    def __init__(self, now: datetime, viewer: Viewer) -> None:
+    With `aliases`, the metrics of these workspaces and no totals: several scrapes that share a
+    fleet do not count it twice.
+    """
+
+    def __init__(self, now: datetime, viewer: Viewer, aliases: Sequence[str] | None = None) -> None:
         self._now = now
         self._viewer = viewer
+        self._aliases = aliases
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics as of the given time."""
         yield InfoMetricFamily(
             "importmonitor_build", "The version of importmonitor.", {"version": __version__}
         )
-        workspaces = self._viewer.visible_workspaces()
+        if self._aliases is None:
+            workspaces = select_workspaces(self._viewer, self._now)
+            yield from total_metrics(self._viewer, self._now, len(workspaces))
+            yield from _alert_metrics(self._now, self._viewer)
+        else:
+            workspaces = find_workspaces(self._viewer, self._aliases)
         yield from _workspace_metrics(workspaces, self._now)
         yield from operation_metrics(workspaces, self._now)
-        yield from _alert_metrics(self._now, self._viewer)
 
 
 def _workspace_metrics(workspaces: Sequence[Workspace], now: datetime) -> Iterator[Metric]:
@@ -72,7 +66,7 @@ def _workspace_metrics(workspaces: Sequence[Workspace], now: datetime) -> Iterat
         "workspace_last_good_look_age_seconds",
         "Seconds since the last successful poll; absent if there was none.",
         (
-            ([workspace.alias], _age(workspace.last_synced_at, now))
+            ([workspace.alias], age(workspace.last_synced_at, now))
             for workspace in workspaces
             if workspace.was_polled
         ),
@@ -147,10 +141,6 @@ def _alert_metrics(now: datetime, viewer: Viewer) -> Iterator[Metric]:
     yield gauge(
         "alerts_oldest_undelivered_age_seconds",
         "Age of the oldest alert that is due or being retried; absent if there is none.",
-        (([channel], _age(counts.get("oldest"), now)) for channel, counts in channels.items()),
+        (([channel], age(counts.get("oldest"), now)) for channel, counts in channels.items()),
         ("channel",),
     )
-
-
-def _age(moment: datetime | None, now: datetime) -> float | None:
-    return None if moment is None else max(0.0, (now - moment).total_seconds())

@@ -6,7 +6,7 @@ from datetime import datetime
 from prometheus_client.core import InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from importmonitor.contrib.prometheus.families import gauge, known_or_other
+from importmonitor.contrib.prometheus.families import gauge, known_or_other, known_state
 from importmonitor.models import ImportOperation, Workspace
 from importmonitor.rocketchat.operation import IMPORTERS
 from importmonitor.rocketchat.states import STEPS, ImportState
@@ -68,7 +68,7 @@ def operation_metrics(workspaces: Sequence[Workspace], now: datetime) -> Iterato
         if (operation := workspace.current_operation)
     ]
     yield _info(current)
-    states = {alias: _state(operation) for alias, operation in current}
+    states = {alias: known_state(operation.state) for alias, operation in current}
     for workspace in workspaces:
         if workspace.is_empty:
             states[workspace.alias] = ImportState.NONE
@@ -118,10 +118,3 @@ def _info(current: Sequence[tuple[str, ImportOperation]]) -> Metric:
             },
         )
     return info
-
-
-def _state(operation: ImportOperation) -> ImportState:
-    try:
-        return ImportState(operation.state)
-    except ValueError:
-        return ImportState.UNKNOWN
