@@ -1,4 +1,7 @@
-"""The command `python -m simulator`: serves a workspace that starts one import after another."""
+"""The command `python -m simulator`: serves a workspace that starts one import after another.
+
+With `--workspaces`, a fleet of them.
+"""
 
 import argparse
 import random
@@ -6,10 +9,14 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+from simulator import fleet_server
 from simulator.clock import Clock
 from simulator.eras import Era
+from simulator.fleet import FAILURES, MAX_SIZE, Failure, Fleet
 from simulator.kinds import FINISHED, KINDS
 from simulator.server import Server
 from simulator.workspace import Workspace
@@ -17,6 +24,17 @@ from simulator.writes import ENDINGS, Ending
 
 _PAUSE = timedelta(seconds=30)
 _CHECK_INTERVAL = 0.2
+#: What is about one workspace, or about a fleet, by the options' names; the defaults.
+_OF_ONE = {"kind": "csv", "ending": "done", "rate_limit": 10}
+_OF_FLEET = {
+    "latency": 0.0,
+    "jitter": 0.0,
+    "active": 0.05,
+    "failing": 0.0,
+    "outage": 600.0,
+    "failures": FAILURES,
+    "log": None,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,8 +46,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 if the port is not free or the options contradict each other.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    is_fleet = options.workspaces is not None
+    for name, default in (_OF_ONE | _OF_FLEET).items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+        elif (name in _OF_ONE) == is_fleet:
+            option = "--import" if name == "kind" else f"--{name.replace('_', '-')}"
+            parser.error(f"{option} can only be used with{'out' * is_fleet} --workspaces")
     clock = Clock(datetime.now(UTC), options.speed)
+    return _serve_fleet(options, clock) if is_fleet else _serve_one(options, clock)
+
+
+def _serve_fleet(options: argparse.Namespace, clock: Clock) -> int:
+    fleet = Fleet(
+        options.workspaces,
+        clock,
+        options.seed,
+        options.user_id,
+        options.token,
+        Era(options.era),
+        False if options.integer_ts else None,
+        clock_offset=options.clock_offset,
+        seconds=options.seconds,
+        active=options.active,
+        failing=options.failing,
+        outage=options.outage,
+        failures=options.failures,
+    )
+    try:
+        # A line at a time: it can be read while the fleet is served.
+        with options.log.open("w", buffering=1) if options.log else nullcontext() as log:
+            fleet_server.run(
+                fleet,
+                options.host,
+                options.port,
+                latency=options.latency / 1000,
+                jitter=options.jitter / 1000,
+                log=log,
+            )
+    except (OSError, OverflowError) as error:
+        return _cannot_serve(options.port, error)
+    return 0
+
+
+def _serve_one(options: argparse.Namespace, clock: Clock) -> int:
     workspace = Workspace(
         clock,
         seed=options.seed,
@@ -46,9 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        sys.stderr.write(f"simulator: cannot serve on port {options.port}: {reason}\n")
-        return 2
+        return _cannot_serve(options.port, error)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -56,6 +116,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_settings(workspace, server.url, options)
         _start_imports(workspace, options, stop)
     return 0
+
+
+def _cannot_serve(port: int, error: Exception) -> int:
+    reason = getattr(error, "strerror", None) or error
+    sys.stderr.write(f"simulator: cannot serve on port {port}: {reason}\n")
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +160,6 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--rate-limit",
         type=_limit,
-        default=10,
         metavar="N|none",
         help="requests per endpoint in 60 s (default: 10)",
     )
@@ -104,17 +169,67 @@ def _parser() -> argparse.ArgumentParser:
         "--import",
         dest="kind",
         choices=KINDS,
-        default="csv",
-        help="type of the first import (default: %(default)s)",
+        help="type of the first import (default: csv)",
     )
     add(
         "--ending",
         choices=ENDINGS,
-        default="done",
-        help="how the first import ends (default: %(default)s)",
+        help="how the first import ends (default: done)",
     )
     add("--seconds", type=_positive, default=600.0, help="duration of an import (default: 600)")
+    _add_fleet_options(parser.add_argument_group("many workspaces"))
     return parser
+
+
+def _add_fleet_options(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    add(
+        "--workspaces",
+        type=_count,
+        metavar="N",
+        help="serve so many, at /w0, /w1 and so on; what they show follows from seed and clock",
+    )
+    add("--latency", type=_milliseconds, metavar="MS", help="of a response (default: 0)")
+    add("--jitter", type=_milliseconds, metavar="MS", help="more or less latency (default: 0)")
+    add("--active", type=_share, metavar="SHARE", help="importing at a time (default: 0.05)")
+    add("--failing", type=_share, metavar="SHARE", help="failing at a time (default: 0)")
+    add("--outage", type=_positive, metavar="SECONDS", help="for which one fails (default: 600)")
+    add(
+        "--failures",
+        type=_failures,
+        metavar="KIND,…",
+        help=f"how they fail: {', '.join(FAILURES)} (default: all)",
+    )
+    add(
+        "--log",
+        type=Path,
+        metavar="FILE",
+        help="write a line for each request: begin, end, workspace, endpoint, status",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_SIZE:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MAX_SIZE:,}: {text}")
+    return int(text)
+
+
+def _milliseconds(text: str) -> float:
+    return 0.0 if float(text) == 0 else _positive(text)
+
+
+def _share(text: str) -> float:
+    share = _positive(text)
+    if share >= 1:
+        raise argparse.ArgumentTypeError(f"must be less than 1: {text}")
+    return share
+
+
+def _failures(text: str) -> tuple[Failure, ...]:
+    failures = tuple(failure for failure in FAILURES if failure in text.split(","))
+    if len(failures) != len(text.split(",")):
+        raise argparse.ArgumentTypeError(f"must be some of {', '.join(FAILURES)}: {text}")
+    return failures
 
 
 def _positive(text: str) -> float:
