@@ -2,7 +2,8 @@
 
     python -m benchmarks [--full] [--json FILE] [--keep]
 
-`--full` (`make bench FULL=1`) adds a history of a million operations, some fifteen minutes more.
+`--full` (`make bench FULL=1`) adds a history of a million operations and 100,000 workspaces, some
+forty minutes more.
 
 Each figure is compared with something that is measured alternately in the same run: the ratio says
 more about another machine than the value does. A figure holds if it meets its goal; without
@@ -24,6 +25,8 @@ from pathlib import Path
 from benchmarks import endpoint, fan_out, memory, pages, peer, polls, startup, writing
 from benchmarks.databases import unavailable
 from benchmarks.figures import BASELINE, Figure, header, measure, write
+from benchmarks.fleet.__main__ import BENCHMARKS as FLEET_BENCHMARKS
+from benchmarks.fleet.__main__ import FULL_BENCHMARKS as FULL_FLEET_BENCHMARKS
 from benchmarks.processes import BASE_DIR, CannotMeasure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -35,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "endpoint": endpoint.figures,
     "pages": pages.figures,
     "peer": peer.figures,
+    **FLEET_BENCHMARKS,
 }
 
 
@@ -43,7 +47,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure speed and memory."
     )
-    parser.add_argument("--full", action="store_true", help="include a million operations")
+    parser.add_argument(
+        "--full", action="store_true", help="include a million operations and 100,000 workspaces"
+    )
     parser.add_argument(
         "--json",
         type=Path,
@@ -58,6 +64,7 @@ def main() -> int:
     benchmarks = dict(BENCHMARKS)
     if options.full:
         benchmarks["pages"] = partial(pages.figures, pages.FULL_SIZES)
+        benchmarks |= FULL_FLEET_BENCHMARKS
     started = time.monotonic()
     print("\n".join([*unavailable(), header()]), flush=True)
     figures, failed = list[Figure](), False

@@ -15,5 +15,3 @@ if __name__ == "__main__":
         module, _, name = path.rpartition(".")
         function = getattr(importlib.import_module(module), name)
         print(json.dumps(function(*arguments)), flush=True)
-    # The threads of a simulator that `workspaces.serve` started would keep the process alive.
-    os._exit(0)

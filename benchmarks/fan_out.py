@@ -10,7 +10,6 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from math import ceil
@@ -18,14 +17,16 @@ from statistics import median
 
 from benchmarks.environments import project_environment
 from benchmarks.figures import Figure, alternate, at_most, run_benchmark
-from benchmarks.processes import child, run
+from benchmarks.fleet.processes import served
+from benchmarks.processes import run
 from benchmarks.startup import NOOP, NOOP_NAME, SYNC
-from benchmarks.workspaces import workspace_urls
 
 #: How many workspaces are polled at a time.
 CONCURRENCY = 32
 COUNTS = (1, 100, 1000)
 LATENCY = 0.1
+#: The share of the workspaces with an active import.
+NOTHING_NEW = 1e-6
 #: Seconds until the workspace that hangs is given up.
 DEADLINE = "10"
 
@@ -38,7 +39,10 @@ def figures() -> Iterator[Figure]:
 
 def many_workspaces(count: int, times: int = 3) -> Iterator[Figure]:
     """Measure that many workspaces after the first poll."""
-    with served(count) as urls, project_environment(urls) as environment:
+    with (
+        served(count, active=NOTHING_NEW, latency=LATENCY) as fleet,
+        project_environment({}, **fleet.environment()) as environment,
+    ):
         run(environment, SYNC)
         commands = {
             "noop": partial(run, environment, NOOP),
@@ -72,10 +76,13 @@ def many_workspaces(count: int, times: int = 3) -> Iterator[Figure]:
 def one_hangs(count: int) -> Figure:
     """Measure how long the others take while one workspace accepts and never responds."""
     with (
-        served(count) as urls,
+        served(count, active=NOTHING_NEW, latency=LATENCY) as fleet,
         socket.create_server(("127.0.0.1", 0)) as silent,
         project_environment(
-            {"silent": f"http://127.0.0.1:{silent.getsockname()[1]}", **urls},
+            {
+                "silent": f"http://127.0.0.1:{silent.getsockname()[1]}",
+                **{f"w{number}": f"{fleet.url}/w{number}" for number in range(count)},
+            },
             ROCKETCHAT_SILENT_TIMEOUT=DEADLINE,
             ROCKETCHAT_SILENT_DEADLINE=DEADLINE,
         ) as environment,
@@ -95,13 +102,6 @@ def one_hangs(count: int) -> Figure:
     minimum = ceil(count / CONCURRENCY) * 2 * LATENCY
     name = f"{count} workspaces, the first time, while one hangs"
     return Figure(name, seconds, "s", "the latencies alone", seconds / minimum, at_most(5, "value"))
-
-
-@contextmanager
-def served(count: int) -> Iterator[dict[str, str]]:
-    """Serve workspaces in another process; yield their URLs by alias."""
-    with child() as call:
-        yield workspace_urls(call("benchmarks.workspaces.serve", count, LATENCY), count)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,14 @@
-"""The host project's settings, with a command that does nothing to measure others against."""
+"""The host project's settings, for benchmarks.
 
-from project.settings import *  # noqa: F403 - all of them, and one app more
+They have a command that does nothing, to measure others against, and can have a simulated fleet.
+"""
+
+import os
+
+from project.settings import *  # noqa: F403 - all of them, and two apps more
+from project.settings import IMPORTMONITOR
 from project.settings import INSTALLED_APPS as HOST_APPS
 
-INSTALLED_APPS = [*HOST_APPS, "benchmarks.noop"]
+INSTALLED_APPS = [*HOST_APPS, "benchmarks.noop", "benchmarks.fleet"]
+if "FLEET_URL" in os.environ:
+    IMPORTMONITOR["WORKSPACES"] = "simulator.fleet_settings.workspaces"

@@ -16,16 +16,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from benchmarks.environments import project_environment
-from benchmarks.processes import BASE_DIR, child, run
-from benchmarks.workspaces import workspace_urls
+from benchmarks.fleet.processes import Request, count_overlaps, served
+from benchmarks.processes import BASE_DIR, CannotMeasure, run
 
 #: Seconds by which the lease of a lost poll outlasts the workspace's deadline (`sync/lease.py`).
 LEASE_MARGIN = 5.0
@@ -59,20 +59,14 @@ def main() -> int:
     max_gap = options.deadline + LEASE_MARGIN + 2 * options.every
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        call = stack.enter_context(child())
-        urls = workspace_urls(
-            call("benchmarks.workspaces.serve", options.workspaces, options.latency),
-            options.workspaces,
-        )
+        fleet = stack.enter_context(served(options.workspaces, latency=options.latency))
         variables = {
-            f"ROCKETCHAT_{alias.upper()}_DEADLINE": str(options.deadline) for alias in urls
-        }
-        variables |= {
-            "DJANGO_SETTINGS_MODULE": "project.settings",
+            **fleet.environment(),
+            "FLEET_DEADLINE": str(options.deadline),
             "CELERY_BROKER_URL": options.broker,
             "CELERY_SYNC_EVERY": str(options.every),
         }
-        environment = stack.enter_context(project_environment(urls, options.postgres, **variables))
+        environment = stack.enter_context(project_environment({}, options.postgres, **variables))
         run(environment, [*CELERY, "purge", "--force"])
         workers = [
             stack.enter_context(
@@ -87,21 +81,24 @@ def main() -> int:
         ]
         beat = f"beat --schedule {folder / 'schedule'} --pidfile="
         stack.enter_context(celery(beat, environment, folder))
-        wait_for_polls(call, options.workspaces, 5 * options.every)
+        fleet.wait_for_polls(options.workspaces, 5 * options.every)
         # The first round is complete. Kill when a quarter of the second is done.
-        count = count_polls(call) + options.workspaces // 4
-        wait_for_polls(call, count, 5 * options.every)
+        count = fleet.count_polls() + options.workspaces // 4
+        fleet.wait_for_polls(count, 5 * options.every)
         os.killpg(workers[0].pid, signal.SIGKILL)
-        killed_at = time.monotonic()
+        killed_at = time.time()
         time.sleep(max_gap + options.every)
-        return report(call("benchmarks.workspaces.recorded_polls"), options, killed_at, max_gap)
+        return report(fleet.requests(), options, killed_at, max_gap)
 
 
 def report(
-    recorded: Mapping[str, Any], options: argparse.Namespace, killed_at: float, max_gap: float
+    requests: list[Request], options: argparse.Namespace, killed_at: float, max_gap: float
 ) -> int:
-    """Print what the workspaces recorded; return the exit status."""
-    polls, overlaps = recorded["polls"], recorded["overlaps"]
+    """Print what the workspaces saw; return the exit status."""
+    polls: defaultdict[int, list[float]] = defaultdict(list)
+    for request in sorted(request for request in requests if request.is_poll):
+        polls[request.number].append(request.started)
+    overlaps = count_overlaps(requests)
     gaps = sorted(b - a for times in polls.values() for a, b in pairwise(times))
     forgotten = options.workspaces - sum(times[-1] > killed_at for times in polls.values())
     print(
@@ -114,19 +111,6 @@ def report(
     holds = gaps[-1] <= max_gap and not forgotten and not overlaps
     print("holds" if holds else "MISSED")
     return 0 if holds else 1
-
-
-def count_polls(call: Callable[..., Any]) -> int:
-    return sum(map(len, call("benchmarks.workspaces.recorded_polls")["polls"].values()))
-
-
-def wait_for_polls(call: Callable[..., Any], count: int, seconds: float) -> None:
-    """Wait until there have been that many polls; exit if that takes too long."""
-    ends_at = time.monotonic() + seconds
-    while (polls := count_polls(call)) < count:
-        if time.monotonic() > ends_at:
-            sys.exit(f"Only {polls} of {count} polls after {seconds:.0f} s.")
-        time.sleep(0.2)
 
 
 @contextmanager
@@ -155,4 +139,7 @@ def celery(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except CannotMeasure as error:
+        sys.exit(str(error))

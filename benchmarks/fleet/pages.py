@@ -1,0 +1,107 @@
+"""Whether pages and endpoints cost the same with many workspaces as with few."""
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import product
+from typing import Any
+
+from benchmarks.databases import available
+from benchmarks.environments import TOKEN, USER_ID, project_environment
+from benchmarks.figures import Figure, alternate, at_most
+from benchmarks.processes import child
+
+#: Shares that fill the cards of what is urgent in the smallest fleet too.
+ACTIVE, FAILING, SECONDS = 0.3, 0.2, 600.0
+#: How many workspaces' rows are made one by one, and not copied.
+MADE = 1000
+#: The fewest that fill a page of each list: with fewer, a list would only be shorter.
+FEW = 30
+SIZES = (FEW, 10_000)
+FULL_SIZES = (FEW, 1_000, 10_000, 100_000)
+METRICS = "/metrics"
+MAX_METRICS_SIZE = at_most(200, "value")
+
+Call = Callable[..., Any]
+
+
+def figures(sizes: Sequence[int] = SIZES, times: int = 3) -> Iterator[Figure]:
+    for database, server in available("SQLite", "PostgreSQL").items():
+        with ExitStack() as stack:
+            sites = {size: stack.enter_context(filled(size, server)) for size in sizes}
+            paths = sites[sizes[0]]("benchmarks.fleet.visits.pages")
+            pages = {}
+            for name, path in paths.items():
+                pages[name] = visit_alternately(path, sites, times)
+                yield from page_figures(name, pages[name], database)
+        del pages[METRICS]
+        few, *others = sizes
+        for size, (of, goal) in product(others, (("bytes", 1.5), ("queries", 1))):
+            ratio, value, name = worst(of, pages, few, size)
+            yield Figure(
+                f"{of} of the other pages, {size:,} workspaces, {database}",
+                value,
+                of,
+                f"{few:,} workspaces; the worst is {name}",
+                ratio,
+                at_most(goal),
+            )
+
+
+def page_figures(
+    name: str, by_size: Mapping[int, Mapping[str, float]], database: str
+) -> Iterator[Figure]:
+    """Compare the time of a page with that in the smallest fleet; of the metrics also the bytes."""
+    (few, base), *others = by_size.items()
+    for size, values in others:
+        title, against = f"{name}, {size:,} workspaces, {database}", f"{few:,} workspaces"
+        goal = at_most(3 if name == METRICS else 1.5)
+        yield Figure(title, values["ms"], "ms", against, values["ms"] / base["ms"], goal)
+        if name == METRICS:
+            ratio = values["bytes"] / base["bytes"]
+            yield Figure(
+                f"{title}, size", values["bytes"] / 1000, "kB", against, ratio, MAX_METRICS_SIZE
+            )
+
+
+@contextmanager
+def filled(size: int, server: str) -> Iterator[Call]:
+    """Start a process with the project and the rows of that many workspaces."""
+    variables = {
+        "FLEET_URL": "http://127.0.0.1:9",
+        "FLEET_SIZE": str(size),
+        "FLEET_USER_ID": USER_ID,
+        "FLEET_AUTH_TOKEN": TOKEN,
+        "IMPORTMONITOR_REMEMBER_FOR": "0",
+    }
+    with project_environment({}, server, **variables) as environment, child(environment) as call:
+        call("benchmarks.fleet.rows.fill", size, MADE, ACTIVE, SECONDS, FAILING)
+        yield call
+
+
+def visit_alternately(
+    path: str, sites: Mapping[int, Call], times: int
+) -> dict[int, dict[str, float]]:
+    """Return the median time of a page, its bytes and its queries, by the size of the fleet."""
+    jobs = {
+        str(size): partial(call, "benchmarks.fleet.visits.visit", path)
+        for size, call in sites.items()
+    }
+    # The first visit finds cold caches.
+    alternate(1, jobs)
+    return {
+        int(size): {of: statistics.median(visit[of] for visit in visits) for of in visits[0]}
+        for size, visits in alternate(times, jobs).items()
+    }
+
+
+def worst(
+    of: str, pages: Mapping[str, Mapping[int, Mapping[str, float]]], few: int, size: int
+) -> tuple[float, float, str]:
+    """Return the greatest ratio to the smallest fleet of any page, its value, and the page."""
+    # A page without queries has as many as before.
+    return max(
+        ((values[size][of] or 1) / (values[few][of] or 1), values[size][of], name)
+        for name, values in pages.items()
+    )
