@@ -1,4 +1,4 @@
-"""Measure speed and memory: `make bench`, in about five minutes.
+"""Measure speed and memory: `make bench`, in about six minutes.
 
     python -m benchmarks [--full] [--json FILE] [--keep]
 
