@@ -29,7 +29,9 @@ class FleetConfig(AppConfig):
             return run(*arguments)
 
         def install(connection: Any, **_kwargs: Any) -> None:
-            connection.execute_wrappers.append(execute)
+            # A connection is created again after each time that it was closed.
+            if execute not in connection.execute_wrappers:
+                connection.execute_wrappers.append(execute)
 
         # Not weakly: nothing else keeps it.
         connection_created.connect(install, weak=False)
