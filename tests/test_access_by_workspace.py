@@ -405,7 +405,14 @@ PARAMETERS: dict[str, dict[str, list[str]]] = {
         "page_size": ["1"],
         "cursor": ["bmV4dCAyMDI2LTAzLTI1VDExOjU5OjAwKzAwOjAwIDE="],
     },
-    "api/workspaces/": {"page": ["1", "2"], "page_size": ["1", "500"]},
+    "api/workspaces/": {
+        "status": ["ok", "never"],
+        "active": ["true"],
+        "failing": ["false"],
+        "search": ["hush"],
+        "cursor": ["x"],
+        "page_size": ["1", "500"],
+    },
     "admin/importmonitor/importoperation/": {
         "workspace": ["hush", "hush-gone"],
         "outcome": ["open"],

@@ -146,6 +146,41 @@ def test_token_is_limited_to_its_workspaces_and_to_those_of_its_user(settings: A
     assert Viewer(root.user, nothing).visible_workspaces() == []
 
 
+def test_aliases_are_filtered_as_one_by_one(settings: Any) -> None:
+    configure(settings, a=["ops"], b=["others"], c=None, d=3)
+    aliases = ["a", "b", "c", "d", "gone"]
+    user = make_user("ada")
+    user.groups.add(Group.objects.create(name="ops"))
+    token, _text = ApiToken.objects.issue(user, workspaces=["a", "b"])
+    for viewer, expected in (
+        (Viewer(user), {"a", "c"}),
+        (Viewer(user, token), {"a"}),
+        (EVERYTHING, {"a", "b", "c", "d"}),
+    ):
+        assert viewer.filter_aliases(aliases) == expected
+        assert {alias for alias in aliases if viewer.may_see(alias)} == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_shown"),
+    [
+        *((pattern, True) for pattern in ("*", "eu-a", "eu-*", "*-a", "e?-a", "[!x]u-a", "*")),
+        *((pattern, False) for pattern in ("eu", "us-a", "us-*", "*-b", "e?", "[x]u-a", "gone")),
+    ],
+)
+def test_channels_are_shown_by_the_patterns_that_match_a_visible_workspace(
+    settings: Any, pattern: str, is_shown: bool
+) -> None:
+    save("eu-a", "ops")
+    save("us-a", "others")
+    save("eu-b", "others")
+    Workspace.objects.create(alias="gone", is_configured=False)
+    email = {"BACKEND": "importmonitor.alerts.channels.EmailChannel", "TO": ["a@example.org"]}
+    settings.IMPORTMONITOR = {"CHANNELS": {"x": email | {"WORKSPACES": [pattern]}}}
+    assert bool(viewer_in("ops").visible_channels()) == is_shown
+    assert EVERYTHING.visible_channels()
+
+
 def test_workspaces_without_groups_cost_no_query(
     settings: Any, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:

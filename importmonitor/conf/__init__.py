@@ -110,6 +110,19 @@ def check() -> None:
     problems.raise_errors()
 
 
+def check_options() -> None:
+    """Raise ImproperlyConfigured, naming every mistake in the settings but those in WORKSPACES."""
+    problems, raw = Problems(), _raw()
+    _check_setting(raw, problems)
+    read_options(raw, problems)
+    problems.raise_errors()
+
+
+def read_workspaces() -> Iterator[WorkspaceConfig]:
+    """Yield the workspaces without those that have mistakes; keeps none."""
+    return _read_workspaces(Problems())
+
+
 def get_workspaces() -> Workspaces:
     """Return the workspaces; raises ImproperlyConfigured if there is no mapping of them."""
     problems = Problems()
@@ -146,6 +159,12 @@ def get_aliases(limit: int | None = None) -> list[str]:
     """
     raw = _raw_workspaces(_raw(), Problems())
     return [alias for alias in islice(raw, limit) if isinstance(alias, str)]
+
+
+def find_groups(aliases: Iterable[str]) -> dict[str, tuple[str, ...] | None]:
+    """Return the groups of those of these workspaces that are configured; reads no others."""
+    workspaces = Workspaces(_raw_workspaces(_raw(), Problems()))
+    return {alias: workspaces.get_groups(alias) for alias in aliases if alias in workspaces}
 
 
 def find_configured(aliases: Iterable[str]) -> set[str]:
@@ -187,6 +206,24 @@ def _read_all(problems: Problems) -> None:
 def _read_workspaces(problems: Problems) -> Iterator[WorkspaceConfig]:
     """Yield the workspaces that can be used; report every mistake but those of options."""
     raw = _raw()
+    _check_setting(raw, problems)
+    known_problems = len(problems)
+    raw_workspaces = _raw_workspaces(raw, problems)
+    if not raw_workspaces and len(problems) == known_problems:
+        problems.warning(
+            "W001",
+            "No Rocket.Chat workspace is configured.",
+            "Fill IMPORTMONITOR['WORKSPACES']; in the project that comes with importmonitor, "
+            "set ROCKETCHAT_URL, ROCKETCHAT_USER_ID and ROCKETCHAT_AUTH_TOKEN.",
+        )
+    for alias, options in raw_workspaces.items():
+        workspace = read_workspace(alias, options, problems)
+        if workspace is not None:
+            yield workspace
+
+
+def _check_setting(raw: SecretMapping, problems: Problems) -> None:
+    """Report the mistakes that are neither of a workspace nor of an option."""
     if not isinstance(setting := _setting(), SecretMapping):
         message = f"IMPORTMONITOR is {describe(setting)}."
         problems.error("E001", message, "Make it a dict.")
@@ -203,19 +240,6 @@ def _read_workspaces(problems: Problems) -> Iterator[WorkspaceConfig]:
             "USE_TZ is off.",
             "Turn it on: times are stored in UTC, and not every database accepts them without it.",
         )
-    known_problems = len(problems)
-    raw_workspaces = _raw_workspaces(raw, problems)
-    if not raw_workspaces and len(problems) == known_problems:
-        problems.warning(
-            "W001",
-            "No Rocket.Chat workspace is configured.",
-            "Fill IMPORTMONITOR['WORKSPACES']; in the project that comes with importmonitor, "
-            "set ROCKETCHAT_URL, ROCKETCHAT_USER_ID and ROCKETCHAT_AUTH_TOKEN.",
-        )
-    for alias, options in raw_workspaces.items():
-        workspace = read_workspace(alias, options, problems)
-        if workspace is not None:
-            yield workspace
 
 
 def _setting() -> Any:

@@ -4,10 +4,11 @@ A workspace's row has the groups, as of its last poll, so that the database filt
 the settings have can be stricter already, what is about one workspace asks them too.
 """
 
-import fnmatch
 import hashlib
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,14 @@ class Viewer:
             return self._is_allowed(alias)
         except conf.UnknownWorkspace:
             return False
+
+    def filter_aliases(self, aliases: Iterable[str]) -> set[str]:
+        """Return those of these workspaces that `may_see` is true of; reads the settings once."""
+        return {
+            alias
+            for alias, groups in conf.find_groups(aliases).items()
+            if self._is_within_limit(alias) and self.is_member(encode_groups(groups))
+        }
 
     def is_refused(self, alias: str) -> bool:
         """Return whether the settings hide a workspace; they say nothing of one they lack."""
@@ -120,15 +129,21 @@ class Viewer:
             return channels
         if not self.is_limited():
             return channels
-        aliases = self.visible_aliases()
+        patterns = {pattern for channel in channels for pattern in channel.workspaces}
+        matching = {pattern for pattern in patterns if self._matches_any(pattern)}
         for number, channel in enumerate(channels):
-            patterns = tuple(
-                pattern
-                for pattern in channel.workspaces
-                if pattern in EVERY_WORKSPACE or fnmatch.filter(aliases, pattern)
-            )
-            channels[number] = replace(channel, workspaces=patterns)
+            shown = tuple(pattern for pattern in channel.workspaces if pattern in matching)
+            channels[number] = replace(channel, workspaces=shown)
         return [channel for channel in channels if channel.workspaces]
+
+    def _matches_any(self, pattern: str) -> bool:
+        """Return whether a channel's pattern is for all, or matches a workspace to be seen."""
+        if pattern in EVERY_WORKSPACE:
+            return True
+        prefix = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+        rows = self.workspaces().starting_with(prefix).order_by()
+        aliases = rows.values_list("alias", flat=True).iterator()
+        return any(fnmatchcase(alias, pattern) for alias in aliases)
 
     def hidden_workspaces(self) -> "WorkspaceQuerySet":
         """Return the rows of the workspaces whose groups do not include the viewer."""
@@ -156,9 +171,12 @@ class Viewer:
         return any(f"|{digest}|" in groups for digest in self._digests)
 
     def _is_allowed(self, alias: str) -> bool:
-        if self.aliases is not None and alias not in self.aliases:
-            return False
-        return self.is_member(encode_groups(conf.get_groups(alias)))
+        return self._is_within_limit(alias) and self.is_member(
+            encode_groups(conf.get_groups(alias))
+        )
+
+    def _is_within_limit(self, alias: str) -> bool:
+        return self.aliases is None or alias in self.aliases
 
     @cached_property
     def _digests(self) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -48,10 +48,48 @@ class Urgency(models.IntegerChoices):
     CALM = 3, _("Nothing to do")
 
 
+NEVER_POLLED = Q(last_polled_at=None)
+# By a redundant first condition, because most workspaces are calm: the index skips them.
+#: Those whose last poll failed.
+FAILING = Q(urgency__lte=Urgency.FAILING) & ~Q(sync_status__in=(*GOOD_STATUSES, ""))
+#: Those whose current import has not ended, as of the last poll.
+IMPORTING = Q(urgency__lte=Urgency.ACTIVE, import_outcome="") & ~Q(import_state="")
+
+
 class WorkspaceQuerySet(LeaseQuerySet):
     def late(self, now: datetime) -> Self:
         """Return those whose last poll is so long ago that something is wrong with the polling."""
         return self.filter(last_polled_at__lt=now - conf.get_options().late_after)
+
+    def with_freshness(self, freshness: Freshness, now: datetime) -> Self:
+        """Return those whose `freshness` is this; STALE includes those that were never polled."""
+        if freshness == Freshness.FAILING:
+            return self.select_few(FAILING)
+        late_after = conf.get_options().late_after
+        is_good = Q(sync_status__in=GOOD_STATUSES)
+        earliest, latest = now - late_after, now + late_after
+        if freshness == Freshness.OK:
+            return self.filter(is_good, last_polled_at__range=(earliest, latest))
+        late = (Q(last_polled_at__lt=earliest), Q(last_polled_at__gt=latest))
+        return self.select_few(NEVER_POLLED, *(is_good & condition for condition in late))
+
+    def select_few(self, *conditions: Q) -> Self:
+        """Return the configured ones that meet any of these conditions, which only few do.
+
+        Their keys are read by an index: SQLite walks all rows for a page in the order of the keys.
+        """
+        # No index serves a boolean column that is a condition by itself, but for PostgreSQL.
+        rows = self.model.objects.filter(is_configured__in=[True]).order_by()
+        first, *others = (rows.filter(condition).values("pk") for condition in conditions)
+        return self.filter(pk__in=first.union(*others, all=True) if others else first)
+
+    def starting_with(self, text: str) -> Self:
+        """Return those whose aliases begin with a text, by an index."""
+        rows = self.model.objects.filter(alias__startswith=text).order_by()
+        if connections[rows.db].vendor == "sqlite":
+            # It has no index for LIKE, and compares texts by their bytes. "{" follows "z".
+            rows = rows.filter(alias__gte=text, alias__lt=text + "{")
+        return self.filter(pk__in=rows.values("pk"))
 
     def configured(self, aliases: Sequence[str] | None = None) -> "list[Workspace]":
         """Return these or all configured workspaces with their current operation; in one query.

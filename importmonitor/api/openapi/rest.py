@@ -109,6 +109,10 @@ INCIDENT_FILTERS = [
     ),
     OpenApiParameter("acknowledged", bool, description="Whether it is acknowledged at present."),
 ]
+WORKSPACE_FILTERS = [
+    OpenApiParameter("active", bool, description="Whether the current operation has not ended."),
+    OpenApiParameter("failing", bool, description="Whether the last poll failed."),
+]
 OPERATION_FILTERS = [
     OpenApiParameter(
         "ordering",
@@ -118,6 +122,12 @@ OPERATION_FILTERS = [
     OpenApiParameter("has_errors", bool, description="Whether its error counter is above 0."),
     OpenApiParameter("stalled", bool, description="Whether it should make progress and does not."),
 ]
+#: Those that drf-spectacular cannot describe by itself.
+FILTERS = {
+    "OperationList": OPERATION_FILTERS,
+    "WorkspaceList": WORKSPACE_FILTERS,
+    "IncidentList": INCIDENT_FILTERS,
+}
 
 
 class RestSchema(ViewSchema):
@@ -135,8 +145,7 @@ class RestSchema(ViewSchema):
             parameters.append(INCIDENT_ID if "/incidents/" in self.path else ID)
         if self.view.pagination_class:
             parameters.append(PAGE_SIZE)
-        if self.view.filter_backends:
-            parameters += INCIDENT_FILTERS if "/incidents/" in self.path else OPERATION_FILTERS
+        parameters += FILTERS.get(type(self.view).__name__, [])
         return parameters
 
     def get_response_serializers(self) -> Any:

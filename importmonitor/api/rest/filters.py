@@ -1,4 +1,4 @@
-"""The filters of the lists of operations and incidents; an index supports each of them."""
+"""The filters of the lists of operations, workspaces and incidents."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,14 +9,21 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from importmonitor.choices import IncidentKind
-from importmonitor.models import ImportOperation, Incident, Outcome
+from importmonitor.models import Freshness, ImportOperation, Incident, Outcome, Workspace
 from importmonitor.models.incidents import OPEN as OPEN_INCIDENTS
 from importmonitor.models.incidents import acknowledged_at
+from importmonitor.models.workspaces import (
+    FAILING,
+    IMPORTING,
+    NEVER_POLLED,
+    WorkspaceQuerySet,
+)
 from importmonitor.rocketchat.states import ImportState
 
 #: The value of `outcome` for operations that have not ended.
 OPEN = "open"
-
+#: The value of `status` for workspaces that were never polled.
+NEVER = "never"
 
 #: What a time without a zone, or that is none, is answered.
 TIME_ERROR = "Give a time and its zone, such as 2026-03-25T12:00:00Z."
@@ -120,6 +127,46 @@ class OperationFilter(filters.FilterSet):
         self, rows: QuerySet[ImportOperation], _name: str, value: bool
     ) -> QuerySet[ImportOperation]:
         return rows.filter(has_errors=int(value))
+
+
+class WorkspaceFilter(filters.FilterSet):
+    """The filters of the list of workspaces; several are combined with AND.
+
+    The help texts are in the public description of the API.
+    """
+
+    status = filters.ChoiceFilter(
+        choices=[*((state.value, state.value) for state in Freshness), (NEVER, NEVER)],
+        method="filter_status",
+        help_text="The `state` of `sync`; `never` for those of the stale ones that were never "
+        "polled.",
+    )
+    active = TrueFalseFilter(
+        method="filter_active", help_text="Whether the current operation has not ended."
+    )
+    failing = TrueFalseFilter(method="filter_failing", help_text="Whether the last poll failed.")
+    search = filters.CharFilter(
+        strip=False, method="filter_search", help_text="The beginning of the workspace's alias."
+    )
+
+    class Meta:
+        model = Workspace
+        fields: list[str] = []
+
+    def filter_status(self, rows: WorkspaceQuerySet, _name: str, value: str) -> WorkspaceQuerySet:
+        if value == NEVER:
+            return rows.select_few(NEVER_POLLED)
+        return rows.with_freshness(Freshness(value), timezone.now())
+
+    def filter_active(self, rows: WorkspaceQuerySet, _name: str, value: bool) -> WorkspaceQuerySet:
+        return rows.select_few(IMPORTING) if value else rows.exclude(IMPORTING)
+
+    def filter_failing(self, rows: WorkspaceQuerySet, _name: str, value: bool) -> WorkspaceQuerySet:
+        return rows.select_few(FAILING) if value else rows.exclude(FAILING)
+
+    def filter_search(self, rows: WorkspaceQuerySet, _name: str, value: str) -> WorkspaceQuerySet:
+        # Some databases would ignore the case anyway.
+        return rows.starting_with(value.lower())
 
 
 class IncidentFilter(filters.FilterSet):

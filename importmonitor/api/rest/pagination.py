@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import BasePagination, PageNumberPagination
+from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 MAX_PAGE_SIZE = 500
-# The direction, and the time and the key of the row to continue from.
-_CURSOR = re.compile(r"(next|previous) (\S{1,32}) ([0-9]{1,18})", re.ASCII)
+# The direction, and the time (if the list has one) and the key of the row to continue from.
+_CURSOR = re.compile(r"(next|previous) (?:(\S{1,32}) )?([0-9]{1,18})", re.ASCII)
 
 
 def requested_page_size(request: Request, default: int) -> int:
@@ -29,25 +29,29 @@ def requested_page_size(request: Request, default: int) -> int:
 
 
 class Cursor(NamedTuple):
-    """The position of a row, and whether the rows before it or after it are requested."""
+    """The position of a row, and whether the rows before it or after it are requested.
+
+    `at` is None in a list without times.
+    """
 
     backwards: bool
-    at: datetime
+    at: datetime | None
     key: int
 
     @property
     def text(self) -> str:
         direction = "previous" if self.backwards else "next"
-        text = f"{direction} {self.at.isoformat()} {self.key}"
+        time = f"{self.at.isoformat()} " if self.at else ""
+        text = f"{direction} {time}{self.key}"
         return urlsafe_b64encode(text.encode()).decode()
 
     @classmethod
-    def parse(cls, text: str) -> "Cursor":
+    def parse(cls, text: str, *, has_time: bool) -> "Cursor":
         """Parse what `text` returned, and nothing else; raises NotFound."""
         try:
             match = _CURSOR.fullmatch(urlsafe_b64decode(text.encode()).decode())
-            if match is not None:
-                at = datetime.fromisoformat(match[2]).astimezone(UTC)
+            if match is not None and (match[2] is not None) == has_time:
+                at = datetime.fromisoformat(match[2]).astimezone(UTC) if has_time else None
                 cursor = cls(match[1] == "previous", at, int(match[3]))
                 if cursor.text == text:
                     return cursor
@@ -64,7 +68,8 @@ class KeysetPagination(BasePagination):
     """
 
     page_size = 50
-    #: The field of the time, oldest first; newest first with a minus before it.
+    #: The field of the time, oldest first; newest first with a minus before it. Without it, a
+    #: row's position is its key.
     ordering = ""
 
     def get_ordering(self, request: Request) -> str:
@@ -79,17 +84,18 @@ class KeysetPagination(BasePagination):
         ordering = self.get_ordering(request)
         field, newest_first = ordering.removeprefix("-"), ordering.startswith("-")
         text = request.query_params.get("cursor")
-        cursor = None if text is None else Cursor.parse(text)
+        cursor = None if text is None else Cursor.parse(text, has_time=bool(field))
         backwards = cursor is not None and cursor.backwards
         descending = newest_first != backwards
         if cursor is not None:
             than = "lt" if descending else "gt"
-            # The first condition is redundant, and lets the database enter the index there.
-            queryset = queryset.filter(
-                Q(**{f"{field}__{than}e": cursor.at}),
-                Q(**{f"{field}__{than}": cursor.at}) | Q(**{f"pk__{than}": cursor.key}),
-            )
-        order = (f"-{field}", "-pk") if descending else (field, "pk")
+            is_beyond = Q(**{f"pk__{than}": cursor.key})
+            if field:
+                # The second condition is redundant, and lets the database enter the index there.
+                is_beyond |= Q(**{f"{field}__{than}": cursor.at})
+                is_beyond &= Q(**{f"{field}__{than}e": cursor.at})
+            queryset = queryset.filter(is_beyond)
+        order = [f"{'-' if descending else ''}{name}" for name in (field, "pk") if name]
         rows = list(queryset.order_by(*order)[: size + 1])
         has_more = len(rows) > size
         rows = rows[:size]
@@ -99,7 +105,7 @@ class KeysetPagination(BasePagination):
         url = request.build_absolute_uri()
 
         def link(row: Any, *, backwards: bool) -> str:
-            at = getattr(row, field).astimezone(UTC)
+            at = getattr(row, field).astimezone(UTC) if field else None
             return replace_query_param(url, "cursor", Cursor(backwards, at, row.pk).text)
 
         self.next = link(rows[-1], backwards=False) if rows and has_next else None
@@ -117,7 +123,13 @@ class KeysetPagination(BasePagination):
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the schema of a page for drf-spectacular."""
-        return _page_schema(schema)
+        # drf-spectacular takes its example of a page from `example`.
+        links: dict[str, Any] = {
+            name: {"type": ["string", "null"], "format": "uri", "example": None}
+            for name in ("next", "previous")
+        }
+        properties = links | {"results": schema}
+        return {"type": "object", "required": list(properties), "properties": properties}
 
 
 class NewestFirstPagination(KeysetPagination):
@@ -144,32 +156,7 @@ class IncidentPagination(KeysetPagination):
     ordering = "-since"
 
 
-class WorkspacePagination(PageNumberPagination):
-    """Numbered pages of the workspaces in the settings."""
+class WorkspacePagination(KeysetPagination):
+    """In the order of the keys, which is that of the settings."""
 
     page_size = 100
-    page_size_query_param = "page_size"
-    max_page_size = MAX_PAGE_SIZE
-    last_page_strings = ()
-
-    def get_page_size(self, request: Request) -> int:
-        return requested_page_size(request, self.page_size)
-
-    def get_page_number(self, request: Request, paginator: Any) -> str:
-        text = request.query_params.get(self.page_query_param, "1")
-        # Python reads more texts as numbers (" 1", "1_0", "١").
-        return text if text.isascii() and text.isdigit() else ""
-
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return the schema of a page for drf-spectacular."""
-        return _page_schema(schema, count={"type": "integer", "example": 1})
-
-
-def _page_schema(rows: Any, **more: Any) -> dict[str, Any]:
-    # drf-spectacular takes its example of a page from `example`.
-    links: dict[str, Any] = {
-        name: {"type": ["string", "null"], "format": "uri", "example": None}
-        for name in ("next", "previous")
-    }
-    properties = more | links | {"results": rows}
-    return {"type": "object", "required": list(properties), "properties": properties}

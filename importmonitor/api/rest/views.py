@@ -24,7 +24,7 @@ import importmonitor
 from importmonitor.api.authentication import TokenAPIView
 from importmonitor.api.defaults import CompactJSONRenderer
 from importmonitor.api.permissions import CanViewImports
-from importmonitor.api.rest.filters import OperationFilter
+from importmonitor.api.rest.filters import OperationFilter, WorkspaceFilter
 from importmonitor.api.rest.pagination import (
     NewestFirstPagination,
     OldestFirstPagination,
@@ -45,6 +45,7 @@ from importmonitor.models import (
     Workspace,
     get_viewer,
 )
+from importmonitor.models.workspaces import WorkspaceQuerySet
 
 
 class RestView(TokenAPIView, generics.GenericAPIView[Any]):
@@ -199,25 +200,31 @@ class SampleList(OperationChildList):
 class WorkspaceList(RestView):
     """The configured workspaces that the user may see, in the order of the settings."""
 
-    queryset = ImportOperation.objects.none()
+    queryset = Workspace.objects.all()
     serializer_class = WorkspaceSerializer
     pagination_class = WorkspacePagination
-    parameters = frozenset({"page", "page_size"})
+    filter_backends = [DjangoFilterBackend]
+    filterset_class = WorkspaceFilter
+    parameters = PAGINATION_PARAMETERS | frozenset(WorkspaceFilter.base_filters)
+
+    def get_queryset(self) -> WorkspaceQuerySet:
+        rows = get_viewer(self.request).workspaces()
+        return rows.select_related("current_operation").defer("current_operation__payload")
 
     def get(self, request: Request) -> HttpResponseBase:
         now = timezone.now()
-        configured = get_viewer(request).visible_aliases()
-        aliases, links = self.paginate(configured)
-        workspaces = Workspace.objects.configured(aliases)
+        rows, links = self.paginate(self.filter_queryset(self.get_queryset()))
+        # The settings may hide one that its row does not hide yet: then the page is shorter.
+        visible = get_viewer(request).filter_aliases(row.alias for row in rows)
+        workspaces = [row for row in rows if row.alias in visible]
         polled = {workspace.alias: workspace for workspace in workspaces if workspace.was_polled}
         context = {"now": now, "workspaces": polled}
         operations = [
             operation for workspace in workspaces if (operation := workspace.current_operation)
         ]
         versions = (
-            len(configured),
             *links,
-            *aliases,
+            *(workspace.alias for workspace in workspaces),
             *map(_version, operations),
             *_sync_versions(polled, now),
         )

@@ -202,13 +202,14 @@ def test_unknown_parameter_is_400(api: ApiClient) -> None:
             assert list(error["errors"]) == [name], (url, name)
     # The parameters of other endpoints are unknown.
     assert problem(api.get(samples_url(operation.pk), {"state": "done"}), 400)
-    assert problem(api.get(WORKSPACES, {"cursor": "x"}), 400)
-    assert problem(api.get(OPERATIONS, {"page": "1"}), 400)
+    assert problem(api.get(WORKSPACES, {"ordering": "x"}), 400)
+    for url in (OPERATIONS, WORKSPACES):
+        assert problem(api.get(url, {"page": "1"}), 400)
 
 
 def test_error_lists_known_parameters(api: ApiClient) -> None:
     error = problem(api.get(WORKSPACES, {"x": "1"}), 400)
-    assert "page, page_size" in error["detail"]
+    assert "active, cursor, failing, page_size, search, status" in error["detail"]
 
 
 @pytest.mark.parametrize("count", [1001, 5000])

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from importmonitor.models import ImportOperation, ProgressSample, StatusTransition
+from importmonitor.sync.register import register_configured
 from tests.admin.helpers import make_row
 from tests.api.helpers import NOON
 from tests.api.rest.api_client import (
@@ -238,24 +239,39 @@ def test_unknown_operation_is_404(api: ApiClient, key: str) -> None:
 
 
 class TestWorkspaces:
-    """Numbered pages of the workspaces in the settings."""
+    """Pages of the workspaces, in the order of the settings."""
 
     @pytest.fixture(autouse=True)
-    def _many(self, settings: Any) -> None:
+    def _many(self, db: None, settings: Any) -> None:
         self.aliases = [f"w{number}" for number in range(250)]
         settings.IMPORTMONITOR = {"WORKSPACES": {alias: {} for alias in self.aliases}}
+        register_configured()
 
-    def test_links_lead_through_all_pages_in_both_directions(self, api: ApiClient) -> None:
-        aliases: list[str] = []
-        url: str | None = WORKSPACES
-        last = ""
+    def walk(self, api: ApiClient, url: str | None, direction: str) -> list[list[str]]:
+        pages = []
         while url:
-            last, body = url, api.body(url)
-            assert body["count"] == 250
-            aliases += [row["workspace"] for row in body["results"]]
-            url = body["next"]
-        assert aliases == self.aliases
-        assert api.body(last)["previous"] == f"http://testserver{WORKSPACES}?page=2"
+            body = api.body(url)
+            pages.append([row["workspace"] for row in body["results"]])
+            self.last, url = url, body[direction]
+        return pages
+
+    @pytest.mark.parametrize(("size", "count"), [(100, 3), (125, 2), (250, 1), (7, 36)])
+    def test_links_lead_through_all_pages_in_both_directions(
+        self, api: ApiClient, size: int, count: int
+    ) -> None:
+        pages = self.walk(api, f"{WORKSPACES}?page_size={size}", "next")
+        assert list(itertools.chain(*pages)) == self.aliases
+        assert len(pages) == count
+        assert self.walk(api, self.last, "previous") == pages[::-1]
+
+    def test_page_has_100_rows_by_default(self, api: ApiClient) -> None:
+        assert len(api.rows(WORKSPACES)) == 100
+
+    def test_links_keep_filters(self, api: ApiClient) -> None:
+        pages = self.walk(api, f"{WORKSPACES}?page_size=4&search=w2&status=never", "next")
+        assert list(itertools.chain(*pages)) == [
+            alias for alias in self.aliases if alias.startswith("w2")
+        ]
 
     def test_page_size_limits_rows(self, api: ApiClient) -> None:
         for size in ("1", "250", "500"):
@@ -264,8 +280,24 @@ class TestWorkspaces:
             aliases = problem(api.get(WORKSPACES, {"page_size": size}), 400)
             assert list(aliases["errors"]) == ["page_size"]
 
-    @pytest.mark.parametrize(
-        "page", ["0", "4", "-1", "last", "x", "1.0", "+1", " 1", "1_0", "١", "\0", "9" * 5000]
-    )
-    def test_invalid_page_is_404(self, api: ApiClient, page: str) -> None:
-        problem(api.get(WORKSPACES, {"page": page}), 404)
+    def test_workspaces_that_the_settings_hide_are_left_out(
+        self, api: ApiClient, settings: Any
+    ) -> None:
+        """Their rows hide them from the next poll on."""
+        hidden = {"w1": {"GROUPS": ["ops"]}}
+        configured: dict[str, Any] = {alias: {} for alias in self.aliases if alias != "w3"}
+        settings.IMPORTMONITOR = {"WORKSPACES": configured | hidden}
+        pages = self.walk(api, f"{WORKSPACES}?page_size=4", "next")
+        assert pages[0] == ["w0", "w2"]
+        assert set(itertools.chain(*pages)) == {*self.aliases} - {"w1", "w3"}
+
+    @pytest.mark.parametrize("cursor", FORGED_CURSORS)
+    def test_forged_cursor_is_404(self, api: ApiClient, cursor: str) -> None:
+        problem(api.get(WORKSPACES, {"cursor": cursor}), 404)
+
+    def test_cursor_of_another_list_is_404(self, api: ApiClient) -> None:
+        make(3, lambda number: NOON - number * SECOND)
+        for url, other in ((WORKSPACES, OPERATIONS), (OPERATIONS, WORKSPACES)):
+            link = api.body(other, {"page_size": 1})["next"]
+            cursor = parse_qs(urlsplit(link).query)["cursor"][0]
+            problem(api.get(url, {"cursor": cursor}), 404)
