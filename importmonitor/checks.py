@@ -8,7 +8,6 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
 from importmonitor import conf
@@ -74,10 +73,7 @@ def check_proxies(
     *, app_configs: Sequence[AppConfig] | None, **_kwargs: Any
 ) -> list[checks.CheckMessage]:
     """Warn of every token that passes a proxy in the clear."""
-    try:
-        workspaces = conf.get_config().workspaces.values()
-    except ImproperlyConfigured:
-        return []
+    workspaces = conf.read_workspaces()
     plain = [workspace for workspace in workspaces if workspace.url.lower().startswith("http:")]
     if not plain:
         return []

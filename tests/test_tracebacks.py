@@ -260,7 +260,7 @@ def request() -> object:
         ("importmonitor.conf.channels.ChannelConfig", ENTRIES["get_config"]),
         ("importmonitor.conf.channels.DOTTED_PATH", conf.get_options),
         ("importmonitor.conf.options.Options", conf.get_options),
-        ("importmonitor.conf.Config", ENTRIES["send_test_alert"]),
+        ("importmonitor.conf.Config", ENTRIES["get_config"]),
         ("importmonitor.conf.read_options", conf.find_problems),
         ("importmonitor.checks.checks.Error", ENTRIES["check"]),
         ("importmonitor.rocketchat.client._Session", request),

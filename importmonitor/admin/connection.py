@@ -31,7 +31,7 @@ def check(request: HttpRequest, alias: str) -> None:
     It takes the lease: nothing else polls the workspace meanwhile, or checks it.
     """
     try:
-        workspace = conf.get_workspace(alias)
+        workspace = conf.get_workspaces()[alias]
     except conf.UnknownWorkspace:
         messages.warning(request, _("This workspace is no longer configured."))
         return

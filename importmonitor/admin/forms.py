@@ -9,7 +9,6 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from importmonitor import conf
 from importmonitor.conf.options import MAX_DAYS
 from importmonitor.models import ApiToken, ImportOperation, Viewer
 from importmonitor.models.incidents import MAX_HOURS, MAX_NOTE_LENGTH, plan_maintenance
@@ -158,7 +157,7 @@ class MaintenanceForm(forms.Form):
     def clean_workspace(self) -> str:
         alias: str = self.cleaned_data["workspace"]
         # As if it were not configured, if it is hidden from the user.
-        if alias not in conf.get_aliases() or self.viewer.is_refused(alias):
+        if not self.viewer.may_see(alias):
             raise forms.ValidationError(_("This workspace is not configured."))
         return alias
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from importmonitor import conf
 from importmonitor.alerts import outbox
 from importmonitor.alerts.drafts import draft_test_alert
 from importmonitor.conf.channels import ChannelConfig
-from importmonitor.models import Alert
+from importmonitor.models import Alert, Workspace
 
 
 def send_test_alert(channels: Sequence[ChannelConfig], *, seconds: float) -> list[Alert]:
@@ -19,8 +18,9 @@ def send_test_alert(channels: Sequence[ChannelConfig], *, seconds: float) -> lis
     What is not delivered after so many seconds is left to the next polls.
     """
     now = timezone.now()
-    workspace = next(iter(conf.get_aliases()), "importmonitor")
-    draft = draft_test_alert(workspace, at=now, key=f"test:{uuid.uuid4()}")
+    rows = Workspace.objects.filter(is_configured=True).order_by("pk")
+    workspace = rows.values_list("alias", flat=True).first()
+    draft = draft_test_alert(workspace or "importmonitor", at=now, key=f"test:{uuid.uuid4()}")
     outbox.write([draft], now, channels)
     alerts = Alert.objects.filter(key=draft.key).order_by("pk")
     ends_at = time.monotonic() + seconds

@@ -184,7 +184,7 @@ def get_links(alias: str) -> WorkspaceLinks:
 def get_options() -> Options:
     """Return the settings that are not about one workspace.
 
-    An invalid one has its default value here. `get_config()`, which the commands use, raises.
+    An invalid one has its default value here. `check()`, which the commands use, raises.
     """
     return read_options(_raw(), Problems())
 

@@ -27,11 +27,12 @@ def sync_workspaces() -> int:
     """
     report_stored()
     register_configured()
-    aliases = conf.get_aliases()
-    for alias in aliases:
+    count = 0
+    for alias in conf.get_workspaces():
         sync_workspace.enqueue(alias)
+        count += 1
     review_and_deliver()
-    return len(aliases)
+    return count
 
 
 @task

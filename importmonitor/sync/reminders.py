@@ -96,7 +96,8 @@ def _open_unpolled(now: datetime) -> int:
     """
     earliest = now - conf.get_options().late_after
     polling = Workspace.objects.filter(period_started_at__lte=earliest, last_polled_at__gt=earliest)
-    late = Workspace.objects.filter(last_polled_at__lt=earliest)
+    # Whether they are configured, as an index has it.
+    late = Workspace.objects.filter(is_configured__in=[True], last_polled_at__lt=earliest)
     late = late.filter(Exists(polling.order_by()))
     known = Incident.objects.filter(
         workspace=OuterRef("alias"), kind=IncidentKind.UNPOLLED, until=None
@@ -104,10 +105,11 @@ def _open_unpolled(now: datetime) -> int:
     # A workspace that Rocket.Chat has asked to wait is not polled on purpose.
     late = late.exclude(Exists(known)).exclude(not_before__gt=now)
     rows = [row for row in late.order_by("last_polled_at")[:_MAX_BATCH] if row.has_gap(now)]
-    aliases, count = set(conf.get_aliases()) if rows else set(), 0
+    # They can be removed from the settings since the last round.
+    configured, count = conf.find_configured(row.alias for row in rows), 0
     for row in rows:
         assert row.last_polled_at is not None
-        if row.alias in aliases:
+        if row.alias in configured:
             incident = new_incident(IncidentKind.UNPOLLED, row.alias, row.last_polled_at)
             with transaction.atomic(using=store_alias()):
                 # Of several processes, one gets to insert it.

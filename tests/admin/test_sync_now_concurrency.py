@@ -24,6 +24,7 @@ from importmonitor.sync import background
 from importmonitor.sync.background import MIN_INTERVAL, TIME_LIMIT, BackgroundPoller, get_poller
 from importmonitor.sync.lease import RECENT
 from importmonitor.sync.poll import SyncResult, poll_workspace
+from importmonitor.sync.register import register_configured
 from simulator.server import Server
 from simulator.workspace import Workspace
 from tests.admin.helpers import HISTORY, SYNC, Page, messages, page
@@ -111,6 +112,7 @@ def use_workspaces(settings: Any, count: int) -> list[str]:
     settings.IMPORTMONITOR = {
         "WORKSPACES": dict.fromkeys(aliases, workspace_at("http://127.0.0.1:9"))
     }
+    register_configured()
     return aliases
 
 
@@ -125,10 +127,8 @@ def history(client: Client) -> Page:
 
 
 def save_polls(aliases: list[str], status: str = EMPTY, at: datetime | None = None) -> None:
-    WorkspaceRow.objects.bulk_create(
-        WorkspaceRow(alias=alias, sync_status=status, last_polled_at=at or timezone.now())
-        for alias in aliases
-    )
+    rows = WorkspaceRow.objects.filter(alias__in=aliases)
+    assert rows.update(sync_status=status, last_polled_at=at or timezone.now()) == len(aliases)
 
 
 def test_workspaces_are_synced_concurrently(
@@ -202,19 +202,69 @@ def test_one_hanging_workspace_holds_the_request_no_longer_than_the_limit(
 def test_queries_of_a_click_do_not_depend_on_the_number_of_workspaces(
     client: Client, settings: Any, started: list[str]
 ) -> None:
-    counts = set()
+    counts = []
     for number in (10, 10_000):
-        aliases = use_workspaces(settings, number)
         WorkspaceRow.objects.all().delete()
+        aliases = use_workspaces(settings, number)
         save_polls(aliases[: number // 2])
         client.logout()
         client.force_login(make_user(f"user{number}", "run-import", is_staff=True))
         started.clear()
         with CaptureQueriesContext(connection) as queries:
             assert client.post(SYNC).status_code == 302
-        counts.add(len(queries))
-        assert started == aliases[number // 2 :]
-    assert len(counts) == 1
+        counts.append(len(queries))
+        assert started == aliases[number // 2 :][: background.MAX_WORKSPACES]
+    few, many = counts
+    assert many <= few
+
+
+def test_of_many_workspaces_the_longest_unpolled_are_polled(
+    client: Client, settings: Any, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "MAX_WORKSPACES", 10)
+    monkeypatch.setattr(sync_now, "MAX_COUNT", 20)
+    aliases = use_workspaces(settings, 12)
+    now = timezone.now()
+    for number, alias in enumerate(aliases[:9]):
+        save_polls([alias], at=now - timedelta(hours=number))
+    press(client)
+    assert started == [*aliases[9:], *aliases[2:9][::-1]]
+    of_all = "These are the 10 of {} workspaces whose last polls were longest ago."
+    shown = history(client)
+    assert "Syncing 10 workspaces: 0 done. " + of_all.format("12") in shown.words
+    save_polls(aliases[9:])
+    # Polls of others, such as those of a watch, are not counted.
+    save_polls(aliases[:2])
+    assert "Syncing 10 workspaces: 3 done." in history(client).words
+    save_polls(aliases[2:9], "Unreachable")
+    assert "Synced 3 of 10 workspaces. 7 failed. " + of_all.format("12") in history(client).words
+    use_workspaces(settings, 30)
+    client.logout()
+    client.force_login(make_user("another", "run-import", is_staff=True))
+    press(client)
+    assert of_all.format("20+") in history(client).words
+
+
+def test_first_sync_registers_the_first_of_many_workspaces(
+    client: Client, settings: Any, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "MAX_WORKSPACES", 10)
+    aliases = use_workspaces(settings, 30)
+    WorkspaceRow.objects.all().delete()
+    press(client)
+    assert started == aliases[:10]
+    assert WorkspaceRow.objects.count() == 10
+
+
+def test_mistake_in_one_workspace_does_not_keep_the_others_from_being_polled(
+    client: Client, settings: Any, started: list[str]
+) -> None:
+    aliases = use_workspaces(settings, 3)
+    workspaces = settings.IMPORTMONITOR["WORKSPACES"]
+    settings.IMPORTMONITOR = {"WORKSPACES": workspaces | {"w00001": {}}}
+    [(level, text), *_others] = press(client)
+    assert (level, "'w00001' has no URL" in text) == ("error", True)
+    assert started == [aliases[0], aliases[2]]
 
 
 def test_longest_unpolled_workspace_is_polled_first(
@@ -288,7 +338,8 @@ def test_progress_does_not_wait_for_rate_limited_workspaces(
     press(client)
     save_polls(aliases[1:])
     assert "Syncing" in history(client).words
-    WorkspaceRow.objects.create(alias=aliases[0], not_before=timezone.now() + timedelta(hours=1))
+    soon = timezone.now() + timedelta(hours=1)
+    WorkspaceRow.objects.filter(alias=aliases[0]).update(not_before=soon)
     assert "Synced 9 of 10 workspaces. 1 not polled." in history(client).words
 
 

@@ -21,6 +21,7 @@ from importmonitor.models.viewers import encode_groups
 from importmonitor.sync.digests import draft_digests, last_period, send_digests
 from importmonitor.sync.incidents import new_incident
 from importmonitor.sync.prune import prune_operations
+from importmonitor.sync.register import register_configured
 from tests.admin.helpers import make_row
 from tests.alerts.backends import Recorder, recording
 from tests.alerts.helpers import BASE_URL, configure_channels
@@ -41,13 +42,14 @@ def _at_noon() -> Iterator[None]:
 
 
 @pytest.fixture
-def _workspaces(settings: Any, recorder: Recorder) -> None:
+def _workspaces(db: None, settings: Any, recorder: Recorder) -> None:
     """Two workspaces, and a channel that wants their daily digests and nothing else."""
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {
         "WORKSPACES": {alias: workspace_at("http://127.0.0.1:9") for alias in ("acme", "globex")},
         "CHANNELS": {"ops": recording(EVENTS=[], DIGEST="daily")},
         "BASE_URL": BASE_URL,
     }
+    register_configured()
 
 
 def add_import(
@@ -207,6 +209,7 @@ def test_each_channel_gets_its_own_workspaces_and_period(settings: Any, recorder
             "none": recording("none"),
         },
     )
+    register_configured()
     add_import(1, workspace="default")
     assert send_digests() == 2
     bodies = {name: message.body["digest"] for name, message in recorder.delivered}
@@ -247,7 +250,7 @@ def test_digest_is_hidden_from_users_from_whom_a_workspace_is_hidden() -> None:
     send_digests()
     user = make_user("ada", "view_alert")
     assert Alert.objects.visible_to(Viewer(user)).exists()
-    Workspace.objects.create(alias="globex", groups=encode_groups(["crm"]))
+    Workspace.objects.filter(alias="globex").update(groups=encode_groups(["crm"]))
     assert not Alert.objects.visible_to(Viewer(user)).exists()
     root = make_user("root", is_superuser=True)
     assert Alert.objects.visible_to(Viewer(root)).exists()

@@ -134,6 +134,22 @@ def test_every_workspace_gets_a_task_with_limits(
     ]
 
 
+def test_mistake_in_one_workspace_does_not_stop_the_round(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(
+        tasks.sync_workspace, "apply_async", lambda args, **_options: sent.append(args[0])
+    )
+    good = workspace_at("https://chat.example.org")
+    workspaces = {"a": good, "b": good | {"AUTH_TOKEN": "se cret"}, "c": good}
+    settings.IMPORTMONITOR = {"WORKSPACES": workspaces}
+    assert tasks.sync_workspaces.apply().get() == 2
+    assert sent == ["a", "c"]
+    assert "The AUTH_TOKEN of the workspace 'b'" in caplog.text
+    assert "se cret" not in caplog.text
+
+
 @pytest.mark.parametrize("ahead", [-3600, -90, 90, 3600])
 def test_no_round_is_lost_where_the_clocks_of_beat_and_worker_differ(
     rocketchat: Workspace, monkeypatch: pytest.MonkeyPatch, ahead: int

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
 from celery.utils.log import get_task_logger
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -56,22 +57,30 @@ GRACE = 10
 def sync_workspaces(every: float = DEFAULT_INTERVAL.total_seconds()) -> int:
     """Send a poll task for every workspace and return their number.
 
-    `every` is the interval in seconds. HEARTBEAT_URL gets the results of the round before.
+    One with a mistake in its settings is logged and left out. `every` is the interval in seconds.
+    HEARTBEAT_URL gets the results of the round before.
     """
-    workspaces = conf.get_config().workspaces.values()
+    conf.check_options()
     register_configured()
-    for workspace in workspaces:
+    workspaces, count = conf.get_workspaces(), 0
+    for alias in workspaces:
+        try:
+            workspace = workspaces[alias]
+        except (ImproperlyConfigured, conf.UnknownWorkspace) as error:
+            logger.error("%s", error)  # noqa: TRY400 - its traceback says nothing
+            continue
+        count += 1
         # A poll makes two requests, for the current operation and for the list; one more, for the
         # name of a user, is short.
         time_limit = ceil(2 * workspace.deadline) + MARGIN
         sync_workspace.apply_async(
-            (workspace.alias, every),
+            (alias, every),
             soft_time_limit=time_limit,
             time_limit=time_limit + GRACE,
         )
     review_and_deliver()
     report_stored(timedelta(seconds=every))
-    return len(workspaces)
+    return count
 
 
 @shared_task(bind=True, name=SYNC_ONE, ignore_result=True, max_retries=MAX_RETRIES)

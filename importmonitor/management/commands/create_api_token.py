@@ -75,7 +75,8 @@ def _validate(options: dict[str, Any]) -> None:
         raise CommandError(
             f"--name may have at most {ApiToken.NAME_LENGTH} characters.", returncode=EXIT_MISUSED
         )
-    if unknown := set(options["workspace"] or ()).difference(conf.get_aliases()):
+    names = set(options["workspace"] or ())
+    if unknown := names - conf.find_configured(names):
         raise CommandError(f"There is no workspace {min(unknown)!r}.", returncode=EXIT_MISUSED)
 
 

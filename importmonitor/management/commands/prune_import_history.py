@@ -58,11 +58,11 @@ class Command(ProcessCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            config = conf.get_config()
+            conf.check()
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=EXIT_MISUSED) from None
         if options["workspace"] is None:
-            self.prune(config.options, options)
+            self.prune(conf.get_options(), options)
             return
         if options["older_than"]:
             raise CommandError(
@@ -70,7 +70,7 @@ class Command(ProcessCommand):
                 returncode=EXIT_MISUSED,
             )
         alias = options["workspace"]
-        self.delete_workspace(alias, options, is_configured=alias in config.workspaces)
+        self.delete_workspace(alias, options, is_configured=bool(conf.find_configured([alias])))
 
     def prune(self, config: Options, options: dict[str, Any]) -> None:
         """Delete what is older than it is to be kept."""

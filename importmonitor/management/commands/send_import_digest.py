@@ -40,10 +40,10 @@ class Command(ProcessCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            channels = conf.get_config().options.channels.values()
+            conf.check()
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=EXIT_MISUSED) from None
-        if not any(channel.digest for channel in channels):
+        if not any(channel.digest for channel in conf.get_options().channels.values()):
             raise CommandError(
                 "No channel has a DIGEST. Set IMPORTMONITOR_ALERT_DIGEST, or the DIGEST of a "
                 "channel in IMPORTMONITOR['CHANNELS'].",

@@ -36,10 +36,10 @@ class Command(ProcessCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            config = conf.get_config()
+            conf.check()
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=EXIT_MISUSED) from None
-        configured = config.options.channels
+        configured = conf.get_options().channels
         if not configured:
             raise CommandError(
                 "No channel is configured. Set IMPORTMONITOR_ALERT_EMAILS or "
