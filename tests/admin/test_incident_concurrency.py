@@ -109,6 +109,7 @@ def test_import_that_has_ended_meanwhile_is_not_muted(post: Callable[..., int]) 
         assert open_keys() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("until", ["over", "hour"])
 def test_incidents_are_acknowledged_while_polls_close_them(
     post: Callable[..., int], until: str

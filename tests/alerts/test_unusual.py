@@ -76,6 +76,7 @@ def test_time_of_waiting_for_a_selection_does_not_count(
     assert recorder.events == ["import.started", "import.finished"]
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize(("records", "last"), [(2000, "import.finished"), (100, "import.unusual")])
 def test_waiting_at_several_steps_does_not_count(
     usual: PolledWorkspace, recorder: Recorder, root: Client, records: int, last: str

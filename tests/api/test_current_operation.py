@@ -232,6 +232,7 @@ def test_operation_of_2099_does_not_stay_current(
 # An operation without a readable time.
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("ts", [None, "soon", {}, True, -1, "9" * 30])
 def test_unreadable_ts_does_not_make_an_operation_current(
     fetch: Any, headers: dict[str, str], ts: Any

@@ -163,6 +163,7 @@ def test_interrupted_watch_until_finished_exits_with_130(
     assert wait_for(process).returncode == 130
 
 
+@pytest.mark.long
 def test_watch_continues_after_the_database_returns(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv", seconds=3600)
     process = project.start("-m", "tests.process.fast_retry_manage", *WATCH[1:], *OFTEN)

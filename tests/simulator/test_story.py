@@ -48,6 +48,7 @@ def test_quarter_has_every_ending(seed: int) -> None:
     assert len({entry.operation_id for entry in last.values()}) == events["started"]
 
 
+@pytest.mark.long
 def test_durations_range_from_moments_to_hours() -> None:
     log = workspace_after_story(0).log
     started_at = {entry.operation_id: entry.at for entry in log if entry.event == "started"}

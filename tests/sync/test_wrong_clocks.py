@@ -65,6 +65,7 @@ def test_hosts_with_different_clocks_see_a_stall_in_time(
     assert timedelta(0) <= late <= (30 * MINUTE if timedelta(0) < ahead < MINUTE else timedelta(0))
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("step", [-timedelta(hours=1), -40 * MINUTE / 60, timedelta(hours=1)])
 def test_step_of_either_clock_is_no_stall(workspace: Workspace, step: timedelta) -> None:
     workspace.start_import("csv", seconds=86_400, records=10)
