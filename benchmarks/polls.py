@@ -1,9 +1,10 @@
-"""What a poll costs in a long-running process: CPU time, compared with the bare GET.
+"""What a poll of a watch costs: CPU time, compared with the bare GET.
 
     python -m benchmarks.polls
 
-Nothing is ever new in one workspace; in the other a counter moves between every two polls. The
-simulator runs in another process than the one that is measured.
+Nothing is ever new in some workspaces; in the others a counter moves between every two polls. They
+are claimed as a busy watch does it, a batch at a time. The simulator runs in another process than
+the one that is measured.
 """
 
 import statistics
@@ -21,11 +22,13 @@ from simulator.server import Server
 from simulator.workspace import Workspace
 
 GET, IDLE, CHANGING = "the bare GET", "an idle poll", "a poll with a change"
-#: Aliases of the workspaces.
+#: Prefixes of the workspaces.
 STILL, MOVING = "still", "moving"
+#: The workspaces that are claimed together: half of what a pool polls at a time.
+BATCH = 16
 
 
-def figures(polls: int = 200, times: int = 7) -> Iterator[Figure]:
+def figures(polls: int = 208, times: int = 7) -> Iterator[Figure]:
     moving = long_import(polls * times, seconds_per_poll=10)
 
     def advance(prefix: str, *_: object) -> None:
@@ -34,9 +37,14 @@ def figures(polls: int = 200, times: int = 7) -> Iterator[Figure]:
 
     workspaces = {f"/{STILL}": running_workspace(), f"/{MOVING}": moving}
     with Server(workspaces, on_response=advance) as server:
-        urls = {alias: f"{server.url}/{alias}" for alias in (STILL, MOVING)}
+        urls = {
+            f"{prefix}{number}": f"{server.url}/{prefix}"
+            for prefix in (STILL, MOVING)
+            for number in range(BATCH)
+        }
         with project_environment(urls) as environment, child(environment) as call:
-            measured = call("benchmarks.polls.measure", urls[STILL], polls, times)
+            url = urls[f"{STILL}0"]
+            measured = call("benchmarks.polls.measure", url, polls // BATCH, times)
     changes = measured["changes"]
     if changes[IDLE] or changes[CHANGING] < 0.9:
         raise CannotMeasure(f"The workspaces did not change as intended: {changes}")
@@ -55,52 +63,74 @@ def long_import(polls: int, seconds_per_poll: float) -> Workspace:
     return workspace
 
 
-def measure(url: str, polls: int, times: int) -> dict[str, Any]:
+def measure(url: str, batches: int, times: int) -> dict[str, Any]:
     """Return the median milliseconds of CPU of a GET and of each poll, and changes per poll."""
     import requests
-    from django.db import close_old_connections
-
-    from importmonitor import conf
-    from importmonitor.rocketchat.client import Client
-    from importmonitor.sync.poll import sync_workspace
 
     session = requests.Session()
     session.trust_env = False
     session.headers.update({"X-User-Id": USER_ID, "X-Auth-Token": TOKEN})
     changes = {IDLE: 0, CHANGING: 0}
-
-    def get() -> None:
-        session.get(f"{url}/api/v1/getCurrentImportOperation", timeout=10).json()
-
-    def poll(name: str, client: Client) -> None:
-        result = sync_workspace(client.workspace, client=client)
-        close_old_connections()
-        if not result.ok or result.skipped:
-            raise RuntimeError(f"{name}: {result}")
-        changes[name] += len(result.changes)
-
-    def cpu_time(job: Callable[[], None]) -> float:
-        started = time.process_time()
-        for _ in range(polls):
+    jobs: dict[str, Callable[[], None]] = {
+        GET: partial(get, session, url),
+        IDLE: poller(IDLE, STILL, changes),
+        CHANGING: poller(CHANGING, MOVING, changes),
+    }
+    for job in jobs.values():
+        # The first poll stores the operation; the others warm up.
+        for _ in range(3):
             job()
-        return (time.process_time() - started) / polls * 1000
-
-    with Client(conf.get_workspace(STILL)) as still, Client(conf.get_workspace(MOVING)) as moving:
-        jobs: dict[str, Callable[[], None]] = {
-            GET: get,
-            IDLE: partial(poll, IDLE, still),
-            CHANGING: partial(poll, CHANGING, moving),
-        }
-        for job in jobs.values():
-            # The first poll stores the operation; the others warm up.
-            for _ in range(20):
-                job()
-        changes.update(dict.fromkeys(changes, 0))
-        measured = alternate(times, {name: partial(cpu_time, job) for name, job in jobs.items()})
+    changes.update(dict.fromkeys(changes, 0))
+    timed = {name: partial(cpu_time, job, batches) for name, job in jobs.items()}
+    measured = alternate(times, timed)
+    polls = batches * BATCH * times
     return {
         "ms": {name: statistics.median(values) for name, values in measured.items()},
-        "changes": {name: count / polls / times for name, count in changes.items()},
+        "changes": {name: count / polls for name, count in changes.items()},
     }
+
+
+def get(session: Any, url: str) -> None:
+    """Request a workspace's current operation, as often as a batch has workspaces."""
+    for _ in range(BATCH):
+        session.get(f"{url}/api/v1/getCurrentImportOperation", timeout=10).json()
+
+
+def poller(name: str, prefix: str, changes: dict[str, int]) -> Callable[[], None]:
+    """Return a function that claims and polls a batch, and counts the changes."""
+    from django.utils import timezone
+
+    from importmonitor.rocketchat.client import Client
+    from importmonitor.sync.fleet import Fleet
+    from importmonitor.sync.poll import poll_claimed
+
+    clients: dict[str, Client] = {}
+    names = [f"{prefix}{number}" for number in range(BATCH)]
+    fleet = Fleet(names, spread=1.0, longest=1.0)
+    fleet.start(at_once=True)
+
+    def poll() -> None:
+        claims = fleet.claim(BATCH)
+        for claim in claims:
+            alias = claim.config.alias
+            if alias not in clients:
+                clients[alias] = Client(claim.config)
+            result = poll_claimed(claim, clients[alias], lambda *_: timezone.now())
+            if not result.ok or result.skipped:
+                raise RuntimeError(f"{name}: {result}")
+            changes[name] += len(result.changes)
+        if len(claims) != BATCH:
+            raise RuntimeError(f"{name}: {len(claims)} were claimed")
+
+    return poll
+
+
+def cpu_time(job: Callable[[], None], batches: int) -> float:
+    """Return the milliseconds of CPU of a job, by the workspaces of its batches."""
+    started = time.process_time()
+    for _ in range(batches):
+        job()
+    return (time.process_time() - started) / batches / BATCH * 1000
 
 
 if __name__ == "__main__":

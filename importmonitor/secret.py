@@ -62,6 +62,11 @@ class SecretMapping(Mapping[Any, Any]):
     def __len__(self) -> int:
         return len(self._values)
 
+    @property
+    def is_dict(self) -> bool:
+        """Whether it is a view of a dict."""
+        return isinstance(self._values, dict)
+
     def __repr__(self) -> str:
         return f"{{{HIDDEN}}}"
 

@@ -30,6 +30,7 @@ from importmonitor.models import (
     SyncPeriod,
     Workspace,
 )
+from importmonitor.sync.register import register_configured
 from tests.api.helpers import NOON, RUNNING, sync, workspace_at
 from tests.test_access import METHODS, TABLE, routes
 
@@ -310,6 +311,7 @@ def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[Site]:
     ):
         site = Site()
         with override_settings(IMPORTMONITOR={"WORKSPACES": REMAINING, "CHANNELS": CHANNELS}):
+            register_configured()
             yield site
         transaction.set_rollback(True)
 

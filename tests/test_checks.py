@@ -431,7 +431,7 @@ def test_ca_bundle_in_a_closed_folder_is_described(
 def test_workspaces_can_come_from_a_callable(settings: Any) -> None:
     settings.IMPORTMONITOR = {"WORKSPACES": "tests.test_checks.many"}
     assert (
-        conf.get_aliases()
+        list(conf.get_workspaces())
         == list(conf.get_config().workspaces)
         == ["tenant-0", "tenant-1", "tenant-2"]
     )

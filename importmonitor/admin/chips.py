@@ -1,12 +1,12 @@
 """The outcomes above the list, each with its number of operations, and the filters in use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.contrib.admin import ListFilter
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import IntegerField, Subquery
+from django.db.models import Subquery
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -14,12 +14,16 @@ from importmonitor.admin import display, filters
 from importmonitor.charts.scales import short_date
 from importmonitor.humanize import format_number
 from importmonitor.models import ImportOperation, Outcome, Viewer
+from importmonitor.models.store import RowCount
 from importmonitor.rocketchat.states import ImportState
 
 #: Operations are counted up to this: a chip says more than that, not how many more.
 MAX_COUNT = 1_000
 #: The counts are those of one workspace or of all, whatever else the list is filtered by.
 COUNTED = {"workspace", "outcome"}
+
+# Of the columns of one query that reads other things too.
+_COUNT, _LAST_CLEAN = "operations_", "last_clean_end"
 
 BADGES: dict[str, display.Badge] = {
     "open": display.STATES[ImportState.IMPORTING],
@@ -52,15 +56,11 @@ class Counts(NamedTuple):
     last_clean: datetime | None
 
 
-class _RowCount(Subquery):
-    """The number of rows of a query, which can have a limit, unlike those of an aggregate."""
+def expressions(viewer: Viewer, workspace: str) -> dict[str, Any]:
+    """Return the subqueries that `read_counts` needs, of one workspace or of all ("").
 
-    template = "(SELECT COUNT(*) FROM (%(subquery)s) importmonitor_rows)"
-    output_field = IntegerField()
-
-
-def count_outcomes(viewer: Viewer, workspace: str) -> Counts:
-    """Return the counts of one workspace or of all, in one query that reads only indexes."""
+    They read only indexes.
+    """
     rows = ImportOperation.objects.visible_to(viewer)
     if workspace:
         rows = rows.filter(workspace=workspace)
@@ -69,16 +69,20 @@ def count_outcomes(viewer: Viewer, workspace: str) -> Counts:
     parts = {"": rows.newest_first(), "open": rows.filter(finished_at=None).order_by()} | {
         outcome: rows.filter(outcome=outcome).newest_first() for outcome in Outcome.values
     }
-    counts = {
-        f"rows_{name}": _RowCount(part.values("pk")[: MAX_COUNT + 1])
-        for name, part in parts.items()
+    counts: dict[str, Any] = {
+        _COUNT + name: RowCount(part.values("pk")[: MAX_COUNT + 1]) for name, part in parts.items()
     }
-    last_clean = Subquery(parts[Outcome.DONE.value].values("finished_at")[:1])
-    # Of any one row: without rows, all counts are zero.
-    first = ImportOperation.objects.order_by("pk").annotate(**counts, last_clean=last_clean)
-    values = first.values_list(*counts, "last_clean").first()
-    *numbers, finished_at = values or (*(0 for _name in parts), None)
-    return Counts(dict(zip(parts, numbers, strict=True)), finished_at)
+    return counts | {_LAST_CLEAN: Subquery(parts[Outcome.DONE.value].values("finished_at")[:1])}
+
+
+def read_counts(values: Mapping[str, Any]) -> Counts:
+    """Return the numbers of operations from the values of the subqueries."""
+    by_outcome = {
+        name.removeprefix(_COUNT): count or 0
+        for name, count in values.items()
+        if name.startswith(_COUNT)
+    }
+    return Counts(by_outcome, values[_LAST_CLEAN])
 
 
 def context(changelist: ChangeList, counts: Counts) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The dashboard above the history: the most urgent workspaces, figures and charts."""
 
-from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,20 +8,28 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from importmonitor import conf, humanize
-from importmonitor.admin import display, figures, remarks, runs, times, weeks
+from importmonitor.admin import chips, display, figures, remarks, runs, times, weeks
 from importmonitor.admin.chips import Counts
 from importmonitor.admin_urls import admin_url
 from importmonitor.choices import sync_status_label
 from importmonitor.conf.problems import Problem
-from importmonitor.models import Freshness, Viewer, Workspace
+from importmonitor.models import Viewer, Workspace, fleet
+from importmonitor.models.store import RowCount
+from importmonitor.models.workspaces import Urgency
 
 #: The most urgent workspaces get the cards.
 MAX_CARDS = 4
+#: The settings of so many workspaces are checked for mistakes.
+MAX_CHECKED = 20
 HISTORY = "importoperation_changelist"
 
-_FAILED, _NOT_POLLED, _ACTIVE, _CALM = range(4)
-#: The names of the icons of the browser's tab, by urgency.
-_ICONS = ("bad", "warn", "busy", "good")
+#: The names of the icons of the browser's tab.
+_ICONS = {
+    Urgency.FAILED: "bad",
+    Urgency.FAILING: "warn",
+    Urgency.ACTIVE: "busy",
+    Urgency.CALM: "good",
+}
 
 CRITICAL = display.Badge(gettext_lazy("Critical"), "✕", "bad")
 WARNING = display.Badge(gettext_lazy("Warning"), "!", "warn")
@@ -36,72 +43,126 @@ class Tab(NamedTuple):
     icon: str
 
 
+class Survey(NamedTuple):
+    """What the dashboard shows of the workspaces: their numbers, and the most urgent ones."""
+
+    numbers: fleet.FleetCounts
+    workspaces: list[Workspace]
+    #: Whether the viewer may see at most one.
+    is_only_one: bool
+
+    @property
+    def running(self) -> list[Workspace]:
+        """Those whose import runs and is in order."""
+        now = timezone.now()
+        return [row for row in self.workspaces if row.present_urgency(now) == Urgency.ACTIVE]
+
+
+def survey(viewer: Viewer, workspace: str) -> tuple[Survey, Counts]:
+    """Return what is shown of one workspace or of all (""), and the numbers of their operations.
+
+    In two queries.
+    """
+    now = timezone.now()
+    rows = every = viewer.workspaces()
+    if workspace:
+        rows = rows.filter(alias=workspace)
+    values = fleet.read_values(
+        {"seen": RowCount(every.order_by("pk").values("pk")[:2])}
+        | fleet.expressions(rows, now, MAX_CARDS)
+        | chips.expressions(viewer, workspace)
+    )
+    workspaces = _seen_by(viewer, fleet.read_workspaces(values, now))
+    surveyed = Survey(fleet.read_counts(values), workspaces, (values["seen"] or 0) < 2)
+    return surveyed, chips.read_counts(values)
+
+
 def context(
-    viewer: Viewer, workspace: str, counts: Counts, site: str, *, has_incidents: bool
+    viewer: Viewer,
+    workspace: str,
+    surveyed: Survey,
+    counts: Counts,
+    site: str,
+    *,
+    has_incidents: bool,
 ) -> dict[str, Any]:
     """Return the context of the dashboard's templates, for one workspace or for all ("")."""
     now = timezone.now()
-    workspaces = viewer.visible_workspaces([workspace] if workspace else None)
-    # A stable sort: equally urgent workspaces keep the order of the settings.
-    workspaces.sort(key=lambda workspace: _urgency(workspace, now))
-    shown = workspaces[:MAX_CARDS]
+    unpolled = _unpolled(viewer, workspace, surveyed.workspaces)
+    shown = [*surveyed.workspaces, *unpolled][:MAX_CARDS]
     if has_incidents:
         # These say what is wrong; the cards are for what runs.
-        active = [row for row in workspaces if _has_active_import(row)]
-        shown = active[:MAX_CARDS] or workspaces[:2]
-    hidden = [row for row in workspaces if row not in shown]
+        shown = surveyed.running[:MAX_CARDS] or shown[:2]
     return {
-        "tab": tab(workspaces, now),
+        "tab": tab(surveyed),
         "cards": [card(workspace, now) for workspace in shown],
         "problems": _problems(viewer),
-        "is_hidden": not workspaces and viewer.is_limited(),
-        "more": len(hidden),
-        "more_with_problems": sum(_urgency(workspace, now) < _ACTIVE for workspace in hidden),
+        "is_hidden": not shown and viewer.is_limited(),
+        **_rest(surveyed.numbers, len(unpolled), shown, now),
         "figures": figures.panel(viewer, workspace, counts.last_clean, now),
         "weeks": weeks.panel(viewer, workspace),
         "runs": runs.panel(viewer, workspace, now, site),
     }
 
 
-def _has_active_import(workspace: Workspace) -> bool:
-    operation = workspace.current_operation
-    return operation is not None and operation.is_active
+def _seen_by(viewer: Viewer, workspaces: list[Workspace]) -> list[Workspace]:
+    """Return those that the settings, too, let the viewer see: they may be stricter by now."""
+    return [workspace for workspace in workspaces if viewer.may_see(workspace.alias)]
+
+
+def _unpolled(viewer: Viewer, workspace: str, known: list[Workspace]) -> list[Workspace]:
+    """Return unsaved rows of some workspaces that no round of polls has seen, if few are known."""
+    if len(known) >= MAX_CARDS:
+        return []
+    aliases = [workspace] if workspace else conf.get_first_aliases(2 * MAX_CARDS)
+    rows = {row.alias for row in known}
+    return _seen_by(viewer, [Workspace(alias=alias) for alias in aliases if alias not in rows])
+
+
+def _rest(
+    numbers: fleet.FleetCounts, unpolled: int, shown: list[Workspace], now: datetime
+) -> dict[str, Any]:
+    """Return how many workspaces have no card, and how many of them have problems."""
+    problems = sum(workspace.present_urgency(now) <= Urgency.FAILING for workspace in shown)
+    more_with_problems = max(0, numbers.failed + numbers.unpolled - problems)
+    more = max(0, numbers.total + unpolled - len(shown))
+    return {
+        "more_workspaces": more,
+        "more": format_count(more),
+        "more_with_problems": more_with_problems and format_count(more_with_problems),
+    }
+
+
+def format_count(count: int) -> str:
+    """Return a number of workspaces, which are counted up to a limit."""
+    if count > fleet.MAX_COUNT - MAX_CARDS:
+        return f"{humanize.format_number(fleet.MAX_COUNT)}+"
+    return humanize.format_number(count)
 
 
 def _problems(viewer: Viewer) -> list[Problem]:
-    """Return the mistakes in the settings, which name workspaces."""
-    problems = [problem for problem in conf.find_problems() if problem.is_error]
+    """Return mistakes in the settings, which name workspaces; `manage.py check` finds all."""
+    problems = [problem for problem in conf.find_problems(MAX_CHECKED) if problem.is_error]
     return [] if problems and viewer.is_limited() else problems
 
 
-def tab(workspaces: list[Workspace], now: datetime) -> Tab:
-    """Return what the browser's tab says: the progress of the import that runs, or the state.
-
-    The most urgent workspace is the first.
-    """
-    active = [row.current_operation for row in workspaces if _has_active_import(row)]
-    urgency = _urgency(workspaces[0], now) if workspaces else _CALM
-    if not any(workspace.was_polled for workspace in workspaces):
-        urgency, text = _NOT_POLLED, str(display.NEVER_SYNCED.label)
-    elif len(active) == 1 and (operation := active[0]) is not None:
+def tab(surveyed: Survey) -> Tab:
+    """Return what the browser's tab says: the progress of the import that runs, or the state."""
+    numbers = surveyed.numbers
+    icon, text = _ICONS[numbers.urgency], headline(numbers)
+    active = [
+        operation
+        for workspace in surveyed.workspaces
+        if (operation := workspace.current_operation) is not None and operation.is_active
+    ]
+    if not numbers.polled:
+        icon, text = _ICONS[Urgency.FAILING], str(display.NEVER_SYNCED.label)
+    elif len(active) == 1:
+        [operation] = active
         percent = None if operation.is_stalled else operation.percent
         state = display.badge_of(operation).label if percent is None else f"{percent} %"
         text = f"{state} · {display.kind_of(operation)}"
-    else:
-        text = headline(workspaces, now)
-    return Tab(text, f"importmonitor/favicon-{_ICONS[urgency]}.svg")
-
-
-def _urgency(workspace: Workspace, now: datetime) -> int:
-    """Return the rank of a workspace; lower is more urgent."""
-    operation = workspace.current_operation
-    if operation is not None and operation.needs_attention:
-        return _FAILED
-    if workspace.freshness(now) not in (None, Freshness.OK):
-        return _NOT_POLLED
-    if operation is not None and operation.is_active:
-        return _ACTIVE
-    return _CALM
+    return Tab(text, f"importmonitor/favicon-{icon}.svg")
 
 
 def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
@@ -142,16 +203,14 @@ def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
     return values
 
 
-def headline(workspaces: list[Workspace], now: datetime) -> str:
+def headline(numbers: fleet.FleetCounts) -> str:
     """Return how many imports failed or run, and how many workspaces are not polled."""
-    urgencies = Counter(_urgency(workspace, now) for workspace in workspaces)
-    active = sum(map(_has_active_import, workspaces))
     parts = [
-        text % {"count": humanize.format_number(count)}
+        text % {"count": format_count(count)}
         for text, count in (
-            (_("%(count)s failed or stalled"), urgencies[_FAILED]),
-            (_("%(count)s not polled recently"), urgencies[_NOT_POLLED]),
-            (_("%(count)s running"), active),
+            (_("%(count)s failed or stalled"), numbers.failed),
+            (_("%(count)s not polled recently"), numbers.unpolled),
+            (_("%(count)s running"), numbers.active),
         )
         if count
     ]
@@ -163,18 +222,18 @@ def status_line(now: datetime, viewer: Viewer, site: str | None = None) -> dict[
 
     It links into the AdminSite of this name or, if that is without the history, into another.
     """
-    workspaces = viewer.visible_workspaces()
-    if not workspaces and viewer.is_limited():
+    values = fleet.read_values(fleet.expressions(viewer.workspaces(), now))
+    numbers = fleet.read_counts(values)
+    if not numbers.total and viewer.is_limited():
         return {}
-    urgency = min((_urgency(workspace, now) for workspace in workspaces), default=_CALM)
-    badge, text = OK, headline(workspaces, now)
-    if urgency == _FAILED:
-        badge = CRITICAL
-    elif urgency == _NOT_POLLED:
-        badge = WARNING
-    elif not any(workspace.was_polled for workspace in workspaces):
+    badge, text = OK, headline(numbers)
+    if not numbers.polled:
         badge = display.NEVER_SYNCED
         text = _("Run manage.py sync_import_status, or press Sync now.")
+    elif numbers.urgency == Urgency.FAILED:
+        badge = CRITICAL
+    elif numbers.urgency == Urgency.FAILING:
+        badge = WARNING
     return {
         "url": admin_url(HISTORY, site=site) or admin_url(HISTORY),
         "badge": display.render_badge(badge),

@@ -7,10 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.admin import DateFieldListFilter, ModelAdmin, SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -25,6 +26,7 @@ from importmonitor.choices import (
     IncidentKind,
     sync_status_label,
 )
+from importmonitor.conf import find_configured
 from importmonitor.models import Delivery, ImportOperation, Outcome, get_viewer
 from importmonitor.models.incidents import OPEN, acknowledged_at
 from importmonitor.rocketchat import exceptions
@@ -85,15 +87,38 @@ class StateFilter(KnownValuesFilter):
 
 
 class WorkspaceFilter(KnownValuesFilter):
+    """The workspaces of recent operations, and a field for the others: there can be many.
+
+    A part of a name matches nothing, and gets the workspaces that it may mean as choices.
+    """
+
     title = _("workspace")
     parameter_name = "workspace"
+    template = "importmonitor/workspace_filter.html"
 
     def get_options(self, request: HttpRequest) -> list[Option]:
+        value = self.value()
+        recent = most_common([row.workspace for row in recent_operations(request)], None)
+        if value and value not in recent and "\0" not in value and not find_configured([value]):
+            named = get_viewer(request).workspaces().search(value).order_by("alias")
+            recent += named.values_list("alias", flat=True)[:MAX_CHOICES]
         # The URL can also name a workspace that is no longer configured.
-        aliases = with_selected(get_viewer(request).visible_aliases(), self.value())
-        if len(aliases) == 1:
+        aliases = sorted({*with_selected(recent, value)})
+        if len(aliases) == 1 and not value:
             return []
         return [(alias, alias, Q(workspace=alias)) for alias in aliases]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        #: Of the form: the other filters stay.
+        self.other_parameters = [
+            (name, value)
+            for name, values in changelist.filter_params.items()
+            for value in values
+            if name != self.parameter_name
+        ]
+        if changelist.query:
+            self.other_parameters.append((SEARCH_VAR, changelist.query))
+        return super().choices(changelist)
 
 
 class ImporterFilter(KnownValuesFilter):
@@ -103,7 +128,7 @@ class ImporterFilter(KnownValuesFilter):
     parameter_name = "importer"
 
     def get_options(self, request: HttpRequest) -> list[Option]:
-        recent = [importer for importer, _user, _name in recent_importers_and_users(request)]
+        recent = [row.importer_key for row in recent_operations(request)]
         of_apps = set(most_common(recent, self.value())) - {*IMPORTERS, "none"}
         titles = IMPORTERS | IMPORTER_LABELS | {key: key for key in sorted(of_apps)}
         options = [(key, title, Q(importer_key=key)) for key, title in titles.items()]
@@ -129,10 +154,10 @@ class StartedByFilter(KnownValuesFilter):
     parameter_name = "started_by"
 
     def get_options(self, request: HttpRequest) -> list[Option]:
-        recent = recent_importers_and_users(request)
-        names = {user: name for _importer, user, name in reversed(recent) if name}
+        recent = recent_operations(request)
+        names = {row.user: row.user_name for row in reversed(recent) if row.user_name}
         counts = Counter(names.values())
-        users = most_common([user for _importer, user, _name in recent], self.value())
+        users = most_common([row.user for row in recent], self.value())
         options = []
         for user in users:
             name = names.get(user, user)
@@ -142,13 +167,24 @@ class StartedByFilter(KnownValuesFilter):
         return options
 
 
-def recent_importers_and_users(request: HttpRequest) -> list[tuple[str, str, str | None]]:
-    """Return importers, users and their names of the newest operations, read once per request."""
-    recent: list[tuple[str, str, str | None]] | None = vars(request).get("importmonitor_recent")
+class RecentOperation(NamedTuple):
+    """What the choices of filters are made from."""
+
+    workspace: str
+    importer_key: str
+    user: str
+    user_name: str | None
+
+
+def recent_operations(request: HttpRequest) -> list[RecentOperation]:
+    """Return the newest operations, read once per request."""
+    recent: list[RecentOperation] | None = vars(request).get("importmonitor_recent")
     if recent is None:
         newest = ImportOperation.objects.visible_to(get_viewer(request)).newest_first()
-        values = newest.values_list("importer_key", "remote_user_id", "remote_user_name")
-        recent = list(values[:RECENT_OPERATIONS])
+        values = newest.values_list(
+            "workspace", "importer_key", "remote_user_id", "remote_user_name"
+        )
+        recent = [RecentOperation(*row) for row in values[:RECENT_OPERATIONS]]
         vars(request)["importmonitor_recent"] = recent
     return recent
 

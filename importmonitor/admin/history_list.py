@@ -21,9 +21,12 @@ class HistoryList(ChangeList):
         if not self.result_count:
             # A search without a match has scanned all that it may: do not scan it twice.
             self.result_list = self.queryset.none()
-        aliases = conf.get_aliases()
+
+    def hide_workspace(self) -> None:
+        """Leave out the workspace, if all rows are of the only one that is configured."""
+        aliases = {row.workspace for row in self.result_list}
         # A row can be of a workspace that is no longer configured.
-        if len(aliases) < 2 and {row.workspace for row in self.result_list}.issubset(aliases):
+        if len(aliases) < 2 and len(conf.find_configured(aliases)) == len(aliases):
             self.list_display = [name for name in self.list_display if name != "workspace"]
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:

@@ -180,11 +180,12 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         alias = request.GET.get("workspace", "")
         viewer = get_viewer(request)
         workspace = alias if viewer.may_see(alias) else ""
-        counts = chips.count_outcomes(viewer, workspace)
+        surveyed, counts = dashboard.survey(viewer, workspace)
         incidents = incident_panel.summary(request, workspace)
         context |= dashboard.context(
             viewer,
             workspace,
+            surveyed,
             counts,
             self.admin_site.name,
             has_incidents=bool(incidents["count"]),
@@ -198,7 +199,10 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         }
         response = super().changelist_view(request, context | (extra_context or {}))
         if isinstance(response, TemplateResponse) and response.context_data is not None:
-            response.context_data |= chips.context(response.context_data["cl"], counts)
+            changelist = response.context_data["cl"]
+            if surveyed.is_only_one:
+                changelist.hide_workspace()
+            response.context_data |= chips.context(changelist, counts)
         return response
 
     def render_change_form(

@@ -32,21 +32,22 @@ class WorkspaceList(ChangeList):
         groups = incidents.values_list("workspace", "kind").annotate(count=Count("pk"))
         for alias, kind, count in groups:
             counts[alias].append((kind, count))
-        configured = conf.find_configured(aliases)
         for row in rows:
             row.figures = figures[row.alias]
             row.incident_counts = counts[row.alias]
-            row.is_configured = row.alias in configured
 
 
-def find_unpolled(viewer: Viewer) -> dict[str, Any]:
-    """Return which of the first configured workspaces were never polled, of those to be seen."""
-    aliases = conf.get_aliases(MAX_CHECKED)
-    rows = Workspace.objects.filter(alias__in=aliases, last_polled_at__isnull=False)
-    polled = set(rows.order_by().values_list("alias", flat=True))
-    unpolled = [alias for alias in aliases if alias not in polled and viewer.may_see(alias)]
+def find_unregistered(viewer: Viewer) -> dict[str, Any]:
+    """Return workspaces of the settings that no round of polls has seen, of those to be seen.
+
+    Only of the first: most have a row since their first round, and are in the list.
+    """
+    aliases = conf.get_first_aliases(MAX_CHECKED)
+    known = set(Workspace.objects.by_alias(aliases))
+    unpolled = [alias for alias in aliases if alias not in known and viewer.may_see(alias)]
     return {
-        "is_configured": bool(aliases),
         "unpolled": unpolled[:MAX_NAMED],
         "more_unpolled": max(0, len(unpolled) - MAX_NAMED),
+        # Called by the template, where there is nothing to show.
+        "is_limited": viewer.is_limited,
     }

@@ -1,7 +1,7 @@
 """The workspaces: a list with their present state and availability, and a page of each."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
@@ -39,6 +39,8 @@ from importmonitor.models import ImportOperation, Workspace, get_viewer
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
+    from importmonitor.models.workspaces import WorkspaceQuerySet
+
     # Generic only in the stubs.
     _ModelAdmin = admin.ModelAdmin[Workspace]
 else:
@@ -67,6 +69,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
     list_filter = (filters.SyncStatusFilter,)
     list_per_page = 25
     search_fields = ("alias",)
+    search_help_text = gettext_lazy("The beginning of a name, or else a part of it.")
     sortable_by = ("alias",)
     actions = None
     fieldsets = (
@@ -98,6 +101,16 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
         rows: QuerySet[Workspace] = super().get_queryset(request)
         return rows.select_related("current_operation").defer("current_operation__payload")
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        # No stored value has a NUL, and PostgreSQL rejects one in a query.
+        if not term or "\0" in term:
+            return (queryset.none() if term else queryset), False
+        rows = cast("WorkspaceQuerySet", queryset)
+        return rows.search(term), False
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return workspace_list.WorkspaceList
 
@@ -114,8 +127,7 @@ class WorkspaceAdmin(ViewOnlyMixin, _ModelAdmin):
     ) -> HttpResponse:
         context: dict[str, Any] = {"title": _("Workspaces")}
         if self.has_view_permission(request):
-            viewer = get_viewer(request)
-            context |= workspace_list.find_unpolled(viewer) | {"is_limited": viewer.is_limited()}
+            context |= workspace_list.find_unregistered(get_viewer(request))
         return super().changelist_view(request, context | (extra_context or {}))
 
     def change_view(

@@ -6,6 +6,8 @@ Every mistake in the settings has an id; `importmonitor.checks` reports them all
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -32,6 +34,8 @@ from importmonitor.conf.workspaces import (
 )
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.secret import SecretMapping
+
+_kept_options: ContextVar[Options | None] = ContextVar("kept_options", default=None)
 
 KEYS = frozenset({"WORKSPACES", *OPTION_KEYS})
 #: An error names as many of the workspaces that are configured.
@@ -152,13 +156,15 @@ def get_groups(alias: str) -> tuple[str, ...] | None:
     return Workspaces(_raw_workspaces(_raw(), Problems())).get_groups(alias)
 
 
-def get_aliases(limit: int | None = None) -> list[str]:
-    """Return the aliases of the configured workspaces in their order, valid or not.
+def get_first_aliases(limit: int) -> list[str]:
+    """Return the first aliases of a dict, for pages before the first round of polls.
 
-    What is stored stays readable while a token is wrong. With `limit`, only the first are read.
+    None of another mapping: that looks up one workspace at a time, and may take long to list them.
     """
-    raw = _raw_workspaces(_raw(), Problems())
-    return [alias for alias in islice(raw, limit) if isinstance(alias, str)]
+    workspaces = _raw_workspaces(_raw(), Problems())
+    if not workspaces.is_dict:
+        return []
+    return [alias for alias in islice(workspaces, limit) if isinstance(alias, str)]
 
 
 def find_groups(aliases: Iterable[str]) -> dict[str, tuple[str, ...] | None]:
@@ -186,29 +192,44 @@ def get_options() -> Options:
 
     An invalid one has its default value here. `check()`, which the commands use, raises.
     """
-    return read_options(_raw(), Problems())
+    return _kept_options.get() or read_options(_raw(), Problems())
 
 
-def find_problems() -> list[Problem]:
-    """Return every mistake in the settings."""
+@contextmanager
+def keep_options() -> Iterator[None]:
+    """Within this context, and thread, the options stay as they are: a poll asks for them often."""
+    token = _kept_options.set(get_options())
+    try:
+        yield
+    finally:
+        _kept_options.reset(token)
+
+
+def find_problems(limit: int | None = None) -> list[Problem]:
+    """Return every mistake in the settings.
+
+    With `limit`, of only so many workspaces, the first of a dict: a page has no time for more.
+    """
     problems = Problems()
-    _read_all(problems)
+    _read_all(problems, limit)
     return list(problems)
 
 
-def _read_all(problems: Problems) -> None:
+def _read_all(problems: Problems, limit: int | None = None) -> None:
     """Report every mistake, and keep nothing: there may be a hundred thousand workspaces."""
-    for _workspace in _read_workspaces(problems):
+    for _workspace in _read_workspaces(problems, limit):
         pass
     read_options(_raw(), problems)
 
 
-def _read_workspaces(problems: Problems) -> Iterator[WorkspaceConfig]:
+def _read_workspaces(problems: Problems, limit: int | None = None) -> Iterator[WorkspaceConfig]:
     """Yield the workspaces that can be used; report every mistake but those of options."""
     raw = _raw()
     _check_setting(raw, problems)
     known_problems = len(problems)
     raw_workspaces = _raw_workspaces(raw, problems)
+    if limit is not None and not raw_workspaces.is_dict:
+        return
     if not raw_workspaces and len(problems) == known_problems:
         problems.warning(
             "W001",
@@ -216,8 +237,8 @@ def _read_workspaces(problems: Problems) -> Iterator[WorkspaceConfig]:
             "Fill IMPORTMONITOR['WORKSPACES']; in the project that comes with importmonitor, "
             "set ROCKETCHAT_URL, ROCKETCHAT_USER_ID and ROCKETCHAT_AUTH_TOKEN.",
         )
-    for alias, options in raw_workspaces.items():
-        workspace = read_workspace(alias, options, problems)
+    for alias in islice(raw_workspaces, limit):
+        workspace = read_workspace(alias, raw_workspaces[alias], problems)
         if workspace is not None:
             yield workspace
 

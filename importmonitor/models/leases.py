@@ -167,23 +167,22 @@ class LeaseQuerySet(StoreQuerySet["Workspace"]):
 
         `changed` names the fields to write besides those that every poll writes.
         """
-        changed = set(changed) - set(_POLL_FIELDS)
-        values = {name: getattr(workspace, name) for name in (*_POLL_FIELDS, *changed)}
-        if not changed:
-            return bool(_finished().update(self.db, alias=workspace.alias, holder=holder, **values))
-        held = self.filter(alias=workspace.alias, holder=holder)
-        return bool(held.update(**values, holder="", expires_at=None))
+        names = frozenset({*_POLL_FIELDS, *changed})
+        values = {name: getattr(workspace, name) for name in names}
+        return bool(
+            _finished(names).update(self.db, alias=workspace.alias, holder=holder, **values)
+        )
 
     def release(self, alias: str, holder: str) -> None:
         """Release the lease if `holder` still has it."""
         _released.update(self.db, alias=alias, holder=holder)
 
-    def release_all(self, aliases: list[str], holder_prefix: str) -> None:
-        """Release these workspaces' leases, of all holders whose names begin with the prefix.
+    def release_all(self, holder_prefix: str) -> None:
+        """Release the leases of all holders whose names begin with a prefix.
 
         Those that were claimed are due again at once.
         """
-        held = self.filter(alias__in=aliases, holder__startswith=holder_prefix)
+        held = self.filter(holder__startswith=holder_prefix)
         # First: MySQL assigns from left to right.
         was_claimed = When(due_at=F("expires_at"), then=Value(timezone.now()))
         held.update(due_at=Case(was_claimed, default=F("due_at")), holder="", expires_at=None)
@@ -258,11 +257,11 @@ _released = CompiledQuery(_held, holder="", expires_at=None)
 
 
 @cache
-def _finished() -> CompiledQuery:
-    # The model's fields exist once all models are loaded.
+def _finished(names: frozenset[str]) -> CompiledQuery:
+    """Return the query that writes these fields. Few sets of them ever occur."""
     fields = {
-        field.name: Param(field.name, field)
+        field.attname: Param(field.attname, field)
         for field in _model()._meta.concrete_fields  # noqa: SLF001 - Django documents it
-        if field.name in _POLL_FIELDS
+        if field.attname in names or field.name in names
     }
     return CompiledQuery(_held, holder="", expires_at=None, **fields)

@@ -3,12 +3,19 @@
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from django.db import models, router
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 
 if TYPE_CHECKING:
     from importmonitor.models.viewers import Viewer
 
 M = TypeVar("M", bound=models.Model)
+
+
+class RowCount(Subquery):
+    """The number of rows of a query, which can have a limit, unlike those of an aggregate."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) importmonitor_rows)"
+    output_field = models.IntegerField()
 
 
 class StoreQuerySet(models.QuerySet[M]):

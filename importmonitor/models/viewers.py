@@ -91,33 +91,7 @@ class Viewer:
 
         By what the last polls have stored: whoever shows one of them asks `may_see` too.
         """
-        return Workspace.objects.filter(is_configured=True).visible_to(self)
-
-    def visible_aliases(self) -> list[str]:
-        """Return the configured workspaces that the viewer may see, in the settings' order."""
-        aliases = conf.get_aliases()
-        if self.aliases is not None:
-            aliases = [alias for alias in aliases if alias in self.aliases]
-        if self.is_superuser:
-            return aliases
-        # Not filtered by alias: databases limit the number of parameters.
-        groups = dict(Workspace.objects.order_by().values_list("alias", "groups"))
-        return [
-            alias
-            for alias in aliases
-            if (self.is_member(groups[alias]) if alias in groups else self.may_see(alias))
-        ]
-
-    def visible_workspaces(self, aliases: Collection[str] | None = None) -> list[Workspace]:
-        """Return those of these or of all configured workspaces that the viewer may see."""
-        if aliases is None and self.aliases is not None:
-            aliases = [alias for alias in conf.get_aliases() if alias in self.aliases]
-        rows = Workspace.objects.configured(None if aliases is None else list(aliases))
-        return [
-            row
-            for row in rows
-            if (self.is_member(row.groups) if row.pk else self.may_see(row.alias))
-        ]
+        return Workspace.objects.listed().visible_to(self)
 
     def visible_channels(self) -> list[ChannelConfig]:
         """Return the channels, without the patterns of workspaces that match none to be seen.
@@ -147,13 +121,20 @@ class Viewer:
 
     def hidden_workspaces(self) -> "WorkspaceQuerySet":
         """Return the rows of the workspaces whose groups do not include the viewer."""
-        rows = Workspace.objects.exclude(groups=None).order_by()
+        return Workspace.objects.filter(self.hides()).order_by()
+
+    def hides(self) -> Q:
+        """Return the condition that the groups of a workspace's row do not include the viewer."""
+        condition = Q(groups__isnull=False)
+        if self.is_superuser:
+            return condition & Q(pk__in=())
         digests = self._digests
         if len(digests) > _MANY:
             # Users of a directory can be in hundreds.
+            limited = Workspace.objects.exclude(groups=None).order_by()
             used = {
                 digest
-                for groups in rows.values_list("groups", flat=True).distinct()
+                for groups in limited.values_list("groups", flat=True).distinct()
                 for digest in (groups or "").split("|")
             }
             digests = [digest for digest in digests if digest in used]
@@ -161,8 +142,8 @@ class Viewer:
             is_member = Q()
             for digest in digests[start : start + _BATCH]:
                 is_member |= Q(groups__contains=f"|{digest}|")
-            rows = rows.exclude(is_member)
-        return rows
+            condition &= ~is_member
+        return condition
 
     def is_member(self, groups: str | None) -> bool:
         """Return whether the groups of a workspace's row include the viewer."""

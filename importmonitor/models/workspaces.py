@@ -1,9 +1,9 @@
 """The present state of each workspace, and the lease to poll it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from django.db import connections, models
 from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
@@ -16,6 +16,9 @@ from importmonitor.conf.workspaces import ALIAS_MAX_LENGTH
 from importmonitor.models.leases import LeaseQuerySet
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.periods import SyncPeriod
+
+if TYPE_CHECKING:
+    from importmonitor.models.viewers import Viewer
 
 #: After the first poll of a period, a pause of up to this is no gap: cron may run once an hour.
 _MAX_FIRST_PAUSE = timedelta(hours=2)
@@ -57,6 +60,23 @@ IMPORTING = Q(urgency__lte=Urgency.ACTIVE, import_outcome="") & ~Q(import_state=
 
 
 class WorkspaceQuerySet(LeaseQuerySet):
+    def listed(self) -> Self:
+        """Return the rows of the workspaces that are configured, by an index.
+
+        With IN, because SQLite uses no index for a bare boolean column.
+        """
+        return self.filter(is_configured__in=[True])
+
+    def visible_to(self, viewer: "Viewer") -> Self:
+        """Return the rows that a viewer may see, as of their last polls."""
+        rows = self if viewer.aliases is None else self.filter(alias__in=viewer.aliases)
+        return rows if viewer.is_superuser else rows.exclude(viewer.hides())
+
+    def search(self, text: str) -> Self:
+        """Return those whose aliases begin with a text or, if there are none, have it in them."""
+        rows = self.starting_with(text.lower())
+        return rows if rows.exists() else self.filter(alias__contains=text.lower())
+
     def late(self, now: datetime) -> Self:
         """Return those whose last poll is so long ago that something is wrong with the polling."""
         return self.filter(last_polled_at__lt=now - conf.get_options().late_after)
@@ -78,8 +98,7 @@ class WorkspaceQuerySet(LeaseQuerySet):
 
         Their keys are read by an index: SQLite walks all rows for a page in the order of the keys.
         """
-        # No index serves a boolean column that is a condition by itself, but for PostgreSQL.
-        rows = self.model.objects.filter(is_configured__in=[True]).order_by()
+        rows = self.model.objects.listed().order_by()
         first, *others = (rows.filter(condition).values("pk") for condition in conditions)
         return self.filter(pk__in=first.union(*others, all=True) if others else first)
 
@@ -90,17 +109,6 @@ class WorkspaceQuerySet(LeaseQuerySet):
             # It has no index for LIKE, and compares texts by their bytes. "{" follows "z".
             rows = rows.filter(alias__gte=text, alias__lt=text + "{")
         return self.filter(pk__in=rows.values("pk"))
-
-    def configured(self, aliases: Sequence[str] | None = None) -> "list[Workspace]":
-        """Return these or all configured workspaces with their current operation; in one query.
-
-        One that was never polled is an unsaved row.
-        """
-        if aliases is None:
-            aliases = conf.get_aliases()
-        rows = self.filter(alias__in=aliases).select_related("current_operation")
-        by_alias = {row.alias: row for row in rows.defer("current_operation__payload")}
-        return [by_alias.get(alias) or Workspace(alias=alias) for alias in aliases]
 
     def by_alias(self, aliases: Collection[str]) -> "dict[str, Workspace]":
         """Return those of these workspaces that were ever polled, by alias."""
@@ -329,6 +337,11 @@ class Workspace(models.Model):
         last = self.last_polled_at
         # One that is still to come says nothing: a clock was ahead.
         return last is not None and abs(now - last) > conf.get_options().late_after
+
+    def present_urgency(self, now: datetime) -> Urgency:
+        """Return its urgency now: one that is late is as urgent as one that cannot be polled."""
+        urgency = Urgency(self.urgency)
+        return min(urgency, Urgency.FAILING) if self.is_late(now) else urgency
 
     def freshness(self, now: datetime) -> Freshness | None:
         """Return whether the stored state is still Rocket.Chat's, None before the first poll."""

@@ -11,7 +11,6 @@ import random
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http.client import HTTPException
@@ -283,15 +282,9 @@ class Client:
             stream=True,
             allow_redirects=False,
         ) as http_response:
-            response = ApiResponse(
-                url=url,
-                status=http_response.status_code,
-                content_type=http_response.headers.get("Content-Type", ""),
-                headers=http_response.headers,
-                received_at=self._now(),
-            )
+            received_at, status = self._now(), http_response.status_code
             # The beginning of an error response is all that its message needs.
-            is_good = 200 <= response.status < 300
+            is_good = 200 <= status < 300
             max_size = MAX_BODY if is_good else _CHUNK_SIZE
             body = bytearray()
             for chunk in http_response.iter_content(_CHUNK_SIZE):
@@ -299,7 +292,14 @@ class Client:
                 if len(body) > max_size:
                     break
         self.response_time = timedelta(seconds=time.monotonic() - started)
-        response = replace(response, body=bytes(body[:max_size]))
+        response = ApiResponse(
+            url=url,
+            status=status,
+            content_type=http_response.headers.get("Content-Type", ""),
+            headers=http_response.headers,
+            received_at=received_at,
+            body=bytes(body[:max_size]),
+        )
         if is_good and len(body) > MAX_BODY:
             raise self._bad_answer(
                 response, f"the body is longer than {MAX_BODY // 1024 // 1024} MiB"

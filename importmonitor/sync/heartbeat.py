@@ -136,7 +136,7 @@ def report_stored(every: timedelta | None = None) -> None:
     if not conf.get_options().heartbeat_url:
         return
     now = timezone.now()
-    configured = Workspace.objects.filter(is_configured=True)
+    configured = Workspace.objects.listed()
     # Before the first polls there is no result.
     if not configured.filter(last_polled_at__isnull=False).exists():
         return

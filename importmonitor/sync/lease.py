@@ -138,9 +138,12 @@ def skip_reason(alias: str, now: datetime) -> str | None:
     return None
 
 
-def release_process_leases(aliases: Iterable[str]) -> None:
-    """Release the leases of these workspaces that this process's threads hold."""
-    Workspace.objects.release_all(list(aliases), _process_prefix())
+def release_process_leases(aliases: Iterable[str] | None = None) -> None:
+    """Release the leases of these workspaces, or all, that this process's threads hold."""
+    rows = Workspace.objects.all()
+    if aliases is not None:
+        rows = rows.filter(alias__in=list(aliases))
+    rows.release_all(_process_prefix())
 
 
 def _process_prefix() -> str:

@@ -99,8 +99,9 @@ def _needs_name(operation: Operation, row: ImportOperation | None) -> bool:
         return True
     if row.remote_user_id != operation.remote_user_id:
         return True
-    has_changed = any(getattr(row, name) != getattr(operation, name) for name in REMOTE_FIELDS)
-    return has_changed and row.remote_user_name is None
+    return row.remote_user_name is None and any(
+        getattr(row, name) != getattr(operation, name) for name in REMOTE_FIELDS
+    )
 
 
 def _was_pruned(operation: Operation, snapshot: Snapshot) -> bool:

@@ -225,28 +225,38 @@ def _poll_held(
     now: Callable[[], datetime],
 ) -> SyncResult:
     """Poll and store what changed."""
-    alias = config.alias
-    result = SyncResult(alias, polled_at=now())
+    alias, polled_at = config.alias, now()
+    operation: ImportOperation | None = None
+    changes: list[Change] = []
+    failure, notice = None, ""
     try:
         try:
-            fetched = fetch_snapshot(state, config, client, now, lease.renew)
-            operation, changes, alert_count = store_result(lease, fetched)
+            with conf.keep_options():
+                fetched = fetch_snapshot(state, config, client, now, lease.renew)
+                operation, changes, alert_count = store_result(lease, fetched)
+                notice = fetched.notice
         except RocketChatError as error:
             logger.warning("%s", error)
             alert_count = store_failure(lease, state.workspace, error, now())
-            result = replace(result, error=error)
+            failure = error
         except Exception as error:
             if isinstance(error, (LeaseLost, *database_errors())):
                 raise
             _store_bug(lease, error, now)
             raise trim_traceback(error)  # noqa: B904 - it is the same
-        else:
-            result = replace(result, operation=operation, changes=changes, notice=fetched.notice)
     except LeaseLost:
-        return replace(result, error=None, skipped=LEASED)
-    for change in result.changes:
+        return SyncResult(alias, polled_at, skipped=LEASED)
+    for change in changes:
         logger.info("%s: %s: %s", alias, change.operation, ", ".join(change.updated))
-    return replace(result, alerts_due=state.alerts_due or bool(alert_count))
+    return SyncResult(
+        alias,
+        polled_at,
+        error=failure,
+        notice=notice,
+        operation=operation,
+        changes=changes,
+        alerts_due=state.alerts_due or bool(alert_count),
+    )
 
 
 def _store_bug(lease: Lease, error: Exception, now: Callable[[], datetime]) -> None:

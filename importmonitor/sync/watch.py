@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from importmonitor.sync.claims import Claim
 from importmonitor.sync.ends import is_settled
 from importmonitor.sync.fleet import Fleet
 from importmonitor.sync.interval import PollInterval, after_failure
+from importmonitor.sync.lease import release_process_leases
 from importmonitor.sync.poll import PollFailure, database_errors, poll_claimed
 from importmonitor.sync.pool import PollResult, Pool
 from importmonitor.sync.reminders import review_and_deliver
@@ -127,6 +129,9 @@ def watch(
     finally:
         stopped.set()
         pool.stop()
+        # A signal can have interrupted a claim.
+        with suppress(*database_errors()):
+            release_process_leases()
         connections[store_alias()].close()
 
 

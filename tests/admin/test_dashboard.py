@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from importmonitor.admin import dashboard
+from importmonitor.sync.register import register_configured
 from tests.admin.helpers import HISTORY, make_row, page
 from tests.admin.workspace_states import STATES, WORKSPACES, configure, save_period, save_states
 from tests.api.helpers import NOON, workspace_at
@@ -19,6 +20,7 @@ def test_cards_are_sorted_by_urgency(
     monkeypatch.setattr(dashboard, "MAX_CARDS", 12)
     # The settings have the opposite order.
     configure(settings, "new", *reversed(STATES))
+    register_configured()
     save_states()
     with time_machine.travel(NOON, tick=False):
         response = root.get(HISTORY)
@@ -40,6 +42,7 @@ def test_cards_are_sorted_by_urgency(
 
 def test_equally_urgent_cards_keep_the_order_of_the_settings(root: Client, settings: Any) -> None:
     configure(settings, "b", "c", "a")
+    register_configured()
     shown = root.get(HISTORY).context["cards"]
     assert [card["workspace"].alias for card in shown] == ["b", "c", "a"]
 

@@ -12,10 +12,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from importmonitor.admin import filters
 from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.operation import IMPORTERS
 from importmonitor.rocketchat.states import ImportState
+from importmonitor.sync.register import register_configured
 from tests.admin.helpers import HISTORY, make_row, page, save_rows
+from tests.admin.workspace_states import configure
 from tests.api.helpers import NOON, workspace_at
 
 NOON_TOMORROW = NOON + timedelta(days=1)
@@ -98,8 +101,39 @@ def test_workspace_filter_accepts_a_workspace_that_is_no_longer_configured(root:
         row.save()
     assert matches(root, workspace="gone") == {rows["gone"].pk}
     assert matches(root, workspace="never") == set()
+    assert any("workspace=gone" in link for link in page(root.get(HISTORY)).links)
+    rows["gone"].delete()
     # With one workspace there are no choices.
     assert not any("workspace=" in link for link in page(root.get(HISTORY)).links)
+
+
+def test_part_of_a_name_gets_the_workspaces_that_it_may_mean(root: Client, settings: Any) -> None:
+    configure(settings, *(f"acme-{number}" for number in range(30)), "globex")
+    register_configured()
+    row = make_row(workspace="globex")
+    row.save()
+    assert matches(root, workspace="acme") == set()
+    response = root.get(f"{HISTORY}?workspace=acme&outcome=open&q=CSV")
+    links = [link for link in page(response).links if "workspace=acme-" in link]
+    # A workspace of recent imports that has the name too is there once.
+    again = page(root.get(f"{HISTORY}?workspace=glob")).links
+    assert sum("workspace=globex" in link for link in again) == 1
+    # The other filters stay, in the links and in the form.
+    assert len(links) == filters.MAX_CHOICES
+    assert all("outcome=open" in link and "q=CSV" in link for link in links)
+    form = response.content.decode().partition("im-filter-search")[2].partition("</form>")[0]
+    assert '<input type="hidden" name="outcome" value="open">' in form
+    assert '<input type="hidden" name="q" value="CSV">' in form
+    assert '<option value="acme-0">' in form
+
+
+def test_number_of_workspaces_does_not_matter_to_the_choices(root: Client, settings: Any) -> None:
+    configure(settings, *(f"w{number}" for number in range(200)))
+    register_configured()
+    for number in range(100):
+        make_row(number, workspace=f"w{number}").save()
+    links = [link for link in page(root.get(HISTORY)).links if "workspace=w" in link]
+    assert len(links) == filters.MAX_CHOICES
 
 
 def test_filters_can_be_combined(root: Client) -> None:

@@ -15,10 +15,11 @@ from django.utils import timezone
 from importmonitor.admin import runs
 from importmonitor.models import EndReason, ImportOperation, Outcome
 from importmonitor.rocketchat.states import STEPS, ImportState, state_of
+from importmonitor.sync.register import register_configured
 from tests.admin.charts import Markup
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, Page, change_url, make_row, page, save_rows
-from tests.admin.workspace_states import WORKSPACES, configure, save_period
+from tests.admin.workspace_states import WORKSPACES, configure, save_period, summarize
 from tests.api.helpers import (
     NOON,
     RUNNING,
@@ -371,11 +372,13 @@ def test_workspace_is_a_column_where_there_are_several(root: Client, settings: A
     make_row(2, workspace="former").save()
     assert "former" in history(root).rows[1]
     configure(settings, "default", "acme")
+    register_configured()
     assert "default" in history(root, "?workspace=default").rows[0]
 
 
 def test_tab_says_the_state_of_the_imports(root: Client, settings: Any) -> None:
     def tab() -> tuple[str, str]:
+        summarize()
         html = root.get(HISTORY).content.decode()
         [title] = re.findall(r"<title>(.*?) · importmonitor</title>", html)
         [icon] = re.findall(r"favicon-(\w+)\.svg", html)

@@ -46,7 +46,7 @@ def test_line_counts_workspaces_by_state(root: Client, settings: Any) -> None:
     save_states()
     with time_machine.travel(NOON, tick=False):
         words = page(root.get(index)).words
-    assert "✕ Critical 3 failed or stalled, 2 not polled recently, 4 running" in words
+    assert "✕ Critical 3 failed or stalled, 2 not polled recently, 1 running" in words
 
 
 def test_index_has_no_line_for_users_who_cannot_see_imports(log_in: LogIn) -> None:

@@ -41,19 +41,23 @@ def save_period(
     period = SyncPeriod.objects.create(
         workspace=alias, outcome=outcome, message=message, first_at=first_at, last_at=first_at
     )
-    Workspace.objects.create(
-        alias=alias,
-        current_operation=operation,
-        sync_status=outcome,
-        message=message,
-        last_polled_at=last_at,
-        first_synced_at=first_at if is_good else None,
-        last_synced_at=last_at if is_good else None,
-        failing_since=None if is_good else first_at,
-        period=period,
-        period_started_at=first_at,
-        period_polls=60,
-    )
+    row = Workspace.objects.filter(alias=alias).first() or Workspace(alias=alias)
+    row.current_operation = operation
+    row.sync_status, row.message = outcome, message
+    row.last_polled_at = last_at
+    row.first_synced_at = first_at if is_good else None
+    row.last_synced_at = last_at if is_good else None
+    row.failing_since = None if is_good else first_at
+    row.period, row.period_started_at, row.period_polls = period, first_at, 60
+    row.summarize()
+    row.save()
+
+
+def summarize() -> None:
+    """Update what lists and totals are made from, after a test has changed an operation."""
+    for row in Workspace.objects.select_related("current_operation"):
+        row.summarize()
+        row.save()
 
 
 def save_states() -> None:

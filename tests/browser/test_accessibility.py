@@ -101,7 +101,9 @@ def current_operations(settings: Any, admin_user: User) -> dict[str, ImportOpera
     ApiToken.objects.issue(admin_user, name="old", expires_at=began_at)
     return {
         row.alias: row.current_operation
-        for row in models.Workspace.objects.configured(aliases)
+        for row in models.Workspace.objects.select_related("current_operation").filter(
+            alias__in=aliases
+        )
         if row.current_operation is not None
     }
 

