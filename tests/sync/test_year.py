@@ -13,7 +13,7 @@ from tests.truth.rates import OUTAGE, REMINDED_DAY, SHORT_OUTAGE, STALLED, WELL
 
 pytestmark = pytest.mark.django_db
 
-IMPORTS, WORKSPACES = 400, 2
+IMPORTS, WORKSPACES = 200, 2
 #: The most messages about one subject that a channel gets, by `tests/truth/rates.py`, which judges
 #: each subject by itself: an import that ends well starts and ends, and may be unusual; one that
 #: stalls also stalls and resumes, each time. A channel without reminders gets no more about what
