@@ -17,6 +17,8 @@ from importmonitor.sync.register import register_workspaces
 
 # The first polls of many workspaces are due in so many steps.
 _STEPS = 200
+# Between the first polls of two workspaces, where they are few.
+_MAX_PAUSE = timedelta(seconds=0.1)
 # So many workspaces are named or shown one by one.
 _MAX_NAMED = 20
 # A clock may be wrong by so much before a due time is not believed.
@@ -111,7 +113,9 @@ class Fleet:
         """Spread the first polls of workspaces over an interval; a pool's worth is due at once."""
         new = self._rows().filter(is_configured=True, due_at=None)
         keys = list(new.order_by("pk").values_list("pk", flat=True))
-        step = max(CONCURRENCY, len(keys) // _STEPS)
-        for start in range(0, len(keys), step):
-            due_at = now + self._spread * start / len(keys)
-            new.filter(pk__in=keys[start : start + step]).update(due_at=due_at)
+        pause = min(self._spread / max(len(keys), 1), _MAX_PAUSE)
+        step = max(1, len(keys) // _STEPS)
+        for start in [0, *range(CONCURRENCY, len(keys), step)]:
+            size = CONCURRENCY if start == 0 else step
+            due = new.filter(pk__in=keys[start : start + size])
+            due.update(due_at=now + pause * start)

@@ -61,14 +61,15 @@ def test_few_workspaces_are_due_at_once(settings: Any, clock: Clock) -> None:
 
 def test_first_polls_of_many_are_spread_over_the_interval(settings: Any, clock: Clock) -> None:
     configure(settings, 1000)
-    fleet = started(clock)
+    fleet = Fleet((), spread=60.0, longest=300.0, now=clock)
+    fleet.start(at_once=False)
     due = []
     for _ in range(10):
         claims = fleet.claim(1000)
         due.append(len(claims))
         polled = Workspace.objects.filter(alias__in=aliases(claims))
         polled.update(due_at=clock() + timedelta(seconds=300))
-        clock.advance(30)
+        clock.advance(6)
     assert sum(due) >= 1000 - 4 * CONCURRENCY
     assert max(due) <= 4 * CONCURRENCY
 
