@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
 from django.utils import translation
 
 from importmonitor.alerts import outbox, subscriptions
@@ -252,15 +254,21 @@ def test_email_is_given_up_if_the_workspace_is_hidden_from_the_user(
 
 @pytest.mark.parametrize(("is_superuser", "count"), [(False, 0), (True, 1)])
 def test_groups_of_a_workspace_that_is_no_longer_configured_count(
-    polled: PolledWorkspace, ada: User, settings: Any, is_superuser: bool, count: int
+    polled: PolledWorkspace,
+    ada: User,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    is_superuser: bool,
+    count: int,
 ) -> None:
     """An e-mail that could not be sent is tried again after the workspace has gone."""
     polled.start_import()
     polled.poll()
     subscribe(ada)
-    settings.EMAIL_BACKEND = "tests.alerts.no_such_backend"
-    polled.poll_for(HOUR, every=300)
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    with monkeypatch.context() as patched:
+        patched.setattr(EmailBackend, "send_messages", Mock(side_effect=OSError))
+        polled.poll_for(HOUR, every=300)
+    assert not mail.outbox
     Workspace.objects.update(groups=encode_groups(["crm"]))
     User.objects.update(is_superuser=is_superuser)
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"WORKSPACES": {}}
