@@ -219,7 +219,7 @@ def copy_rows(model: type[models.Model], copies: int, older: timedelta) -> None:
     """Copy all rows that many times, each copy older than the one before."""
     quote = connection.ops.quote_name
     columns = {}
-    for field in model._meta.concrete_fields:  # noqa: SLF001 - documented by Django
+    for field in model._meta.concrete_fields:
         if field.generated:
             continue
         assert field.column is not None
@@ -231,7 +231,7 @@ def copy_rows(model: type[models.Model], copies: int, older: timedelta) -> None:
         elif field.name in ("remote_id", "key"):
             value = f"{value} || (100000 + k.n)"
         columns[quote(field.column)] = value
-    table = quote(model._meta.db_table)  # noqa: SLF001 - documented by Django
+    table = quote(model._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH RECURSIVE k(n) AS "

@@ -105,7 +105,7 @@ def rows_of_polls(clients: Sequence[Client]) -> list[Rows]:
             poll(one)
             rows: Rows = {}
             for model in (ImportOperation, StatusTransition, ProgressSample):
-                manager = model._default_manager  # noqa: SLF001 - documented by Django
+                manager = model._default_manager
                 rows[model] = list(
                     manager.filter(pk__gt=newest.get(model, 0)).order_by("pk").values(*names(model))
                 )
@@ -118,7 +118,7 @@ def rows_of_polls(clients: Sequence[Client]) -> list[Rows]:
 
 def fields(model: type[models.Model]) -> "list[models.Field[Any, Any]]":
     """Return the fields that are written."""
-    options = model._meta  # noqa: SLF001 - documented by Django
+    options = model._meta
     return [field for field in options.concrete_fields if not field.generated]
 
 
@@ -136,7 +136,7 @@ def loop(rows: Rows) -> None:
         keys[row["id"]] = operation.pk
     for model in (StatusTransition, ProgressSample):
         for row in rows[model]:
-            model._default_manager.create(  # noqa: SLF001 - documented by Django
+            model._default_manager.create(
                 **{**row, "id": None, "operation_id": keys[row["operation_id"]]}
             )
 
@@ -146,7 +146,7 @@ def insert_statements(rows: Rows) -> list[tuple[str, list[list[Any]]]]:
     statements = []
     for model, of_model in rows.items():
         columns = names(model)
-        table = model._meta.db_table  # noqa: SLF001 - documented by Django
+        table = model._meta.db_table
         marks = ", ".join(["%s"] * len(columns))
         statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         statements.append((statement, [parameters(model, row) for row in of_model]))
@@ -157,7 +157,7 @@ def update_statements(before: Rows, rows: Rows) -> list[tuple[str, list[list[Any
     """Return an UPDATE for the operations, which `before` inserted, and INSERTs for the rest."""
     assert len(before[ImportOperation]) == len(rows[ImportOperation])
     inserted = {model: of_model for model, of_model in rows.items() if model is not ImportOperation}
-    table = ImportOperation._meta.db_table  # noqa: SLF001 - documented by Django
+    table = ImportOperation._meta.db_table
     columns = ", ".join(f"{name} = %s" for name in names(ImportOperation))
     updates = [[*parameters(ImportOperation, row), row["id"]] for row in rows[ImportOperation]]
     return [(f"UPDATE {table} SET {columns} WHERE id = %s", updates), *insert_statements(inserted)]

@@ -152,7 +152,7 @@ def copy_rows(model: type[models.Model], made: int, size: int) -> None:
     quote = connection.ops.quote_name
     key = f"t.id + k.n * {made}"
     columns = {}
-    for field in model._meta.concrete_fields:  # noqa: SLF001 - documented by Django
+    for field in model._meta.concrete_fields:
         if field.generated:
             continue
         value = f"t.{quote(str(field.column))}"
@@ -164,7 +164,7 @@ def copy_rows(model: type[models.Model], made: int, size: int) -> None:
         elif field.name == "remote_id":
             value = f"{value} || '-' || k.n"
         columns[quote(str(field.column))] = value
-    table = quote(model._meta.db_table)  # noqa: SLF001 - documented by Django
+    table = quote(model._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH RECURSIVE k(n) AS "

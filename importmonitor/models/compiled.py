@@ -101,4 +101,4 @@ def _convert(compiled: _Compiled, row: Iterable[Any], connection: Any) -> tuple[
 @cache
 def columns(model: type[models.Model]) -> list[str]:
     """Return the names of a model's columns, in the order that `from_db` wants."""
-    return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001 - Django documents it
+    return [field.attname for field in model._meta.concrete_fields]

@@ -261,7 +261,7 @@ def _finished(names: frozenset[str]) -> CompiledQuery:
     """Return the query that writes these fields. Few sets of them ever occur."""
     fields = {
         field.attname: Param(field.attname, field)
-        for field in _model()._meta.concrete_fields  # noqa: SLF001 - Django documents it
+        for field in _model()._meta.concrete_fields
         if field.attname in names or field.name in names
     }
     return CompiledQuery(_held, holder="", expires_at=None, **fields)
