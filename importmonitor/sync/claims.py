@@ -62,13 +62,13 @@ def claim_due(
         return lease_duration(max((config.deadline for config in configs.values()), default=0.0))
 
     holder, claimed_at = new_holder(), time.monotonic()
-    claims = []
-    for state in rows.claim(limit, holder, now=now, duration=duration):
-        alias = state.workspace.alias
-        if alias in configs:
-            claims.append(Claim(configs[alias], state, holder, claimed_at))
-            continue
-        retry = now + timedelta(seconds=MAX_BACKOFF) if alias in workspaces else None
-        held = rows.filter(alias=alias, holder=holder)
-        held.update(due_at=retry, holder="", expires_at=None)
-    return claims
+    states = rows.claim(limit, holder, now=now, duration=duration)
+    later = now + timedelta(seconds=MAX_BACKOFF)
+    unusable = {state.workspace.alias for state in states} - configs.keys()
+    wrong = {alias for alias in unusable if alias in workspaces}
+    for aliases, due_at in ((wrong, later), (unusable - wrong, None)):
+        if aliases:
+            held = rows.filter(alias__in=aliases, holder=holder)
+            held.update(due_at=due_at, holder="", expires_at=None)
+    usable = (state for state in states if state.workspace.alias in configs)
+    return [Claim(configs[state.workspace.alias], state, holder, claimed_at) for state in usable]
