@@ -128,16 +128,19 @@ def _rest(
     more = max(0, numbers.total + unpolled - len(shown))
     return {
         "more_workspaces": more,
-        "more": format_count(more),
-        "more_with_problems": more_with_problems and format_count(more_with_problems),
+        "more": format_count(more, is_more=numbers.total > fleet.MAX_COUNT),
+        "more_with_problems": more_with_problems
+        and format_count(
+            more_with_problems, is_more=max(numbers.failed, numbers.unpolled) > fleet.MAX_COUNT
+        ),
     }
 
 
-def format_count(count: int) -> str:
-    """Return a number of workspaces, which are counted up to a limit."""
-    if count > fleet.MAX_COUNT - MAX_CARDS:
-        return f"{humanize.format_number(fleet.MAX_COUNT)}+"
-    return humanize.format_number(count)
+def format_count(count: int, *, is_more: bool) -> str:
+    """Return a number of workspaces, which may be more than were counted."""
+    return (
+        f"{humanize.format_number(fleet.MAX_COUNT)}+" if is_more else humanize.format_number(count)
+    )
 
 
 def _problems(viewer: Viewer) -> list[Problem]:
@@ -206,7 +209,7 @@ def card(workspace: Workspace, now: datetime) -> dict[str, Any]:
 def headline(numbers: fleet.FleetCounts) -> str:
     """Return how many imports failed or run, and how many workspaces are not polled."""
     parts = [
-        text % {"count": format_count(count)}
+        text % {"count": format_count(count, is_more=count > fleet.MAX_COUNT)}
         for text, count in (
             (_("%(count)s failed or stalled"), numbers.failed),
             (_("%(count)s not polled recently"), numbers.unpolled),

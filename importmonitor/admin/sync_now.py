@@ -165,7 +165,7 @@ def _register_first(workspaces: conf.Workspaces) -> None:
     """Register some of the workspaces, if none is: a new user presses the button before a round."""
     from importmonitor.sync.background import MAX_WORKSPACES
 
-    if not Workspace.objects.filter(is_configured__in=[True]).exists():
+    if not Workspace.objects.listed().exists():
         register_workspaces(workspaces, list(islice(workspaces, MAX_WORKSPACES)))
 
 
@@ -200,7 +200,7 @@ def _reason(workspaces: conf.Workspaces, rows: Sequence[Workspace], alias: str) 
     if rows:
         is_configured = any(row.alias in workspaces for row in rows)
     else:
-        is_configured = Workspace.objects.filter(is_configured__in=[True]).exists()
+        is_configured = Workspace.objects.listed().exists()
     if is_configured:
         return _("There is no workspace that you may see.")
     if alias:

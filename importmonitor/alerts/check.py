@@ -18,7 +18,7 @@ def send_test_alert(channels: Sequence[ChannelConfig], *, seconds: float) -> lis
     What is not delivered after so many seconds is left to the next polls.
     """
     now = timezone.now()
-    rows = Workspace.objects.filter(is_configured=True).order_by("pk")
+    rows = Workspace.objects.listed().order_by("pk")
     workspace = rows.values_list("alias", flat=True).first()
     draft = draft_test_alert(workspace or "importmonitor", at=now, key=f"test:{uuid.uuid4()}")
     outbox.write([draft], now, channels)

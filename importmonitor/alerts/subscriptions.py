@@ -151,7 +151,7 @@ def _is_of_user(alert: Alert) -> bool:
 
 def _user_key(channel: str) -> Any:
     """Return the key of the user whose channel it is; None if the host's users have others now."""
-    key = get_user_model()._meta.pk  # noqa: SLF001 - Django documents it
+    key = get_user_model()._meta.pk
     try:
         return key.to_python(channel.removeprefix(USER_CHANNEL))
     except ValidationError:
@@ -165,7 +165,7 @@ def _waiting(user: "User", operation: ImportOperation) -> AlertQuerySet:
 
 
 def _channel_name(user: "User") -> str:
-    return USER_CHANNEL + user._meta.pk.value_to_string(user)  # noqa: SLF001 - as Django's login does
+    return USER_CHANNEL + user._meta.pk.value_to_string(user)
 
 
 def _key(operation: ImportOperation) -> str:

@@ -103,6 +103,5 @@ def read_workspaces(values: Mapping[str, Any], now: datetime) -> list[Workspace]
     given. Equally urgent ones are in the order of the settings.
     """
     keys = {key for name, key in values.items() if name.startswith(_KEY) and key is not None}
-    rows = Workspace.objects.filter(pk__in=keys).select_related("current_operation")
-    rows = rows.defer("current_operation__payload").order_by("pk")
+    rows = Workspace.objects.filter(pk__in=keys).with_imports().order_by("pk")
     return sorted(rows, key=lambda row: row.present_urgency(now))

@@ -67,6 +67,10 @@ class WorkspaceQuerySet(LeaseQuerySet):
         """
         return self.filter(is_configured__in=[True])
 
+    def with_imports(self) -> Self:
+        """Return the rows with their current imports, but for the documents, which can be large."""
+        return self.select_related("current_operation").defer("current_operation__payload")
+
     def visible_to(self, viewer: "Viewer") -> Self:
         """Return the rows that a viewer may see, as of their last polls."""
         rows = self if viewer.aliases is None else self.filter(alias__in=viewer.aliases)
@@ -111,7 +115,7 @@ class WorkspaceQuerySet(LeaseQuerySet):
         return self.filter(pk__in=rows.values("pk"))
 
     def by_alias(self, aliases: Collection[str]) -> "dict[str, Workspace]":
-        """Return those of these workspaces that were ever polled, by alias."""
+        """Return the rows of these workspaces, by alias."""
         return {row.alias: row for row in self.filter(alias__in=aliases)}
 
     def periods(self, start: datetime, end: datetime, limit: int | None = None) -> list[SyncPeriod]:
@@ -159,7 +163,7 @@ class WorkspaceQuerySet(LeaseQuerySet):
 
 
 class Workspace(models.Model):
-    """A workspace that was ever polled: its state as of the last poll, and the lease to poll it.
+    """A workspace that is configured, or was: its state as of the last poll, and the lease for one.
 
     Whatever shows the present state of a workspace reads this row, and no history.
     """

@@ -36,8 +36,7 @@ def longest_unpolled(rows: WorkspaceQuerySet) -> list[Workspace]:
 
     Those that were never polled come before all others.
     """
-    # By the index of the configured ones: see `select_few`.
-    rows = rows.filter(is_configured__in=[True]).only("alias", "last_polled_at")
+    rows = rows.listed().only("alias", "last_polled_at")
     never = list(rows.filter(NEVER_POLLED).order_by("pk")[:MAX_WORKSPACES])
     polled = rows.exclude(NEVER_POLLED).order_by("last_polled_at")
     return [*never, *polled[: MAX_WORKSPACES - len(never)]]

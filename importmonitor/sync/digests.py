@@ -69,7 +69,7 @@ def draft_digests(
         start, end = last_period(channel.digest, now)
         key = f"digest:{channel.name}:{channel.digest}:{start:%Y-%m-%d}"
         if not Alert.objects.filter(key=key, channel=channel.name).exists():
-            rows = Workspace.objects.filter(is_configured=True).order_by("pk")
+            rows = Workspace.objects.listed().order_by("pk")
             configured = rows.values_list("alias", flat=True)
             aliases = [alias for alias in configured if channel.covers(alias)]
             figures = {"period": channel.digest.value} | _figures(aliases, start, end, now)

@@ -96,8 +96,7 @@ def _open_unpolled(now: datetime) -> int:
     """
     earliest = now - conf.get_options().late_after
     polling = Workspace.objects.filter(period_started_at__lte=earliest, last_polled_at__gt=earliest)
-    # Whether they are configured, as an index has it.
-    late = Workspace.objects.filter(is_configured__in=[True], last_polled_at__lt=earliest)
+    late = Workspace.objects.listed().late(now)
     late = late.filter(Exists(polling.order_by()))
     known = Incident.objects.filter(
         workspace=OuterRef("alias"), kind=IncidentKind.UNPOLLED, until=None

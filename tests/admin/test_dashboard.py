@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from importmonitor.admin import dashboard
+from importmonitor.models import Workspace, fleet
 from importmonitor.sync.register import register_configured
 from tests.admin.helpers import HISTORY, make_row, page
 from tests.admin.workspace_states import STATES, WORKSPACES, configure, save_period, save_states
@@ -89,3 +90,13 @@ def test_problems_of_the_settings_are_shown_as_text_without_secrets(
     assert good["AUTH_TOKEN"] not in words
     # The valid workspace is still shown.
     assert "good Run manage.py sync_import_status, or press Sync now. ○ Never synced" in words
+
+
+def test_counts_beyond_the_limit_are_not_exact(root: Client, settings: Any) -> None:
+    aliases = [f"w{number}" for number in range(fleet.MAX_COUNT + 1)]
+    configure(settings, *aliases)
+    register_configured()
+    assert "and 1,000+ more workspaces" in page(root.get(HISTORY)).words
+    Workspace.objects.filter(alias__in=aliases[:3]).update(is_configured=False)
+    # 998, of which four have a card.
+    assert "and 994 more workspaces" in page(root.get(HISTORY)).words

@@ -215,7 +215,7 @@ def _name(request: Request) -> str:
 
 
 def _version(incident: Incident, now: datetime) -> str:
-    fields = Incident._meta.concrete_fields  # noqa: SLF001 - Django documents it
+    fields = Incident._meta.concrete_fields
     values = [getattr(incident, field.attname) for field in fields]
     return f"{values} {incident.is_acknowledged(now)}"
 

@@ -209,7 +209,7 @@ class WorkspaceList(RestView):
 
     def get_queryset(self) -> WorkspaceQuerySet:
         rows = get_viewer(self.request).workspaces()
-        return rows.select_related("current_operation").defer("current_operation__payload")
+        return rows.with_imports()
 
     def get(self, request: Request) -> HttpResponseBase:
         now = timezone.now()

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from importmonitor import conf
 from importmonitor.models import Viewer, Workspace
-from importmonitor.models.workspaces import Urgency, WorkspaceQuerySet
+from importmonitor.models.workspaces import Urgency
 
 
 def select_workspaces(viewer: Viewer, now: datetime) -> list[Workspace]:
@@ -18,7 +18,7 @@ def select_workspaces(viewer: Viewer, now: datetime) -> list[Workspace]:
     the limit is complete: no series ends because its workspace recovers.
     """
     limit = conf.get_options().metrics_limit
-    rows = _with_operations(viewer.workspaces())
+    rows = viewer.workspaces().with_imports()
     urgent = list(rows.order_by("urgency", "pk")[:limit])
     selected = [
         *_named(viewer, limit),
@@ -36,7 +36,7 @@ def find_workspaces(viewer: Viewer, aliases: Sequence[str]) -> list[Workspace]:
     """
     if viewer.aliases is not None:
         aliases = [alias for alias in aliases if alias in viewer.aliases]
-    stored = _with_operations(Workspace.objects.filter(alias__in=aliases))
+    stored = Workspace.objects.filter(alias__in=aliases).with_imports()
     by_alias = {row.alias: row for row in stored}
     rows = [
         by_alias.get(alias) or Workspace(alias=alias, is_configured=viewer.may_see(alias))
@@ -56,8 +56,4 @@ def _named(viewer: Viewer, limit: int) -> list[Workspace]:
             is_named |= Q(alias__startswith=name.removesuffix("*"))
     # Not those of `listed`: SQLite would read every row, instead of the index of aliases.
     rows = Workspace.objects.filter(is_named, is_configured=True).visible_to(viewer)
-    return list(_with_operations(rows).order_by("alias")[:limit])
-
-
-def _with_operations(rows: WorkspaceQuerySet) -> WorkspaceQuerySet:
-    return rows.select_related("current_operation").defer("current_operation__payload")
+    return list(rows.with_imports().order_by("alias")[:limit])
