@@ -267,7 +267,7 @@ def _has_table(alias: str, model: type[Model]) -> bool:
 
     if not router.allow_migrate_model(alias, model):
         return False
-    return model._meta.db_table in connections[alias].introspection.table_names()  # noqa: SLF001 - Django documents it
+    return model._meta.db_table in connections[alias].introspection.table_names()
 
 
 def _is_migrated(alias: str) -> bool:

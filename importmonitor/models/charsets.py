@@ -51,7 +51,7 @@ def find_limited_columns(using: str) -> list[Column]:
     if connection.vendor != "mysql":
         return []
     models = apps.get_app_config("importmonitor").get_models()
-    tables = [model._meta.db_table for model in models]  # noqa: SLF001 - Django documents it
+    tables = [model._meta.db_table for model in models]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name, column_name, character_set_name, "

@@ -107,8 +107,8 @@ class IncidentQuerySet(StoreQuerySet["Incident"]):
     def lock(self) -> None:
         """Lock these incidents until the end of the transaction.
 
-        In the order of their keys: updates of the same rows, each in an order of the database's
-        choice, would wait for each other.
+        In the order of their keys: two updates of the same rows would otherwise wait for each
+        other, if the database chose another order for one of them.
         """
         list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
 

@@ -30,7 +30,7 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)
 
 def users() -> "UserManager[User]":
     """Return the manager that Django's own login uses: a host's need not be called `objects`."""
-    return get_user_model()._default_manager  # noqa: SLF001 - as Django's backends do
+    return get_user_model()._default_manager
 
 
 def find_user(name: str) -> "User | None":

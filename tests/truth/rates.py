@@ -3,7 +3,7 @@
 The most that the rules allow, by the simulator's log and not by the engine's code:
 
 -   about an import, one that it started, one about the end of each run, and one more about a run
-    that goes on while it is invalid or hidden; one about each long wait for input, two about each
+    that continues while it is invalid or hidden; one about each long wait for input, two about each
     long standstill; one that a run is unusual;
 -   about an outage, one that the workspace is unreachable and one that it is reachable again, and
     none about one that is shorter than the threshold;
