@@ -8,13 +8,10 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import time_machine
 from django.conf import settings
-from django.db import transaction
-from django.test import Client, override_settings
+from django.test import Client
 from django.urls import get_resolver
 
-from tests.api.helpers import NOON
 from tests.users import (
     ALL,
     BEARERS,
@@ -30,6 +27,7 @@ from tests.users import (
     Names,
     Site,
     having,
+    shared_site,
 )
 
 if TYPE_CHECKING:
@@ -232,21 +230,8 @@ def routes(resolver: Any, prefix: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[Site]:
-    """The site, made once for all tests: each request rolls back what it writes."""
-    cheap = override_settings(
-        # Without the list of all static files that WhiteNoise would begin with, for each client.
-        WHITENOISE_AUTOREFRESH=True,
-        # Without a query for each request.
-        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
-    )
-    with (
-        cheap,
-        time_machine.travel(NOON, tick=False),
-        django_db_blocker.unblock(),
-        transaction.atomic(),
-    ):
-        yield Site()
-        transaction.set_rollback(True)
+    with shared_site(django_db_blocker) as site:
+        yield site
 
 
 def status(response: "Response") -> str:

@@ -7,16 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-import time_machine
-from django.db import transaction
 from django.test import override_settings
 
 from importmonitor.models import Workspace
 from importmonitor.models.viewers import encode_groups
 from importmonitor.sync.register import register_configured
-from tests.api.helpers import NOON, workspace_at
+from tests.api.helpers import workspace_at
 from tests.test_access import METHODS, TABLE, status
-from tests.users import Site
+from tests.users import Site, shared_site
 
 pytestmark = pytest.mark.django_db
 
@@ -57,22 +55,10 @@ CONFIG = {"WORKSPACES": f"{__name__}.get_workspaces", "CHANNELS": CHANNELS}
 
 @pytest.fixture(scope="module")
 def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[Site]:
-    """The site, made once for all tests: each request rolls back what it writes."""
-    cheap = override_settings(
-        WHITENOISE_AUTOREFRESH=True,
-        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
-    )
-    with (
-        cheap,
-        time_machine.travel(NOON, tick=False),
-        django_db_blocker.unblock(),
-        transaction.atomic(),
-    ):
-        site = Site()
+    with shared_site(django_db_blocker) as site:
         Workspace.objects.create(alias="limited", groups=encode_groups(["ops"]))
         with override_settings(IMPORTMONITOR=CONFIG):
             yield site
-        transaction.set_rollback(True)
 
 
 def test_mapping_cannot_be_enumerated(settings: Any) -> None:
