@@ -83,6 +83,8 @@ class Client:
         self.response_time: timedelta | None = None
         #: The last body with a current operation, and what it was parsed to.
         self._last: tuple[bytes | None, Operation] | None = None
+        #: The last request with credentials: to prepare one takes as long as half of a poll.
+        self._last_request: requests.PreparedRequest | None = None
         self._now = now or (lambda: datetime.now(UTC))
         self._session = _Session()
         # requests would read the environment at every call, which takes longer than the rest of
@@ -275,9 +277,8 @@ class Client:
         url = f"{workspace.url}/{path}"
         deadline.DEADLINE.set(ends_at)
         started = time.monotonic()
-        with self._session.get(
-            url,
-            auth=self._sign if with_credentials else None,
+        with self._session.send(
+            self._prepare(url, with_credentials=with_credentials),
             timeout=min(workspace.timeout, max(ends_at - time.monotonic(), 0.001)),
             stream=True,
             allow_redirects=False,
@@ -305,6 +306,18 @@ class Client:
                 response, f"the body is longer than {MAX_BODY // 1024 // 1024} MiB"
             )
         return response
+
+    def _prepare(self, url: str, *, with_credentials: bool) -> requests.PreparedRequest:
+        """Return a request of a URL; those with credentials differ by it alone."""
+        if not with_credentials:
+            return self._session.prepare_request(requests.Request("GET", url))
+        if self._last_request is None:
+            request = requests.Request("GET", url, auth=self._sign)
+            self._last_request = self._session.prepare_request(request)
+        elif self._last_request.url != url:
+            self._last_request = self._last_request.copy()
+            self._last_request.prepare_url(url, None)
+        return self._last_request
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["X-User-Id"] = self.workspace.user_id
