@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections, models
 from django.db.models.expressions import Expression
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import InsertQuery, UpdateQuery
 
 
 class Param(Expression):
@@ -32,7 +32,8 @@ class _Compiled:
 
     def bind(self, values: Mapping[str, Any], connection: Any) -> list[Any]:
         return [
-            param.output_field.get_db_prep_value(values[param.name], connection)
+            # Not `get_db_prep_value`, which makes None a JSON null.
+            param.output_field.get_db_prep_save(values[param.name], connection)
             if isinstance(param, Param)
             else param
             for param in self.params
@@ -88,6 +89,48 @@ class CompiledQuery:
         sql, params = compiler.as_sql()
         converters = compiler.get_converters([expression for expression, *_ in compiler.select])
         return _Compiled(sql, tuple(params), converters)
+
+
+class CompiledInsert:
+    """The INSERT of one row of a model, compiled once for each database."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        self._model = model
+        self._fields = [
+            field
+            for field in model._meta.concrete_fields
+            if not (field.primary_key or field.generated)
+        ]
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, using: str, row: models.Model) -> None:
+        """Insert a row, and set its primary key."""
+        compiled = self._compiled.get(using) or self._compiled.setdefault(
+            using, self._compile(using)
+        )
+        connection = connections[using]
+        values = {field.attname: getattr(row, field.attname) for field in self._fields}
+        with connection.cursor() as cursor:
+            cursor.execute(compiled.sql, compiled.bind(values, connection))
+            row.pk = cursor.fetchone()[0] if _returns_key(connection) else cursor.lastrowid
+        row._state.adding, row._state.db = False, using
+
+    def _compile(self, using: str) -> _Compiled:
+        connection: Any = connections[using]
+        row = self._model(**{field.attname: Param(field.attname, field) for field in self._fields})
+        query = InsertQuery(self._model)
+        # Raw: as they are, without `pre_save`.
+        query.insert_values(self._fields, [row], raw=True)
+        [(sql, params)] = query.get_compiler(using).as_sql()
+        if _returns_key(connection):
+            column = self._model._meta.pk.column
+            sql += f" RETURNING {connection.ops.quote_name(column)}"
+        return _Compiled(sql, tuple(params), {})
+
+
+def _returns_key(connection: Any) -> bool:
+    # MySQL, unlike MariaDB, has no RETURNING.
+    return bool(connection.features.can_return_columns_from_insert)
 
 
 def _convert(compiled: _Compiled, row: Iterable[Any], connection: Any) -> tuple[Any, ...]:

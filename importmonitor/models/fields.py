@@ -1,9 +1,12 @@
 """Fields and queries that work the same on all databases."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
+
+from importmonitor.models.compiled import CompiledInsert
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -25,9 +28,14 @@ class ExactCharField(models.CharField):  # type: ignore[type-arg] # generic in t
 
 def insert_with_keys(queryset: "models.QuerySet[Any]", rows: Sequence[models.Model]) -> None:
     """Insert rows and set their primary keys, in one query where the database returns the keys."""
-    if connections[queryset.db].features.can_return_rows_from_bulk_insert:
+    features = connections[queryset.db].features
+    if len(rows) > 1 and features.can_return_rows_from_bulk_insert:
         queryset.bulk_create(rows)
         return
-    # MySQL, unlike MariaDB, has no RETURNING.
     for row in rows:
-        row.save(force_insert=True, using=queryset.db)
+        _insert(type(row)).run(queryset.db, row)
+
+
+@cache
+def _insert(model: type[models.Model]) -> CompiledInsert:
+    return CompiledInsert(model)

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple, Self
 
-from django.db import connections, models
+from django.db import DatabaseError, connections, models
 from django.db.models import Case, Exists, Q, Subquery, Value, When
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -143,6 +144,17 @@ class ImportOperationQuerySet(StoreQuerySet["ImportOperation"]):
                     else None
                 ),
             )
+
+    def save_fields(self, row: "ImportOperation", names: Collection[str], at: datetime) -> None:
+        """Save these fields of a row by a compiled statement, with `at` as its `modified_at`.
+
+        Raises DatabaseError if the row no longer exists.
+        """
+        row.modified_at = at
+        names = frozenset({*names, "modified_at"})
+        values = {name: getattr(row, name) for name in names}
+        if not _saved(names).update(self.db, key=row.pk, **values):
+            raise DatabaseError(f"{row} no longer exists.")
 
 
 class ImportOperation(models.Model):
@@ -477,3 +489,14 @@ _document = CompiledQuery(
         Cast("payload", models.TextField()), "modified_at"
     )
 )
+
+
+@cache
+def _saved(names: frozenset[str]) -> CompiledQuery:
+    """Return the query that saves these fields. Few sets of them ever occur."""
+    fields = {
+        field.name: Param(field.name, field)
+        for field in ImportOperation._meta.concrete_fields
+        if field.name in names
+    }
+    return CompiledQuery(lambda: ImportOperation.objects.filter(pk=_KEY), **fields)

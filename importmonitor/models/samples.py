@@ -8,6 +8,7 @@ from django.db.models.functions import Mod
 from django.utils.translation import gettext_lazy as _
 
 from importmonitor.models.compiled import CompiledQuery, Param
+from importmonitor.models.fields import insert_with_keys
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.store import StoreQuerySet
 from importmonitor.models.transitions import StatusTransition
@@ -21,7 +22,7 @@ class ProgressSampleQuerySet(StoreQuerySet["ProgressSample"]):
 
     def add_all(self, operations: list["ImportOperation"], at: datetime) -> None:
         """Save the counters of these operations as they are now, in one query."""
-        self.bulk_create(
+        rows = [
             ProgressSample(
                 operation_id=operation.pk,
                 observed_at=at,
@@ -30,7 +31,8 @@ class ProgressSampleQuerySet(StoreQuerySet["ProgressSample"]):
                 total=operation.count_total,
             )
             for operation in operations
-        )
+        ]
+        insert_with_keys(self, rows)
 
     def of_step(
         self, operation: "ImportOperation"

@@ -41,6 +41,11 @@ class Snapshot:
     user_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def is_first(self) -> bool:
+        """Whether no poll has succeeded before, so that nothing of the workspace is stored."""
+        return self.synced_at is None
+
+    @property
     def operations(self) -> dict[str, Operation]:
         """The latest version of each operation, by its id."""
         operations = {operation.remote_id: operation for operation in filter(None, [self.current])}

@@ -21,9 +21,6 @@ from importmonitor.sync.lease import lease_duration, new_holder
 
 logger = get_logger(__name__)
 
-# A claim that has waited longer for a thread is renewed, in seconds: less than the lease's margin.
-_MAX_WAIT = 1.0
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -34,10 +31,6 @@ class Claim:
     holder: str
     #: On the monotonic clock.
     claimed_at: float
-
-    def has_waited(self) -> bool:
-        """Return whether the lease may not last until the end of the poll."""
-        return time.monotonic() - self.claimed_at > _MAX_WAIT
 
 
 def claim_due(

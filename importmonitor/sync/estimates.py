@@ -4,7 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import models
+
 from importmonitor.models import ImportOperation, Outcome, ProgressSample
+from importmonitor.models.compiled import CompiledQuery, Param
+from importmonitor.models.operations import ImportOperationQuerySet
 from importmonitor.rocketchat import states
 from importmonitor.sync.change import Change
 from importmonitor.sync.forecast import (
@@ -18,8 +22,9 @@ from importmonitor.sync.forecast import (
     learn,
 )
 from importmonitor.sync.rate import records_per_second
+from importmonitor.tenancy import store_alias
 
-#: How often a step is forecast.
+#: How often the rate and the forecast of a step are computed.
 FORECAST_INTERVAL = timedelta(minutes=1)
 #: How many imports of a workspace, and of all others, a forecast is based on.
 MAX_HISTORY = 10
@@ -35,12 +40,15 @@ _NO_FORECAST: dict[str, Any] = dict.fromkeys(
 def update_estimates(change: Change, at: datetime) -> None:
     """Set the rate and the forecast of the current operation, of which something has changed."""
     operation = change.operation
-    samples = _present_samples(change, at)
-    change.set("rate", records_per_second(samples) if samples else None)
     has_new_step = change.created or "status" in change.updated
     age = None if has_new_step or operation.forecast_at is None else at - operation.forecast_at
-    if age is not None and timedelta(0) <= age < FORECAST_INTERVAL:
-        # It is still good, and making one takes longer than all the rest of a poll.
+    # A good one is kept: to compute it takes longer than all the rest of a poll.
+    is_recent = age is not None and timedelta(0) <= age < FORECAST_INTERVAL
+    if is_recent and operation.rate is not None:
+        return
+    samples = _present_samples(change, at)
+    change.set("rate", records_per_second(samples) if samples else None)
+    if is_recent:
         return
     values = dict(_NO_FORECAST)
     if _can_forecast(operation):
@@ -123,16 +131,30 @@ def _transition(row: Any) -> Transition:
 
 def _history(operation: ImportOperation) -> Sequence[PastImport]:
     """Return what the latest imports by the same importer taught, this workspace's first."""
-    taught = ImportOperation.objects.filter(
-        importer_key=operation.importer_key, outcome__in=_LEARNED_FROM, speeds__isnull=False
-    ).newest_first()
-    mine = taught.filter(workspace=operation.workspace)
-    rows = list(mine.values_list("workspace", "speeds")[:MAX_HISTORY])
+    names = {"workspace": operation.workspace, "importer_key": operation.importer_key}
+    rows = _taught_here.rows(store_alias(), **names)
     if len(rows) < ENOUGH_HISTORY:
-        others = taught.exclude(workspace=operation.workspace)
-        rows += others.values_list("workspace", "speeds")[:MAX_HISTORY]
+        rows += _taught_elsewhere.rows(store_alias(), **names)
     history = (_past_import(alias, operation.importer_key, speeds) for alias, speeds in rows)
     return list(filter(None, history))
+
+
+_WORKSPACE, _IMPORTER_KEY = (
+    Param(name, models.CharField()) for name in ("workspace", "importer_key")
+)
+
+
+def _taught() -> ImportOperationQuerySet:
+    rows = ImportOperation.objects.filter(importer_key=_IMPORTER_KEY, speeds__isnull=False)
+    return rows.filter(outcome__in=_LEARNED_FROM).newest_first()
+
+
+_taught_here = CompiledQuery(
+    lambda: _taught().filter(workspace=_WORKSPACE).values_list("workspace", "speeds")[:MAX_HISTORY]
+)
+_taught_elsewhere = CompiledQuery(
+    lambda: _taught().exclude(workspace=_WORKSPACE).values_list("workspace", "speeds")[:MAX_HISTORY]
+)
 
 
 def _past_import(workspace: str, importer_key: str, speeds: Any) -> PastImport | None:

@@ -59,15 +59,15 @@ def fetch_snapshot(
     config: WorkspaceConfig,
     client: "Client | None",
     now: Callable[[], datetime],
-    renew: Callable[[], None] = lambda: None,
+    keep_lease: Callable[[], None] = lambda: None,
 ) -> Fetched:
     """Request the current operation, and the list of operations where that can add anything.
 
     It can when the current operation is another one, while an operation that is no longer current
     has not ended, and once a day. Where an older one is current again, the newer was deleted.
     At most one more request is for the name of a user who started an operation.
-    `state.workspace` gets the times and the clock of this poll. `renew` is called before each
-    further request. Raises a RocketChatError if the first one fails.
+    `state.workspace` gets the times and the clock of this poll. `keep_lease` is called
+    before each further request. Raises a RocketChatError if the first one fails.
     """
     if client is None:
         # Imported here: it imports requests, a quarter of a cron command's start-up.
@@ -103,17 +103,17 @@ def fetch_snapshot(
         )
         list_is_due = _is_due(workspace.list_due_at, at)
         if current is None or (is_same and not list_is_due):
-            names = find_user_names(snapshot, rows, open_client, renew)
+            names = find_user_names(snapshot, rows, open_client, keep_lease)
             snapshot = replace(snapshot, user_names={**names.known, **names.requested})
             return Fetched(snapshot, rows, new_names=names.requested)
-        renew()
+        keep_lease()
         latest, notice = _latest_operations(workspace, open_client, now)
         # What is in the list can have happened since the first response.
         pause += max(timedelta(0), now() - at)
         at = now()
         workspace.watched = watched + _watched_in(pause, workspace, rows)
         snapshot = replace(snapshot, at=at, latest=latest or (), has_list=latest is not None)
-        names = find_user_names(snapshot, rows, open_client, renew)
+        names = find_user_names(snapshot, rows, open_client, keep_lease)
     snapshot = replace(snapshot, user_names={**names.known, **names.requested})
     return Fetched(snapshot, rows, ("list_due_at", "list_refused"), notice, names.requested)
 

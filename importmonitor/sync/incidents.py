@@ -30,7 +30,14 @@ _KINDS = {
 #: The ends of an import.
 END_EVENTS = frozenset({Event.FINISHED, Event.FAILED, Event.INTERRUPTED})
 #: What a change must touch to open or close an incident.
-_FIELDS = ("status", "stalled_since", "waiting_since", "outcome", "finished_at", "end_reason")
+INCIDENT_FIELDS = (
+    "status",
+    "stalled_since",
+    "waiting_since",
+    "outcome",
+    "finished_at",
+    "end_reason",
+)
 #: The ends that say nothing about an earlier import of the same importer.
 _INCONCLUSIVE = frozenset({Outcome.SUPERSEDED, Outcome.CANCELED})
 _REFUSALS = frozenset({"Unauthenticated", "PermissionMissing", "TwoFactorRequired"})
@@ -42,7 +49,12 @@ _FLAP_WINDOW = timedelta(hours=2)
 
 def follow_changes(changes: Sequence[Change], at: datetime) -> EventIncidents:
     """Open and close the incidents of a workspace's imports; return those of their events."""
-    affected = [change for change in changes if change.events or change.has_changed(_FIELDS)]
+    affected = [
+        change
+        for change in changes
+        # A new operation has no incidents yet.
+        if change.events or (not change.created and change.has_changed(INCIDENT_FIELDS))
+    ]
     if not affected:
         return {}
     rows = _open_incidents(affected[0].operation.workspace).exclude(operation=None)

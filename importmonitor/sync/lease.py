@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -19,6 +20,9 @@ RECENT = "polled recently"
 
 #: How much longer than the workspace's deadline a lease lasts: the time to write the result.
 _MARGIN = timedelta(seconds=5)
+#: A lease that was extended no longer ago need not be extended again, in seconds: much less than
+#: the margin.
+_JUST = 1.0
 _PROCESS_SUFFIX = uuid.uuid4().hex[:8]
 
 
@@ -34,8 +38,9 @@ class Lease:
 
     Inside, `is_held` is whether it was acquired. `now` is the clock that it expires by, `deadline`
     the seconds that one call to the workspace may take, `groups` what it is limited to. With
-    `holder` it has been acquired already. `next_poll` returns when the next poll is due, where that
-    is scheduled, after a poll that has failed with this error or succeeded.
+    `holder` it has been acquired already, at `acquired_at` by the monotonic clock. `next_poll`
+    returns when the next poll is due, where that is scheduled, after a poll that has failed with
+    this error or succeeded.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Lease:
         deadline: float,
         groups: Sequence[str] | None = None,
         holder: str = "",
+        acquired_at: float | None = None,
         next_poll: NextPoll | None = None,
     ) -> None:
         self.alias = alias
@@ -53,6 +59,7 @@ class Lease:
         self.holder = holder or new_holder()
         self.is_held = bool(holder)
         self._is_finished = False
+        self._extended_at = time.monotonic() if acquired_at is None else acquired_at
         self._now = now
         self._duration = lease_duration(deadline)
         self._next_poll = next_poll
@@ -84,11 +91,17 @@ class Lease:
         if self.is_held and (kind is not None or not self._is_finished):
             Workspace.objects.release(self.alias, self.holder)
 
+    def keep(self) -> None:
+        """Extend the lease, unless that has just been done, before a request; raises LeaseLost."""
+        if time.monotonic() - self._extended_at > _JUST:
+            self.renew()
+
     def renew(self) -> None:
         """Extend the lease, and in a transaction keep all others out; raises LeaseLost."""
-        until = self._now() + self._duration
+        extended_at, until = time.monotonic(), self._now() + self._duration
         if not Workspace.objects.renew(self.alias, self.holder, until=until):
             raise LeaseLost
+        self._extended_at = extended_at
 
     def finish(
         self,

@@ -40,23 +40,25 @@ def find_user_names(
     snapshot: Snapshot,
     rows: Sequence[ImportOperation],
     client: "Client",
-    renew: Callable[[], None],
+    keep_lease: Callable[[], None],
 ) -> UserNames:
     """Return the names of users whose operations have none yet, by at most one request.
 
     None is made unless an operation is new or has changed, or the list was received. `rows` are
-    those that the current operation can change. `renew` is called before the request.
+    those that the current operation can change. `keep_lease` is called before the request.
     """
     user_ids = _unnamed_users(snapshot, rows) if conf.get_options().user_names else []
     if not user_ids:
         return UserNames({}, {})
-    known = ImportOperation.objects.user_names(snapshot.workspace.alias, user_ids)
+    known = {}
+    if not snapshot.is_first:
+        known = ImportOperation.objects.user_names(snapshot.workspace.alias, user_ids)
     user_id = next((user_id for user_id in user_ids if user_id not in known), None)
     # A client that a caller brings need not know how.
     request = getattr(client, "user_name", None)
     if user_id is None or request is None or not leaves_enough(client.rate_limit):
         return UserNames(known, {})
-    renew()
+    keep_lease()
     name = _request_name(request, user_id)
     return UserNames(known, {} if name is None else {user_id: name})
 
@@ -76,7 +78,7 @@ def _request_name(request: Callable[[str], str], user_id: str) -> str | None:
 
 def _unnamed_users(snapshot: Snapshot, rows: Sequence[ImportOperation]) -> list[str]:
     """Return the users to name, that of the current operation first."""
-    if snapshot.has_list:
+    if snapshot.has_list and not snapshot.is_first:
         named = ImportOperation.objects.named(snapshot.workspace.alias, list(snapshot.operations))
         operations = [
             operation

@@ -205,12 +205,13 @@ def poll_claimed(
         deadline=config.deadline,
         groups=config.groups,
         holder=claim.holder,
+        acquired_at=claim.claimed_at,
         next_poll=next_poll,
     )
     try:
         with lease:
-            if claim.has_waited():
-                lease.renew()
+            # It may have waited long for a thread.
+            lease.keep()
             result = _poll_held(lease, claim.state, config, client, now)
     except LeaseLost:
         result = SyncResult(config.alias, polled_at=now(), skipped=LEASED)
@@ -232,7 +233,7 @@ def _poll_held(
     try:
         try:
             with conf.keep_options():
-                fetched = fetch_snapshot(state, config, client, now, lease.renew)
+                fetched = fetch_snapshot(state, config, client, now, lease.keep)
                 operation, changes, alert_count = store_result(lease, fetched)
                 notice = fetched.notice
         except RocketChatError as error:

@@ -31,10 +31,13 @@ from importmonitor.sync.change import Change, Snapshot
 from importmonitor.sync.diff import diff
 from importmonitor.sync.estimates import store_speeds, update_estimates
 from importmonitor.sync.fetch import Fetched, affected_rows, list_due_at
-from importmonitor.sync.incidents import follow_changes, follow_recovery, open_outage
-from importmonitor.sync.lease import (
-    Lease,
+from importmonitor.sync.incidents import (
+    INCIDENT_FIELDS,
+    follow_changes,
+    follow_recovery,
+    open_outage,
 )
+from importmonitor.sync.lease import Lease
 from importmonitor.sync.unusual import compare_records, expect_durations
 from importmonitor.tenancy import store_alias
 
@@ -57,6 +60,9 @@ def store_result(
             _record_poll(workspace, at)
             lease.finish(workspace, fetched.changed)
             return operation, [], 0
+        if _is_progress(changes, workspace):
+            _store_progress(lease, fetched, changes[0])
+            return operation, changes, 0
     with transaction.atomic(using=store_alias()):
         # What was read above may have changed since. Behind this fence nothing can.
         lease.renew()
@@ -67,7 +73,8 @@ def store_result(
         operation, changes = diff(snapshot, rows, options)
         compare_records(changes, at)
         _save(changes, operation, snapshot)
-        ImportOperation.objects.name_users(workspace.alias, fetched.new_names, at)
+        if not snapshot.is_first:
+            ImportOperation.objects.name_users(workspace.alias, fetched.new_names, at)
         incidents = follow_changes(changes, at)
         drafts = [draft for change in changes for draft in alerts_for_change(change, incidents, at)]
         created = [change.operation for change in changes if change.created]
@@ -93,6 +100,35 @@ def store_result(
     return operation, changes, alert_count
 
 
+def _is_progress(changes: list[Change], workspace: Workspace) -> bool:
+    """Return whether all that has changed is the current operation, and that is no event."""
+    return all(
+        change.operation.pk == workspace.current_operation_id
+        and not (change.transitions or change.events or change.has_changed(INCIDENT_FIELDS))
+        for change in changes
+    )
+
+
+def _store_progress(lease: Lease, fetched: Fetched, change: Change) -> None:
+    """Store counters that have moved: most changes are no more, and this takes three writes.
+
+    The row that `change` was computed from is still as it was read: only who has the lease writes
+    it, and nothing deletes the current operation of a workspace without it.
+    """
+    snapshot, operation = fetched.snapshot, change.operation
+    workspace, at = snapshot.workspace, snapshot.at
+    update_estimates(change, at)
+    changed = {*fetched.changed, *_update_current(snapshot, operation, [change])}
+    _record_poll(workspace, at)
+    with transaction.atomic(using=store_alias()):
+        # First: it fails if the lease was lost, and the others wait behind it.
+        lease.finish(workspace, changed | _follow(fetched.rows, snapshot))
+        ImportOperation.objects.save_fields(operation, change.updated, at)
+        if change.is_sampled:
+            ProgressSample.objects.add_all([operation], at)
+        transaction.on_commit(partial(_send_signals, change), using=store_alias())
+
+
 def _key(operation: ImportOperation | None) -> int | None:
     return operation.pk if operation else None
 
@@ -109,7 +145,7 @@ def _update_current(
     workspace, at = snapshot.workspace, snapshot.at
     changed: set[str] = set()
     gone = 0
-    if snapshot.is_complete:
+    if snapshot.is_complete and not snapshot.is_first:
         gone = ImportOperation.objects.mark_gone(workspace.alias, list(snapshot.operations), at)
     has_switched = _key(operation) != workspace.current_operation_id
     # Also the same one: this has what has changed.

@@ -19,7 +19,7 @@ from importmonitor.models import (
 )
 from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.exceptions import RocketChatError, Unreachable
-from importmonitor.sync.lease import Lease
+from importmonitor.sync.lease import Lease, LeaseLost
 from importmonitor.sync.poll import sync_workspace
 from simulator.limiter import Limiter
 from simulator.workspace import Workspace as RocketChat
@@ -76,6 +76,25 @@ def test_lease_expires_five_seconds_after_the_deadline(
 
     poll(rocketchat, client=LeaseRecorder())
     assert durations == [timedelta(seconds=conf.get_workspace("default").deadline + 5)]
+
+
+def test_lease_is_extended_before_a_request_that_comes_late(
+    rocketchat: RocketChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, seconds = rocketchat.clock.now, 0.0
+    monkeypatch.setattr("importmonitor.sync.lease.time.monotonic", lambda: seconds)
+    with Lease("default", now, deadline=30) as lease:
+        expires_at = now() + timedelta(seconds=35)
+        for wait, extended in ((0.5, False), (0.6, True), (0.6, False), (20, True)):
+            seconds += wait
+            rocketchat.clock.advance(wait)
+            lease.keep()
+            expires_at = now() + timedelta(seconds=35) if extended else expires_at
+            assert Workspace.objects.get().expires_at == expires_at
+        Workspace.objects.update(holder="another")
+        seconds += 20
+        with pytest.raises(LeaseLost):
+            lease.keep()
 
 
 def test_poll_that_lost_its_lease_writes_nothing(rocketchat: RocketChat) -> None:

@@ -91,6 +91,43 @@ def test_poll_records_what_the_response_said(workspace: RocketChat, settings: An
     assert Workspace.objects.get().rate_remaining == 9
 
 
+def test_poll_with_progress_costs_three_writes(rocketchat: RocketChat) -> None:
+    """It reads no row again behind the fence, which is the write of the workspace's row."""
+    rocketchat.start_import("slack", seconds=3600, records=90_000)
+    for _ in range(100):
+        rocketchat.clock.advance(30)
+        poll(rocketchat)
+        if (before := ImportOperation.objects.get()).forecast_at and before.rate:
+            break
+    rocketchat.clock.advance(10)
+    results: list[Any] = []
+    cost = cost_of(lambda: results.append(poll(rocketchat)))
+    after = ImportOperation.objects.get()
+    assert list(results[0].changes[0].events) == []
+    assert after.count_completed != before.count_completed
+    assert after.payload != before.payload
+    sample = after.samples.latest("pk")
+    assert (sample.completed, sample.observed_at) == (after.count_completed, after.last_seen_at)
+    # And the lease; its row with the current operation is all that is read.
+    assert (len(cost.reads), len(cost.writes)) == (1, 4), cost
+    # The rate and the forecast are those of the minute before.
+    assert (after.rate, after.forecast_at) == (before.rate, before.forecast_at)
+    rocketchat.clock.advance(60)
+    poll(rocketchat)
+    assert ImportOperation.objects.get().forecast_at == rocketchat.clock.now()
+
+
+def test_first_poll_reads_nothing_that_cannot_be_there(rocketchat: RocketChat) -> None:
+    rocketchat.start_import("slack", seconds=3600)
+    rocketchat.clock.advance(1800)
+    Workspace.objects.create(alias="default")
+    cost = cost_of(lambda: poll(rocketchat))
+    # The workspace's row, the operation's, and what imports taught, here and elsewhere.
+    assert len(cost.reads) == 4, cost
+    # The lease and the fence, the operation with a transition and a sample, the period, the result.
+    assert len(cost.writes) == 7, cost
+
+
 def test_failing_poll_costs_five_queries(rocketchat: RocketChat) -> None:
     """It reads the row and whether there is an incident, and writes the row three times.
 
