@@ -10,7 +10,8 @@ from pathlib import Path
 from benchmarks.databases import temporary_database
 from benchmarks.processes import run
 
-USER_ID, TOKEN = "benchmark", "token"
+#: As long as Rocket.Chat's own.
+USER_ID, TOKEN = "benchmarkUser0017", "benchmark-token-of-43-characters-0123456789"
 
 
 @contextmanager

@@ -22,7 +22,7 @@ FIRST = 100
 
 
 def figures(polls: int = 2000) -> Iterator[Figure]:
-    workspace = long_import(polls, seconds_per_poll=1)
+    workspace = long_import(seconds=4 * polls)
     with (
         Server(workspace, on_response=lambda *_: workspace.clock.advance(1)) as server,
         project_environment({"default": server.url}) as environment,
