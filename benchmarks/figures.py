@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from benchmarks.processes import CannotMeasure
+
 BASELINE = Path(__file__).with_name("baseline.jsonl")
 #: The ratio of a figure without a goal may be this many times as bad as in the baseline.
 MAX_REGRESSION = 2
@@ -106,7 +108,12 @@ def alternate(
 
 
 def median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
-    """Return the median of the ratios of values that were measured together."""
+    """Return the median of the ratios of values that were measured together.
+
+    Raises CannotMeasure if nothing was measured of what they are compared with.
+    """
+    if not others or not all(others):
+        raise CannotMeasure("Nothing was measured to compare with.")
     return statistics.median(a / b for a, b in zip(values, others, strict=True))
 
 
