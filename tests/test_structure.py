@@ -34,7 +34,7 @@ SYNC_LAYERS = (
     {"fetch", "alerts"},
     {"record"},
     {"poll"},
-    {"pool", "courier", "digests", "heartbeat", "prune", "register", "reminders"},
+    {"pool", "courier", "digests", "heartbeat", "prune", "register", "reminders", "totals"},
     {"fleet", "background"},
     {"watch"},
     {"__init__"},
@@ -43,7 +43,7 @@ SYNC_LAYERS = (
 WRITERS = {"sync", "models", "migrations"}
 HISTORY = (
     *("ImportOperation", "StatusTransition", "ProgressSample", "SyncPeriod", "Workspace"),
-    "Incident",
+    *("Incident", "StoredTotals"),
 )
 WRITING_METHODS = {
     *("create", "bulk_create", "update", "bulk_update", "delete", "get_or_create"),

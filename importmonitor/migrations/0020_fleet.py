@@ -51,4 +51,18 @@ class Migration(migrations.Migration):
             model_name='workspace',
             index=models.Index(fields=['is_configured', 'sync_status', 'import_state', 'import_outcome'], name='importmonitor_workspace_counts'),
         ),
+        migrations.CreateModel(
+            name='StoredTotals',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('counted_at', models.DateTimeField()),
+                ('numbers', models.JSONField()),
+                ('late', models.PositiveBigIntegerField()),
+                ('has_limited', models.BooleanField()),
+            ],
+            options={
+                'default_permissions': (),
+                'base_manager_name': 'objects',
+            },
+        ),
     ]

@@ -8,6 +8,7 @@ from importmonitor.models.outcomes import EndReason, Outcome, TimeLeft
 from importmonitor.models.periods import SyncPeriod
 from importmonitor.models.samples import ProgressSample
 from importmonitor.models.tokens import ApiToken
+from importmonitor.models.totals import StoredTotals
 from importmonitor.models.transitions import StatusTransition
 from importmonitor.models.viewers import Viewer, get_viewer
 from importmonitor.models.workspaces import Freshness, Workspace
@@ -23,6 +24,7 @@ __all__ = [
     "Outcome",
     "ProgressSample",
     "StatusTransition",
+    "StoredTotals",
     "SyncPeriod",
     "TimeLeft",
     "Unusual",

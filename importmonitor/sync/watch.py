@@ -26,6 +26,7 @@ from importmonitor.sync.lease import release_process_leases
 from importmonitor.sync.poll import PollFailure, database_errors, poll_claimed
 from importmonitor.sync.pool import PollResult, Pool
 from importmonitor.sync.reminders import review_and_deliver
+from importmonitor.sync.totals import TOTALS_INTERVAL, store_totals
 from importmonitor.tenancy import capture_tenant, store_alias
 
 logger = get_logger(__name__)
@@ -180,17 +181,27 @@ def _disconnect(kept: dict[str, _Connection], result: PollResult) -> float:
 def _keep_house(
     fleet: Fleet, stopped: threading.Event, activate_tenant: Callable[[], None]
 ) -> None:
-    """Do what is due once a minute, so that no poll waits for it."""
+    """Do what no poll is to wait for: the totals of many workspaces, and once a minute the rest."""
     activate_tenant()
-    while not stopped.wait(_REREAD_INTERVAL):
-        review_and_deliver()
-        try:
-            fleet.reread()
-        except ImproperlyConfigured as error:
-            logger.warning("%s", error)
-        except database_errors() as error:
-            logger.warning("The settings could not be read again: %s", type(error).__name__)
-        except Exception:
-            logger.exception("The settings could not be read again.")
+    review_at = time.monotonic() + _REREAD_INTERVAL
+    pause = TOTALS_INTERVAL
+    while not stopped.wait(pause):
+        pause = TOTALS_INTERVAL if store_totals() else _REREAD_INTERVAL
+        if time.monotonic() >= review_at:
+            review_at = time.monotonic() + _REREAD_INTERVAL
+            review_and_deliver()
+            _reread(fleet)
         # Also what a callable WORKSPACES has opened.
         connections.close_all()
+
+
+def _reread(fleet: Fleet) -> None:
+    """Read the settings again; nothing is raised if that fails."""
+    try:
+        fleet.reread()
+    except ImproperlyConfigured as error:
+        logger.warning("%s", error)
+    except database_errors() as error:
+        logger.warning("The settings could not be read again: %s", type(error).__name__)
+    except Exception:
+        logger.exception("The settings could not be read again.")

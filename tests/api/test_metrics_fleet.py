@@ -16,14 +16,18 @@ from pytest_django import DjangoAssertNumQueries
 
 from importmonitor.contrib.prometheus import totals
 from importmonitor.contrib.prometheus.families import POLL_OUTCOMES
-from importmonitor.models import Alert, ApiToken, ImportOperation, Workspace
+from importmonitor.models import Alert, ApiToken, ImportOperation, StoredTotals, Workspace
 from importmonitor.models.viewers import encode_groups
+from importmonitor.sync import totals as sync_totals
+from importmonitor.sync.totals import store_totals
 from tests.api.helpers import NOON, credentials, make_user, workspace_at
 from tests.api.metrics import MINUTE, metric_values
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("importmonitor.contrib.prometheus.urls")]
 
 HOUR = timedelta(hours=1)
+
+TOTALS = ("workspaces", "workspaces_late", "operations", "operations_ended", "workspaces_left_out")
 
 #: Of an operation: an import that runs, stalls, has failed, is done.
 OPERATIONS: dict[str, dict[str, Any]] = {
@@ -76,6 +80,11 @@ def limit_to(settings: Any, limit: int, *names: str) -> None:
 def with_series(now: datetime = NOON) -> list[str]:
     """Return the workspaces with metrics of their own, in their order."""
     return [alias for (alias,) in metric_values("workspace_up", now)]
+
+
+def store_at(now: datetime) -> None:
+    """Store the totals, as a watch does for many workspaces."""
+    assert store_totals(lambda: now)
 
 
 def left_out(now: datetime = NOON) -> float:
@@ -150,7 +159,8 @@ def test_totals_without_a_row_are_0_and_ages_absent() -> None:
 
 @pytest.fixture
 def few_are_many(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(totals, "_MANY", 1)
+    for module in (totals, sync_totals):
+        monkeypatch.setattr(module, "MANY", 1)
     cache.clear()
     yield
     cache.clear()
@@ -164,16 +174,68 @@ def test_totals_of_many_workspaces_are_kept_for_each_viewer(
         add_workspace(alias, "done")
     add_workspace("hush", "failed", groups=encode_groups(["ops"]), at=NOON - HOUR)
     assert metric_values("operations_ended")["failed",] == 1
+    assert metric_values("totals_age_seconds") == {(): 0}
     add_workspace("c", "done")
     # Those of a viewer from whom nothing is hidden.
     assert metric_values("operations_ended")["failed",] == 1
     assert metric_values("operations_ended")["done",] == 2
     assert metric_values("workspaces_late") == {(): 1}
+    assert metric_values("totals_age_seconds", NOON + timedelta(seconds=9)) == {(): 9}
     # Those of another one.
     assert scraped(client, headers)["operations_ended"]["failed"] == 0
     assert scraped(client, headers)["operations_ended"]["done"] == 3
     cache.clear()
     assert metric_values("operations_ended")["done",] == 3
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_totals_of_many_workspaces_are_those_that_a_watch_has_stored(
+    client: Client, headers: dict[str, str]
+) -> None:
+    for alias in ("a", "b"):
+        add_workspace(alias, "done", at=NOON - HOUR)
+    add_workspace("c", "failed", sync_status="Unreachable")
+    add_workspace("gone", "failed", is_configured=False)
+    store_at(NOON)
+    counted = {name: metric_values(name) for name in TOTALS}
+    StoredTotals.objects.all().delete()
+    cache.clear()
+    assert {name: metric_values(name) for name in TOTALS} == counted
+    cache.clear()
+
+    store_at(NOON)
+    Workspace.objects.update(import_outcome="done", sync_status="ok")
+    for seconds, done, age in ((-1, 2, 0), (0, 2, 0), (15, 2, 15), (16, 3, 0), (-2, 3, 0)):
+        now = NOON + timedelta(seconds=seconds)
+        assert metric_values("operations_ended", now)["done",] == done
+        assert metric_values("totals_age_seconds", now) == {(): age}
+        cache.clear()
+    # Now, for a viewer who is no superuser.
+    assert store_totals()
+    Workspace.objects.update(import_outcome="failed")
+    assert scraped(client, headers)["operations_ended"]["done"] == 3
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_stored_totals_are_not_for_viewers_from_whom_a_workspace_is_hidden(
+    client: Client, headers: dict[str, str]
+) -> None:
+    for alias in ("a", "b"):
+        add_workspace(alias, "done")
+    add_workspace("hush", "failed", groups=encode_groups(["ops"]))
+    superuser = make_user("root", is_superuser=True)
+    token, text = ApiToken.objects.issue(superuser)
+    ApiToken.objects.filter(pk=token.pk).update(workspaces=["a"])
+    assert store_totals()
+    add_workspace("c", "done")
+    limited = {"Authorization": f"Bearer {text}"}
+    for viewer, done, failed in (
+        (headers, 3, 0),
+        (credentials(superuser), 2, 1),
+        (limited, 1, 0),
+    ):
+        ended = scraped(client, viewer)["operations_ended"]
+        assert (ended["done"], ended["failed"]) == (done, failed)
 
 
 def test_totals_of_few_workspaces_are_counted_anew() -> None:
@@ -376,13 +438,13 @@ def test_queries_do_not_depend_on_the_number_of_workspaces(
         )
         for alias in aliases
     )
-    # Two for the series, three for totals, two for alerts.
-    with django_assert_num_queries(7):
+    # Two for the series, four for totals, two for alerts.
+    with django_assert_num_queries(8):
         assert len(metric_values("workspace_up", now)) == min(number, 60)
     client.get("/metrics", headers=headers)
     # The view adds the token and two for permissions, and for a viewer who is no superuser the
     # names of the groups and the count of what is hidden.
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         body = client.get("/metrics", headers=headers).content.decode()
     assert body.count("importmonitor_operation_info{") == min(number, 60)
     assert f'importmonitor_workspaces{{sync_status="ok"}} {number}.0' in body
@@ -391,7 +453,7 @@ def test_queries_do_not_depend_on_the_number_of_workspaces(
     with django_assert_num_queries(4):
         client.get(f"/metrics?workspace={shard}", headers=headers)
     limit_to(settings, 60, "workspace-*")
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         client.get("/metrics", headers=headers)
 
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
 
 from django.db.models import Count, Q
 from prometheus_client.metrics_core import Metric
@@ -16,31 +15,13 @@ from importmonitor.contrib.prometheus.families import (
     known_or_other,
     known_state,
 )
-from importmonitor.models import Viewer, Workspace
+from importmonitor.models import StoredTotals, Viewer, Workspace
 from importmonitor.models.outcomes import Outcome
+from importmonitor.models.totals import MANY, MAX_AGE, Summary, Totals, count_totals
 from importmonitor.rocketchat.states import ImportState
 
 #: The sync status of a workspace without a poll.
 _NEVER = "never"
-#: Counting 100,000 takes longer than the rest of a scrape. The counts of more than this many are
-#: kept for a while: a pair of Prometheus servers scrapes twice.
-_MANY = 1_000
-_KEEP_SECONDS = 15
-
-
-class _Summary(NamedTuple):
-    """What workspaces are counted by; one index has it all."""
-
-    sync_status: str
-    import_state: str
-    import_outcome: str
-
-
-class _Counts(NamedTuple):
-    """How many workspaces there are by summary, and how many of all were not polled recently."""
-
-    summaries: Counter[_Summary]
-    late: int
 
 
 def total_metrics(viewer: Viewer, now: datetime, selected: int) -> Iterator[Metric]:
@@ -48,11 +29,11 @@ def total_metrics(viewer: Viewer, now: datetime, selected: int) -> Iterator[Metr
 
     `selected` is how many of them have series of their own.
     """
-    counts = _get_counts(viewer, now)
+    totals = _get_totals(viewer, now)
     statuses = Counter(dict.fromkeys((*POLL_OUTCOMES, _NEVER), 0))
     states = Counter({state.value: 0 for state in ImportState if state != ImportState.NONE})
     outcomes = Counter(dict.fromkeys(Outcome.values, 0))
-    for summary, number in counts.summaries.items():
+    for summary, number in totals.summaries.items():
         statuses[known_or_other(summary.sync_status, POLL_OUTCOMES) or _NEVER] += number
         if summary.import_state:
             states[known_state(summary.import_state).value] += number
@@ -70,7 +51,7 @@ def total_metrics(viewer: Viewer, now: datetime, selected: int) -> Iterator[Metr
     yield gauge(
         "workspaces_late",
         "Configured workspaces whose last poll was not recent, whatever its result.",
-        [([], counts.late)],
+        [([], totals.late)],
         (),
     )
     yield gauge(
@@ -96,25 +77,40 @@ def total_metrics(viewer: Viewer, now: datetime, selected: int) -> Iterator[Metr
         "workspaces_left_out",
         "Configured workspaces without metrics of their own, because of METRICS_LIMIT.",
         # A workspace can have been added since it was counted.
-        [([], max(0, statuses.total() - selected))],
+        [([], max(0, totals.total - selected))],
+        (),
+    )
+    yield gauge(
+        "totals_age_seconds",
+        "Seconds since the workspaces were counted; 0 if they were counted for this scrape.",
+        [([], age(totals.counted_at, now))],
         (),
     )
 
 
-def _get_counts(viewer: Viewer, now: datetime) -> _Counts:
-    """Return the counts, of a large fleet up to _KEEP_SECONDS old."""
-    key = shared_cache.make_key("metrics", viewer.key)
+def _get_totals(viewer: Viewer, now: datetime) -> Totals:
+    """Return the totals; those of many workspaces can be MAX_AGE old.
+
+    A watch has counted them, unless the viewer may not see all workspaces. If none has, this
+    request counts them for those that follow.
+    """
+    stored = StoredTotals.objects.newest(now) if viewer.aliases is None else None
+    if stored and (viewer.is_superuser or not stored.has_limited):
+        return stored.totals
+    key = shared_cache.make_key("totals", viewer.key)
     if kept := shared_cache.get(key):
-        rows, late = kept
-        return _Counts(Counter({_Summary(*summary): number for *summary, number in rows}), late)
-    counts = _count(viewer, now)
-    if counts.summaries.total() > _MANY:
-        rows = [[*summary, number] for summary, number in counts.summaries.items()]
-        shared_cache.set(key, [rows, counts.late], _KEEP_SECONDS)
-    return counts
+        counted_at, rows, late = kept
+        summaries = {Summary(*summary): number for *summary, number in rows}
+        return Totals(datetime.fromisoformat(counted_at), summaries, late)
+    totals = _count(viewer, now)
+    if totals.total > MANY:
+        rows = [[*summary, number] for summary, number in totals.summaries.items()]
+        value = [now.isoformat(), rows, totals.late]
+        shared_cache.set(key, value, int(MAX_AGE.total_seconds()))
+    return totals
 
 
-def _count(viewer: Viewer, now: datetime) -> _Counts:
+def _count(viewer: Viewer, now: datetime) -> Totals:
     """Count the visible workspaces.
 
     The hidden ones are subtracted, so that two indexes have all that is counted.
@@ -122,19 +118,19 @@ def _count(viewer: Viewer, now: datetime) -> _Counts:
     rows = Workspace.objects.listed()
     if viewer.aliases is not None:
         rows = rows.visible_to(viewer)
-    groups = rows.values_list(*_Summary._fields).annotate(Count("pk")).order_by()
-    summaries = Counter({_Summary(*summary): number for *summary, number in groups})
-    late = rows.late(now).count()
-    if viewer.aliases is None and not viewer.is_superuser:
-        # Not those of `listed`, whose indexes do not have the groups: one scan of the table.
-        hidden = viewer.hidden_workspaces().filter(is_configured=True)
-        numbers = {
-            "number": Count("pk"),
-            "late": Count("pk", filter=Q(last_polled_at__lt=now - conf.get_options().late_after)),
-        }
-        for *summary, number, hidden_late in (
-            hidden.values_list(*_Summary._fields).annotate(**numbers).order_by()
-        ):
-            summaries[_Summary(*summary)] -= number
-            late -= hidden_late
-    return _Counts(+summaries, max(0, late))
+    totals = count_totals(rows, now)
+    if viewer.is_superuser or viewer.aliases is not None:
+        return totals
+    # Not those of `listed`, whose indexes do not have the groups: one scan of the table.
+    hidden = viewer.hidden_workspaces().filter(is_configured=True)
+    numbers = {
+        "number": Count("pk"),
+        "late": Count("pk", filter=Q(last_polled_at__lt=now - conf.get_options().late_after)),
+    }
+    summaries, late = Counter(totals.summaries), totals.late
+    for *summary, number, hidden_late in (
+        hidden.values_list(*Summary._fields).annotate(**numbers).order_by()
+    ):
+        summaries[Summary(*summary)] -= number
+        late -= hidden_late
+    return Totals(now, +summaries, max(0, late))
