@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.databases import available
 from benchmarks.environments import TOKEN, USER_ID, project_environment
-from benchmarks.figures import Figure, alternate, at_most
+from benchmarks.figures import Figure, Goal, alternate, at_most
 from benchmarks.processes import child
 
 #: Shares that fill the cards of what is urgent in the smallest fleet too.
@@ -20,23 +20,32 @@ MADE = 1000
 FEW = 30
 SIZES = (FEW, 10_000)
 FULL_SIZES = (FEW, 1_000, 10_000, 100_000)
-METRICS = "/metrics"
+#: Compared with so many, the metrics of a larger fleet also have more series.
+FEW_SCRAPED = 10
+MAX_RATIO = at_most(1.5)
+MAX_METRICS_RATIO = at_most(3)
 MAX_METRICS_SIZE = at_most(200, "value")
 
 Call = Callable[..., Any]
 
 
 def figures(sizes: Sequence[int] = SIZES, times: int = 3) -> Iterator[Figure]:
+    few, *others = sizes
     for database, server in available("SQLite", "PostgreSQL").items():
         with ExitStack() as stack:
-            sites = {size: stack.enter_context(filled(size, server)) for size in sizes}
-            paths = sites[sizes[0]]("benchmarks.fleet.visits.pages")
+            sites = {
+                size: stack.enter_context(filled(size, server)) for size in (FEW_SCRAPED, *sizes)
+            }
+            paths = sites[few]("benchmarks.fleet.visits.pages")
             pages = {}
             for name, path in paths.items():
-                pages[name] = visit_alternately(path, sites, times)
+                visited = {size: sites[size] for size in sizes}
+                pages[name] = call_alternately(
+                    visited, times, "benchmarks.fleet.visits.visit", path
+                )
                 yield from page_figures(name, pages[name], database)
-        del pages[METRICS]
-        few, *others = sizes
+            del sites[few]
+            yield from metrics_figures(sites, times, database)
         for size, (of, goal) in product(others, (("bytes", 1.5), ("queries", 1))):
             ratio, value, name = worst(of, pages, few, size)
             yield Figure(
@@ -50,19 +59,38 @@ def figures(sizes: Sequence[int] = SIZES, times: int = 3) -> Iterator[Figure]:
 
 
 def page_figures(
-    name: str, by_size: Mapping[int, Mapping[str, float]], database: str
+    name: str,
+    by_size: Mapping[int, Mapping[str, float]],
+    database: str,
+    goal: Goal | None = MAX_RATIO,
 ) -> Iterator[Figure]:
-    """Compare the time of a page with that in the smallest fleet; of the metrics also the bytes."""
+    """Compare the time of a page with that in the smallest fleet."""
     (few, base), *others = by_size.items()
     for size, values in others:
         title, against = f"{name}, {size:,} workspaces, {database}", f"{few:,} workspaces"
-        goal = at_most(3 if name == METRICS else 1.5)
         yield Figure(title, values["ms"], "ms", against, values["ms"] / base["ms"], goal)
-        if name == METRICS:
-            ratio = values["bytes"] / base["bytes"]
-            yield Figure(
-                f"{title}, size", values["bytes"] / 1000, "kB", against, ratio, MAX_METRICS_SIZE
-            )
+
+
+def metrics_figures(sites: Mapping[int, Call], times: int, database: str) -> Iterator[Figure]:
+    """Compare scrapes for which nothing is cached, with a watch and without one.
+
+    Without one, each counts all workspaces, which is made for small fleets, and has no goal.
+    """
+    scrape = "benchmarks.fleet.visits.scrape"
+    unwatched = call_alternately(sites, times, scrape, False)
+    yield from page_figures("/metrics without a watch", unwatched, database, goal=None)
+    by_size = call_alternately(sites, times, scrape, True)
+    yield from page_figures("/metrics", by_size, database, MAX_METRICS_RATIO)
+    (few, base), *others = by_size.items()
+    for size, values in others:
+        yield Figure(
+            f"/metrics, {size:,} workspaces, {database}, size",
+            values["bytes"] / 1000,
+            "kB",
+            f"{few:,} workspaces",
+            values["bytes"] / base["bytes"],
+            MAX_METRICS_SIZE,
+        )
 
 
 @contextmanager
@@ -80,14 +108,11 @@ def filled(size: int, server: str) -> Iterator[Call]:
         yield call
 
 
-def visit_alternately(
-    path: str, sites: Mapping[int, Call], times: int
+def call_alternately(
+    sites: Mapping[int, Call], times: int, function: str, argument: object
 ) -> dict[int, dict[str, float]]:
     """Return the median time of a page, its bytes and its queries, by the size of the fleet."""
-    jobs = {
-        str(size): partial(call, "benchmarks.fleet.visits.visit", path)
-        for size, call in sites.items()
-    }
+    jobs = {str(size): partial(call, function, argument) for size, call in sites.items()}
     # The first visit finds cold caches.
     alternate(1, jobs)
     return {

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.core.cache import cache as shared
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from importmonitor.models import ApiToken, ImportOperation
+from importmonitor.models import ApiToken, ImportOperation, StoredTotals
+from importmonitor.sync.totals import store_totals
 
 
 @cache
@@ -39,7 +41,6 @@ def pages() -> dict[str, str]:
         "workspace": reverse("admin:importmonitor_workspace_change", args=[1]),
         "incidents": reverse("admin:importmonitor_incident_changelist"),
         "alerts": reverse("admin:importmonitor_alert_changelist"),
-        "/metrics": "/metrics",
         "/healthz": "/healthz",
         # As many as the smallest fleet has.
         "/api/workspaces/": "/api/workspaces/?page_size=25",
@@ -51,6 +52,31 @@ def pages() -> dict[str, str]:
 
 def visit(path: str) -> dict[str, float]:
     """Return the milliseconds that a page takes, its bytes and its queries."""
+    return measure(client(), path)
+
+
+@cache
+def prometheus() -> Client:
+    """Return the client of a user such as the documentation has for Prometheus."""
+    user = User.objects.create_user("prometheus")
+    user.user_permissions.add(Permission.objects.get(codename="view-import-operations"))
+    _token, text = ApiToken.objects.issue(user)
+    return Client(headers={"authorization": f"Bearer {text}"})
+
+
+def scrape(is_watched: bool) -> dict[str, float]:
+    """Return the same of the metrics; nothing is cached, and a watch has stored the totals or not.
+
+    Those of few workspaces are counted at each scrape.
+    """
+    shared.clear()
+    StoredTotals.objects.all().delete()
+    if is_watched:
+        store_totals()
+    return measure(prometheus(), "/metrics")
+
+
+def measure(browser: Client, path: str) -> dict[str, float]:
     queries = 0
 
     def count(run: Callable[..., Any], *arguments: Any) -> Any:
@@ -58,7 +84,6 @@ def visit(path: str) -> dict[str, float]:
         queries += 1
         return run(*arguments)
 
-    browser = client()
     with connection.execute_wrapper(count):
         started = time.perf_counter()
         response = browser.get(path)
