@@ -12,3 +12,6 @@ from project.settings import INSTALLED_APPS as HOST_APPS
 INSTALLED_APPS = [*HOST_APPS, "benchmarks.noop", "benchmarks.fleet"]
 if "FLEET_URL" in os.environ:
     IMPORTMONITOR["WORKSPACES"] = "simulator.fleet_settings.workspaces"
+if os.environ.get("TASKS") == "django":
+    INSTALLED_APPS.append("django_tasks_db")
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}

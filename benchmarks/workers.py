@@ -1,9 +1,11 @@
-"""Many workspaces polled by Celery's workers, one of which is killed in the middle of a round.
+"""Many workspaces polled by the workers of tasks, one of which is killed in the middle of a round.
 
-    python -m benchmarks.workers --broker redis://127.0.0.1:6379/9 --postgres URL
+    python -m benchmarks.workers --postgres URL --broker redis://127.0.0.1:6379/9
+    python -m benchmarks.workers --postgres URL --tasks django
 
-Beat starts a round of polls every few seconds. In the middle of the second round one worker is
-killed with all its processes (SIGKILL). The workspaces record who requests what and when.
+The second needs Django 6.0 or later and django-tasks-db. Every few seconds a round of polls begins.
+In the middle of the second round one worker is killed with all its processes (SIGKILL). The
+workspaces record who requests what and when.
 
 The broker's database is emptied: name one that holds nothing else.
 
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -30,14 +32,27 @@ from benchmarks.processes import BASE_DIR, CannotMeasure, run
 #: Seconds by which the lease of a lost poll outlasts the workspace's deadline (`sync/lease.py`).
 LEASE_MARGIN = 5.0
 CELERY = (sys.executable, "-m", "celery", "-A", "project.celery")
+#: Django's tasks have no scheduler.
+SCHEDULER = """
+import sys, time
+import django
+django.setup()
+from importmonitor.contrib.tasks import sync_workspaces
+while True:
+    sync_workspaces.enqueue()
+    time.sleep(float(sys.argv[1]))
+"""
+
+Worker = subprocess.Popen[bytes]
 
 
 def main() -> int:
     """Measure and print; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.workers", description="Measure Celery's workers."
+        prog="python -m benchmarks.workers", description="Measure the workers of tasks."
     )
     add = parser.add_argument
+    add("--tasks", choices=["celery", "django"], default="celery", help="(default: celery)")
     add("--workspaces", type=int, default=2000, help="(default: 2000)")
     add("--workers", type=int, default=4, help="(default: 4)")
     add("--concurrency", type=int, default=4, help="processes of a worker (default: 4)")
@@ -47,11 +62,14 @@ def main() -> int:
     add("--broker", default=os.environ.get("BROKER_URL", ""), help="(default: BROKER_URL)")
     add("--postgres", default=os.environ.get("POSTGRES_URL", ""), help="(default: POSTGRES_URL)")
     options = parser.parse_args()
-    if not options.broker or not options.postgres:
-        parser.error("name a broker and a PostgreSQL database by --broker and --postgres")
+    if not options.postgres:
+        parser.error("name a PostgreSQL database by --postgres")
+    if options.tasks == "celery" and not options.broker:
+        parser.error("name a broker by --broker")
     print(
         f"{options.workspaces:,} workspaces at {options.latency * 1000:.0f} ms, every "
-        f"{options.every:.0f} s, by {options.workers} workers of {options.concurrency} processes",
+        f"{options.every:.0f} s, by {options.workers} workers of {options.concurrency} processes: "
+        f"{options.tasks}",
         flush=True,
     )
     # A lost poll holds its lease for a while. The first round after that polls again, early or
@@ -65,27 +83,17 @@ def main() -> int:
             "FLEET_DEADLINE": str(options.deadline),
             "CELERY_BROKER_URL": options.broker,
             "CELERY_SYNC_EVERY": str(options.every),
+            "TASKS": options.tasks,
         }
         environment = stack.enter_context(project_environment({}, options.postgres, **variables))
-        run(environment, [*CELERY, "purge", "--force"])
-        workers = [
-            stack.enter_context(
-                celery(
-                    f"worker --concurrency {options.concurrency} --hostname w{number}@%h "
-                    "--loglevel WARNING",
-                    environment,
-                    folder,
-                )
-            )
-            for number in range(options.workers)
-        ]
-        beat = f"beat --schedule {folder / 'schedule'} --pidfile="
-        stack.enter_context(celery(beat, environment, folder))
+        start = {"celery": start_celery, "django": start_django}[options.tasks]
+        worker = start(stack, options, environment, folder)
         fleet.wait_for_polls(options.workspaces, 5 * options.every)
         # The first round is complete. Kill when a quarter of the second is done.
         count = fleet.count_polls() + options.workspaces // 4
         fleet.wait_for_polls(count, 5 * options.every)
-        os.killpg(workers[0].pid, signal.SIGKILL)
+        for process in worker:
+            os.killpg(process.pid, signal.SIGKILL)
         killed_at = time.time()
         time.sleep(max_gap + options.every)
         return report(fleet.requests(), options, killed_at, max_gap)
@@ -113,17 +121,47 @@ def report(
     return 0 if holds else 1
 
 
+def start_celery(
+    stack: ExitStack, options: argparse.Namespace, environment: Mapping[str, str], folder: Path
+) -> list[Worker]:
+    """Start Celery's workers and its beat; return the processes of one worker."""
+    run(environment, [*CELERY, "purge", "--force"])
+    worker = [*CELERY, "worker", "--concurrency", str(options.concurrency), "--loglevel", "WARNING"]
+    workers = [
+        stack.enter_context(
+            started([*worker, "--hostname", f"w{number}@%h"], environment, folder / "worker.log")
+        )
+        for number in range(options.workers)
+    ]
+    beat = [*CELERY, "beat", "--schedule", str(folder / "schedule"), "--pidfile="]
+    stack.enter_context(started(beat, environment, folder / "beat.log"))
+    # With the processes of its pool, which are of its group.
+    return workers[:1]
+
+
+def start_django(
+    stack: ExitStack, options: argparse.Namespace, environment: Mapping[str, str], folder: Path
+) -> list[Worker]:
+    """Start workers of Django's tasks, and rounds; return the processes of one worker."""
+    worker = [sys.executable, "manage.py", "db_worker"]
+    processes = [
+        stack.enter_context(started(worker, environment, folder / "worker.log"))
+        for _ in range(options.workers * options.concurrency)
+    ]
+    rounds = [sys.executable, "-c", SCHEDULER, str(options.every)]
+    stack.enter_context(started(rounds, environment, folder / "rounds.log"))
+    return processes[: options.concurrency]
+
+
 @contextmanager
-def celery(
-    command: str, environment: Mapping[str, str], folder: Path
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run one of Celery's commands in a process group of its own, and stop it afterwards."""
-    with (folder / "celery.log").open("ab") as log:
+def started(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[Worker]:
+    """Run a command in a process group of its own, and stop it afterwards."""
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            [*CELERY, *command.split()],
+            command,
             cwd=BASE_DIR,
             env=dict(environment),
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
