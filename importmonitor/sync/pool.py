@@ -18,6 +18,9 @@ logger = get_logger(__name__)
 #: How many workspaces are polled at a time. More threads wait for each other, not the network.
 CONCURRENCY = 32
 
+# How long a thread keeps its database connection without a poll, in seconds: to connect to a server
+# takes longer than all the rest of a poll, and a pool that is hardly busy needs few.
+_KEEP_CONNECTION = 2.0
 # How long running polls may take to end when the pool stops, in seconds.
 _GRACE = 0.3
 
@@ -78,7 +81,7 @@ class Pool:
 
     def _work(self) -> None:
         self._activate_tenant()
-        while job := self._jobs.get():
+        while job := self._next_job():
             alias, poll = job
             result: PollResult
             try:
@@ -87,14 +90,20 @@ class Pool:
                 result = PollFailure(alias, error)
             self._close_connections(unusable=isinstance(result, PollFailure))
             self.finished.put(result)
-        # Another thread may have taken the job for which this one kept its connection.
         self._close_connections(unusable=True)
 
+    def _next_job(self) -> tuple[str, Poll] | None:
+        """Return the next job, None at the end; while there is none, keep no connection."""
+        with suppress(Empty):
+            return self._jobs.get(timeout=_KEEP_CONNECTION)
+        self._close_connections(unusable=True)
+        return self._jobs.get()
+
     def _close_connections(self, *, unusable: bool) -> None:
-        """Close this thread's database connections, unless they are good and needed at once."""
+        """Close this thread's database connections, unless they are good."""
         for connection in connections.all(initialized_only=True):
             with suppress(*database_errors()):
-                if unusable or self._jobs.empty():
+                if unusable:
                     connection.close()
                 else:
                     connection.close_if_unusable_or_obsolete()
