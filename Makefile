@@ -23,7 +23,7 @@ run: $(VENV)/host.stamp ## Run it against your own Rocket.Chat (README: “Your 
 
 .PHONY: test
 test: $(VENV)/test.stamp ## Run the tests (SQLite, loopback only).
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal
+	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: bench
 bench: ## Benchmark, and check the goals (some six minutes; FULL=1: fifty; POSTGRES_URL, MARIADB_URL).
