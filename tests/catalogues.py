@@ -67,8 +67,13 @@ def _parse_entry(block: str) -> Entry:
     return Entry(text, translations, is_fuzzy)
 
 
-def marked_texts() -> Iterator[Text]:
-    """Yield the texts that the package marks as translatable."""
+@cache
+def marked_texts() -> frozenset[Text]:
+    """Return the texts that the package marks as translatable."""
+    return frozenset(_marked_texts())
+
+
+def _marked_texts() -> Iterator[Text]:
     for source in PACKAGE.rglob("*.py"):
         yield from _texts_in(ast.parse(source.read_text("utf-8")))
     for source in PACKAGE.rglob("*.html"):

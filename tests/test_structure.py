@@ -1,7 +1,7 @@
 """The architecture: a package imports only from layers below it."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,14 +56,17 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names that a module imports, also within functions."""
+@cache
+def imports(path: Path) -> list[str]:
+    """Return the dotted names that a module imports, also within functions."""
+    names = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            names += [name.name for name in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            names.append(node.module)
+            names += [f"{node.module}.{name.name}" for name in node.names]
+    return names
 
 
 def layer(layers: tuple[set[str], ...], name: str) -> int | None:

@@ -58,7 +58,7 @@ def test_catalogue_contains_the_marked_texts_once(locale: str) -> None:
     """
     texts = Counter(entry.text for entry in catalogue(locale))
     assert max(texts.values()) == 1
-    assert texts.keys() == set(marked_texts())
+    assert texts.keys() == marked_texts()
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -142,7 +142,13 @@ def compare(english: str, translated: str, locale: str) -> int:
 
 
 def _contains(page_text: str, text: str) -> bool:
-    return _pattern(text).search(page_text) is not None
+    # Most texts are not there, which this finds out much faster than the pattern does.
+    return _longest_part(text) in page_text.lower() and bool(_pattern(text).search(page_text))
+
+
+@cache
+def _longest_part(text: str) -> str:
+    return max(PLACEHOLDER.split(text), key=len).lower()
 
 
 @cache
