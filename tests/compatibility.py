@@ -49,8 +49,9 @@ What is tested before every change. `python -m tests.compatibility` writes this 
 may work too. [Upgrading](upgrading.md#supported-versions) has the supported versions.
 """
 LEGEND = """
-**all**: all tests. most: those of the pages, the REST API, extras, docs and system checks. package:
-the wheel, alone in a new project, is used as the README describes.
+**all**: all tests; with 6.1, most that use the database run on PostgreSQL alone. most: on MariaDB,
+the tests that use the database; on SQLite, those of some pages, extras, docs and system checks.
+package: the wheel, alone in a new project, is used as the README describes.
 """
 
 
@@ -78,7 +79,7 @@ def render_versions() -> str:
         r"environment (ci|django\d+) (\d\.\d+)(?: 'django~=(\d\.\d))?", script
     )
     for name, python, django in environments:
-        is_partial = re.search(rf"venv-{name}/bin/python -m pytest [^\n]* tests/admin", script)
+        is_partial = re.search(rf"suite {name} tests/admin", script)
         cells[django or pinned[1], python] = "most" if is_partial else "**all**"
     pythons = sorted({python for _, python in cells}, key=version_key)
     rows = [
