@@ -120,9 +120,10 @@ def use_in_new_project(wheel: Path, parent: Path, target: str) -> str:
     """Start a project and use the package in it; return a line about the result."""
     interpreter, _, django = target.rpartition(":")
     folder = Path(tempfile.mkdtemp(dir=parent))
-    run(interpreter, "-m", "venv", folder / "venv")
+    # Without a pip of its own, which would take as long as all that it installs.
+    run(interpreter, "-m", "venv", "--without-pip", folder / "venv")
     python, manage = folder / "venv" / "bin" / "python", folder / "manage.py"
-    run(python, "-m", "pip", "install", "--quiet", f"django=={django}.*")
+    pip(python, "install", "--quiet", f"django=={django}.*")
     run(python, "-m", "django", "startproject", "stranger", folder)
     clock = Clock(datetime.now(UTC))
     workspace = Workspace(clock, rate_limit=None)
@@ -165,7 +166,7 @@ def follow_readme(folder: Path, python: Path, wheel: Path, environment: Mapping[
     commands = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
     assert commands[0] == "pip install /path/to/importmonitor", commands
     assert "manage.py sync_import_status" in commands, commands
-    run(python, "-m", "pip", "install", "--quiet", wheel)
+    pip(python, "install", "--quiet", wheel)
     for line in commands[1:]:
         name, *arguments = shlex.split(line)
         assert name == "manage.py", line
@@ -180,7 +181,7 @@ def check_imports_without_extras(python: Path, run_manage: "partial[str]") -> No
         for requirements in project["optional-dependencies"].values()
         for requirement in requirements
     }
-    distributions = json.loads(run(python, "-m", "pip", "list", "--format", "json"))
+    distributions = json.loads(pip(python, "list", "--format", "json"))
     installed = extras & {normalize(distribution["name"]) for distribution in distributions}
     assert len(extras) > 4, extras
     assert not installed, f"installed: {installed}"
@@ -201,6 +202,11 @@ def check_imports_without_extras(python: Path, run_manage: "partial[str]") -> No
 def normalize(name: str) -> str:
     """Return the normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pip(python: Path, *arguments: str | Path) -> str:
+    """Run this interpreter's pip on another one's environment, and return its output."""
+    return run(sys.executable, "-m", "pip", "--python", python, *arguments)
 
 
 def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
