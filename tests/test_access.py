@@ -245,7 +245,7 @@ def test_every_url_has_a_row_in_the_table() -> None:
     assert set(TABLE) - existing == set(), "these no longer exist"
 
 
-@pytest.mark.thorough(one_in=25)
+@pytest.mark.thorough(one_in=50)
 @pytest.mark.parametrize("route", TABLE)
 def test_url_answers_every_user_and_method_as_in_the_table(site: Site, route: str) -> None:
     url = site.url(route)
@@ -265,7 +265,7 @@ SECRET_ROUTES = [
 ]
 
 
-@pytest.mark.thorough(one_in=20)
+@pytest.mark.thorough(one_in=40)
 @pytest.mark.parametrize("route", SECRET_ROUTES)
 def test_hidden_object_is_answered_like_a_missing_one(site: Site, route: str) -> None:
     hidden_url, missing_url = site.url(route), site.url(route, missing=True)

@@ -331,7 +331,7 @@ def test_every_url_has_an_entry() -> None:
     assert set(SHOWS) - existing == set(), "these no longer exist"
 
 
-@pytest.mark.thorough(one_in=20)
+@pytest.mark.thorough(one_in=40)
 @pytest.mark.parametrize("route", SHOWS)
 def test_no_url_shows_an_outsider_anything_of_a_hidden_workspace(site: Site, route: str) -> None:
     for name in OUTSIDERS:
@@ -350,7 +350,7 @@ def test_list_shows_hidden_workspaces_to_their_members(site: Site, route: str) -
             assert shows_default == (PEOPLE[name].limit is None), name
 
 
-@pytest.mark.thorough(one_in=12)
+@pytest.mark.thorough(one_in=24)
 @pytest.mark.parametrize("alias", HIDDEN)
 @pytest.mark.parametrize("route", of("object"))
 def test_object_of_a_hidden_workspace_is_like_a_missing_one(
@@ -482,7 +482,7 @@ def test_every_parameter_of_every_list_is_tried() -> None:
         assert names <= tried[f"admin/importmonitor/{model}/"], model
 
 
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.thorough(one_in=5)
 @pytest.mark.parametrize("route", PARAMETERS)
 def test_no_parameter_reveals_a_hidden_workspace(site: Site, route: str) -> None:
     """The answer is the one to a value that is nowhere, with the value that was sent."""
@@ -586,7 +586,7 @@ def test_nothing_depends_on_what_is_stored_of_hidden_workspaces(site: Site, rout
         transaction.set_rollback(True)
 
 
-@pytest.mark.thorough(one_in=6)
+@pytest.mark.thorough(one_in=12)
 @pytest.mark.parametrize("route", READ)
 def test_no_cache_is_shared_with_those_who_see_more(site: Site, route: str) -> None:
     url = site.url(route, "default")

@@ -67,7 +67,7 @@ def test_mapping_cannot_be_enumerated(settings: Any) -> None:
         register_configured()
 
 
-@pytest.mark.thorough(one_in=9)
+@pytest.mark.thorough(one_in=25)
 @pytest.mark.parametrize("route", sorted(TABLE))
 def test_url_is_answered_as_with_any_mapping(site: Site, route: str) -> None:
     # All that a user may do, with and without limits.

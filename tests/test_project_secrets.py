@@ -157,6 +157,7 @@ DOLLAR_VARIABLES = {
 }
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("source", ["environment", "files", "env file"])
 def test_value_that_starts_with_a_dollar_is_itself(source: str, tmp_path: Path) -> None:
     """In django-environ, such a value names another variable."""

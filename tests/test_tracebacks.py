@@ -206,7 +206,7 @@ ENTRIES: dict[str, Callable[[], object]] = {
 }
 
 
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.thorough(one_in=7)
 @pytest.mark.parametrize("name", INVALID)
 def test_invalid_settings_show_no_secret(settings: Any, name: str) -> None:
     for entry_name, entry in ENTRIES.items():
@@ -224,6 +224,7 @@ def test_invalid_settings_show_no_secret(settings: Any, name: str) -> None:
     assert not any(secret in messages for secret in SECRETS)
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("name", INVALID_CHANNELS)
 def test_invalid_channel_shows_no_secret(settings: Any, name: str) -> None:
     settings.IMPORTMONITOR = valid() | {"CHANNELS": {"ops": INVALID_CHANNELS[name]}}
@@ -248,6 +249,7 @@ def request() -> object:
         return client.current_operation()
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     ("place", "entry"),
     [

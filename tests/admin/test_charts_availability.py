@@ -110,6 +110,7 @@ class TestBars:
         assert (outage.get("x"), outage.get("width")) == ("99.75%", "0.25%")
         assert chart.words.startswith("Reachable 10 h 39 min (99.9 %)")
 
+    @pytest.mark.long
     def test_thousands_of_periods_are_few_bars(self) -> None:
         kinds = ["ok", "Unreachable", "ok", "RateLimited"]
         periods = [

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from django.utils import timezone, translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,6 +128,7 @@ def test_any_progress_can_be_drawn(
         ).check()
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=10)
 @given(st.lists(st.tuples(st.integers(0, 9_999), counters, counters), min_size=241, max_size=300))
 def test_many_samples_can_be_drawn(rows: list[tuple[int, int | None, int | None]]) -> None:

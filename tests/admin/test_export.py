@@ -111,7 +111,7 @@ def order_by(name: str) -> str:
     return name.replace("started", str(columns.index("started")))
 
 
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.thorough(one_in=9)
 @pytest.mark.parametrize("parameters", QUERIES, ids=urlencode)
 def test_export_has_the_rows_of_the_list(
     root: Client,
@@ -302,7 +302,7 @@ def save_large_rows(numbers: range) -> None:
         )
 
 
-@pytest.mark.thorough(one_in=2)
+@pytest.mark.long
 @pytest.mark.parametrize("file_format", ["csv", "json"])
 def test_memory_does_not_grow_with_the_export(
     db: None, monkeypatch: pytest.MonkeyPatch, file_format: str

@@ -200,6 +200,7 @@ def test_rows_are_paginated(root: Client) -> None:
     assert first.rows != second.rows
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("query", ["?p=99999", "?p=x", "?o=99", "?o=1.2.3", "?started_at__gte=x"])
 def test_invalid_parameters_are_ignored(root: Client, query: str) -> None:
     save_rows(3)
@@ -242,6 +243,7 @@ def test_page_says_that_no_workspace_is_configured(root: Client, settings: Any) 
     assert shown.rows == []
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     "invalid", [None, 7, [], {"WORKSPACES": 7}, {"WORKSPACES": "no.such.path"}]
 )

@@ -193,6 +193,7 @@ def test_present_maintenance_ends_at_once(root: Client) -> None:
     assert messages(response) == [("info", "This maintenance is over.")]
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     ("data", "message"),
     [

@@ -137,6 +137,7 @@ def test_workspace_is_polled_at_most_once_in_15_seconds(
     assert len(remote.calls) == 2
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("seconds", [60, 3600, 400 * 86400])
 def test_poll_of_the_future_blocks_nothing(
     client: Client, remote: responses.RequestsMock, seconds: int
@@ -189,6 +190,7 @@ def test_failing_workspace_does_not_keep_the_others_from_being_synced(
     assert ImportOperation.objects.count() == 2
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize(
     ("invalid", "level", "words"),
     [

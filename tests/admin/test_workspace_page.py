@@ -212,6 +212,7 @@ def test_day_shows_its_own_incidents_and_polls(root: Client) -> None:
     assert "?day=2026-03-26" not in today.links
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("day", ["", "x", "2026-02-30", "0001-01-01", "9999-12-31", "2026-03-26"])
 def test_day_that_cannot_be_shown_is_the_overview(root: Client, day: str) -> None:
     assert "Last polled" in words(root, save_workspace(), f"?day={day}")

@@ -68,7 +68,7 @@ def render(event: Event, operation: ImportOperation) -> Message:
     return render_message(json.loads(json.dumps(draft.body)))
 
 
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.thorough(one_in=9)
 @pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_any_document_renders_to_printable_lines(settings: Any, name: str) -> None:
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"BASE_URL": "https://imports.example.org"}

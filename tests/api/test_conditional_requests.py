@@ -82,6 +82,7 @@ EVENTS: Mapping[str, Mapping[str, Any] | None] = {
 }
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("path", PATHS)
 def test_etag_changes_with_the_body(fetch: Any, synced: None, path: str) -> None:
     bodies: dict[str, bytes] = {}
@@ -158,6 +159,7 @@ def test_304_has_the_headers_of_200(fetch: Any, synced: None, path: str) -> None
         assert response["Cache-Control"] == "no-store"
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("remember_for", [0.0, 1.0])
 def test_304_decodes_and_encodes_no_json(
@@ -228,7 +230,7 @@ def test_304_decodes_and_encodes_no_json(
         ({"If_Range": "{etag}", "Range": "bytes=0-3"}, 200),
     ],
 )
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.thorough(one_in=9)
 @pytest.mark.parametrize("path", PATHS)
 def test_condition_gets_status(
     fetch: Any, synced: None, path: str, condition: dict[str, str], status: int

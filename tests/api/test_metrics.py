@@ -105,6 +105,7 @@ def test_64_bit_counters_are_exported() -> None:
     assert metric_value("operation_records_completed") == -(2**63)
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     ("document", "outcome"),
     [

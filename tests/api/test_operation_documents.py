@@ -15,6 +15,7 @@ def reject_constant(name: str) -> NoReturn:
     raise AssertionError(f"{name} is not JSON")
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     "changes",
     [

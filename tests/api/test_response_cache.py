@@ -153,6 +153,7 @@ CHANGES: Mapping[str, tuple[Callable[[], object], int]] = {
 }
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_takes_effect_within_a_second(clock: Clock, fetch: Any, change: str) -> None:
     do, status = CHANGES[change]

@@ -100,6 +100,7 @@ def _configured_project(rocketchat: Workspace, settings: Any) -> None:
 # Django never closes connections to an in-memory database, not even those of threads that ended.
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     "line", [line for line in manage_commands() if first_command(line)[0] not in INTERACTIVE]
 )

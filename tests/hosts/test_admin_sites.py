@@ -179,6 +179,7 @@ def test_status_line_has_no_link_without_an_admin(settings: Any) -> None:
     assert page_url("importoperation_changelist") is None
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", [ImportOperation, Workspace, Alert])
 def test_site_with_one_of_the_models_works(settings: Any, model: type[Any]) -> None:

@@ -87,7 +87,7 @@ def run_commands(name: str, migrations: str, folder: str) -> None:
     call_command("flush", interactive=False, verbosity=0)
 
 
-@pytest.mark.thorough(one_in=12)
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "migrations"), [*((name, "on") for name in SETTINGS), ("no token", "off")]
 )

@@ -253,7 +253,7 @@ def read_to_end(descriptor: int) -> str:
         (("--watch", "--timeout", "0"), "not a number of seconds"),
     ],
 )
-@pytest.mark.thorough(one_in=5)
+@pytest.mark.thorough(one_in=10)
 def test_misuse_exits_with_2(project: Project, arguments: tuple[str, ...], words: str) -> None:
     result = project.sync(*arguments)
     assert (result.returncode, result.stdout) == (2, "")

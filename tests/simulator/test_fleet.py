@@ -133,6 +133,7 @@ def test_documents_are_those_of_an_ordinary_workspace() -> None:
             assert (user, name) == (document["user"], ordinary["file"].split("_", 2)[2])
 
 
+@pytest.mark.long
 def test_state_follows_from_seed_and_clock() -> None:
     def documents(fleet: Fleet) -> list[dict[str, Any]]:
         return [fleet.workspace(number).current() for number in range(50)]
@@ -145,6 +146,7 @@ def test_state_follows_from_seed_and_clock() -> None:
     assert other.isdisjoint(document["_id"] for document in documents(fleet))
 
 
+@pytest.mark.long
 def test_shares_are_active_and_fail() -> None:
     fleet = make_fleet(active=0.05, failing=0.1)
     for _ in range(2):
@@ -176,6 +178,7 @@ def test_settings_are_read_one_at_a_time() -> None:
         settings["w1000000"]
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_are_served_by_one_small_process(
     start_fleet: StartFleet, tmp_path: Path
 ) -> None:

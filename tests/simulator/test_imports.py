@@ -45,6 +45,7 @@ def combinations() -> list[tuple[str, Ending, Pace]]:
     ]
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize(("kind", "ending", "pace"), combinations())
 def test_times_and_counters_never_decrease(kind: str, ending: Ending, pace: Pace) -> None:
     for records in (None, 1, 7):
@@ -71,7 +72,7 @@ def test_same_seed_gives_same_plan() -> None:
     assert plans[0] != plan_import(KINDS["slack"], random.Random("y"), ending="failed")
 
 
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.thorough(one_in=9)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ending", ["done", "done-with-errors", "done-short", "failed"])
 def test_import_takes_its_seconds(kind: str, ending: Ending) -> None:

@@ -61,6 +61,7 @@ def test_durations_range_from_moments_to_hours() -> None:
     assert timedelta(hours=4) < max(durations) < timedelta(hours=10)
 
 
+@pytest.mark.long
 def test_all_imports_end_in_time() -> None:
     log = workspace_after_story(0).log
     steps = story(0, start=START, end=END)

@@ -124,7 +124,7 @@ def _configured(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerts, "CLAIM_DURATION", CLAIM_DURATION)
 
 
-@pytest.mark.thorough(one_in=56)
+@pytest.mark.thorough(one_in=112)
 @pytest.mark.parametrize(
     ("deaths", "after"), [(1, False), (1, True), (2, True)], ids=["before", "after", "after, twice"]
 )

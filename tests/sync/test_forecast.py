@@ -390,7 +390,7 @@ def test_anything_can_be_learned_from(
         assert list(speed.curve) == sorted(speed.curve)
 
 
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.long
 @pytest.mark.parametrize("pace", PACES)
 def test_first_import_is_forecast_within_the_goal_at_half_of_the_time(pace: Pace) -> None:
     measured = measure(partial(simulated, history=0), pace, 12)[HALF]

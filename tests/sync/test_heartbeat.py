@@ -144,6 +144,7 @@ def test_dry_run_pings_nothing(rocketchat: Workspace, settings: Any) -> None:
     assert sink.requests == []
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize(
     ("behaviour", "problem"),
     [

@@ -39,13 +39,13 @@ def _recorded_workspace(settings: Any) -> None:
     settings.IMPORTMONITOR = CONFIGURATION
 
 
-@pytest.mark.thorough(one_in=12)
+@pytest.mark.thorough(one_in=24)
 @pytest.mark.parametrize("recording_id", recording_ids())
 def test_poll_at_every_state_tells_what_happened(recording_id: str) -> None:
     check(recording_id, "every-state")
 
 
-@pytest.mark.thorough(one_in=76)
+@pytest.mark.thorough(one_in=152)
 @pytest.mark.parametrize("schedule", [name for name in SCHEDULES if name != "every-state"])
 @pytest.mark.parametrize("recording_id", recording_ids())
 def test_fewer_polls_tell_what_happened(recording_id: str, schedule: str) -> None:

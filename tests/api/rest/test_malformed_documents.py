@@ -37,6 +37,7 @@ def test_malformed_document_is_valid_json(api: ApiClient, name: str) -> None:
     assert row["unreadable"] == operation.unreadable
 
 
+@pytest.mark.thorough(one_in=4)
 @pytest.mark.parametrize(
     "text",
     [SCRIPT, "'; DROP TABLE x; --", "a\u2028b\u2029c", "\u202e", "🎉" * 50, '"\\"', "a\tb\r\nc"],

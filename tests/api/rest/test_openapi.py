@@ -70,6 +70,7 @@ def test_document_is_the_golden_file(client: Client) -> None:
     assert document == GOLDEN.read_text()
 
 
+@pytest.mark.long
 def test_document_is_valid(document: dict[str, Any]) -> None:
     validate_schema(document)  # type: ignore[no-untyped-call] # it has no types
     assert document["openapi"].startswith("3.1")
@@ -230,6 +231,7 @@ def test_examples_match_their_schemas(document: dict[str, Any]) -> None:
     assert count > 50
 
 
+@pytest.mark.long
 def test_document_without_rest_api(client: Client, settings: Any) -> None:
     settings.ROOT_URLCONF = "tests.api.rest.urls_without_rest"
     document = client.get(SCHEMA, {"format": "json"}).json()
@@ -255,6 +257,7 @@ class TestOneLanguage:
         with translation.override("de"):
             assert translation.gettext("import operation") == "IMPORT OPERATION"
 
+    @pytest.mark.thorough(one_in=3)
     @pytest.mark.parametrize("code", ["en-us", "de", "pt-br"])
     def test_site_language_is_ignored(self, client: Client, settings: Any, code: str) -> None:
         settings.LANGUAGE_CODE = code
@@ -262,11 +265,13 @@ class TestOneLanguage:
         assert response.content.decode() == GOLDEN.read_text()
         assert response["Content-Language"] == "en"
 
+    @pytest.mark.thorough(one_in=3)
     @pytest.mark.parametrize("code", ["de", "pt-BR, pt;q=0.9", "zh-hans"])
     def test_accept_language_is_ignored(self, client: Client, code: str) -> None:
         response = client.get(SCHEMA, headers={"Accept-Language": code})
         assert response.content.decode() == GOLDEN.read_text()
 
+    @pytest.mark.thorough(one_in=3)
     @pytest.mark.parametrize(
         "parameters", [{"lang": "de"}, {"lang": "<x>"}, {"version": "a\r\nX: y"}]
     )

@@ -62,7 +62,7 @@ def walk(api: ApiClient, url: str | None, direction: str = "next") -> list[list[
     return pages
 
 
-@pytest.mark.thorough(one_in=6)
+@pytest.mark.thorough(one_in=11)
 @with_times
 @with_sizes
 @pytest.mark.parametrize("ordering", ["-started_at", "started_at"])
@@ -208,7 +208,7 @@ FORGED_CURSORS = [
 ]
 
 
-@pytest.mark.thorough(one_in=3)
+@pytest.mark.thorough(one_in=7)
 @pytest.mark.parametrize("cursor", FORGED_CURSORS)
 def test_forged_cursor_is_404(api: ApiClient, cursor: str) -> None:
     operation = make_row()

@@ -137,6 +137,7 @@ def test_unacceptable_media_type_is_406(api: ApiClient, urls: tuple[str, ...], a
         problem(api.get(url, Accept=accept), 406)
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     "accept",
     [
@@ -153,6 +154,7 @@ def test_acceptable_media_type_gets_json(
         assert response["Content-Type"] == "application/json"
 
 
+@pytest.mark.thorough(one_in=2)
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "nonsense", ""])
 def test_request_body_is_ignored(api: ApiClient, urls: tuple[str, ...], content_type: str) -> None:
     """Otherwise it could be a 415."""

@@ -97,7 +97,7 @@ def test_every_outcome_matches(
                 validator.check(path, api.get(url_of(path, row.pk)))
 
 
-@pytest.mark.thorough(one_in=4)
+@pytest.mark.thorough(one_in=9)
 @pytest.mark.parametrize("name", MALFORMED_DOCUMENTS)
 def test_malformed_documents_match(
     validator: ResponseValidator, paths: list[str], api: ApiClient, name: str

@@ -105,6 +105,7 @@ def test_unknown_value_is_400(api: ApiClient, name: str, value: str) -> None:
     assert list(error["errors"]) == [name]
 
 
+@pytest.mark.thorough(one_in=3)
 @pytest.mark.parametrize(
     "query", ["status=failing", "status=stale", "status=never", "active=true", "search=w1"]
 )
