@@ -169,7 +169,9 @@ def test_failed_ping_is_logged_once_without_the_address(
     behaviour: Behaviour,
     problem: str,
 ) -> None:
-    monkeypatch.setattr(heartbeat, "DEADLINE", 0.2)
+    if problem.startswith("no response"):
+        # The others are not to meet it, however busy the machine is.
+        monkeypatch.setattr(heartbeat, "DEADLINE", 0.2)
     with Server(behaviour) as server:
         for _ in range(2):
             ping(settings, f"{server.url}/{SECRET}")
@@ -209,8 +211,8 @@ def test_refused_connection_and_unknown_host_are_logged(
 def test_failed_pings_do_not_fail_the_command(
     rocketchat: Workspace, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "START_DEADLINE", 0.3)
-    monkeypatch.setattr(heartbeat, "DEADLINE", 0.3)
+    monkeypatch.setattr(heartbeat, "START_DEADLINE", 1.0)
+    monkeypatch.setattr(heartbeat, "DEADLINE", 1.0)
     rocketchat.start_import("csv")
     sink = HttpSink([HANG, HANG])
     with listening(sink) as server:
