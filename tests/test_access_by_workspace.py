@@ -29,6 +29,7 @@ from importmonitor.models import (
     Incident,
     SyncPeriod,
     Workspace,
+    viewers,
 )
 from importmonitor.sync.register import register_configured
 from tests.api.helpers import NOON, RUNNING, sync, workspace_at
@@ -497,6 +498,20 @@ def test_no_parameter_reveals_a_hidden_workspace(site: Site, route: str) -> None
                     assert text.replace(SECRET, UNUSED) == expected, (name, parameter, value)
                     if SECRET not in value:
                         assert SECRET not in text, (name, parameter, value)
+
+
+@pytest.mark.parametrize("few", [0, 1])
+@pytest.mark.parametrize("route", [*of("list"), *of("index")])
+def test_large_fleets_hide_the_same(
+    site: Site, route: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where too many workspaces are hidden or visible to name them in a condition."""
+    url = site.url(route, "default")
+    names = [name for name in PEOPLE if can_use(name, route)]
+    expected = {name: site.text(name, url) for name in names}
+    monkeypatch.setattr(viewers, "_FEW", few)
+    for name in names:
+        assert site.text(name, url) == expected[name], name
 
 
 def test_alerts_of_a_hidden_workspace_cannot_be_retried(site: Site) -> None:

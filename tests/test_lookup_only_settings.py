@@ -10,9 +10,9 @@ import pytest
 from django.test import override_settings
 
 from importmonitor.models import Workspace
-from importmonitor.models.viewers import encode_groups
 from importmonitor.sync.register import register_configured
 from tests.api.helpers import workspace_at
+from tests.group_sets import store_groups
 from tests.test_access import METHODS, TABLE, status
 from tests.users import Site, shared_site
 
@@ -56,7 +56,7 @@ CONFIG = {"WORKSPACES": f"{__name__}.get_workspaces", "CHANNELS": CHANNELS}
 @pytest.fixture(scope="module")
 def site(django_db_setup: None, django_db_blocker: Any) -> Iterator[Site]:
     with shared_site(django_db_blocker) as site:
-        Workspace.objects.create(alias="limited", groups=encode_groups(["ops"]))
+        Workspace.objects.create(alias="limited", groups=store_groups(["ops"]))
         with override_settings(IMPORTMONITOR=CONFIG):
             yield site
 

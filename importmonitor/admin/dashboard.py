@@ -68,7 +68,7 @@ def survey(viewer: Viewer, workspace: str) -> tuple[Survey, Counts]:
     if workspace:
         rows = rows.filter(alias=workspace)
     values = fleet.read_values(
-        {"seen": RowCount(every.order_by("pk").values("pk")[:2])}
+        {"seen": RowCount(every.order_by("urgency", "pk").values("pk")[:2])}
         | fleet.expressions(rows, now, MAX_CARDS)
         | chips.expressions(viewer, workspace)
     )

@@ -15,7 +15,7 @@ from importmonitor.alerts.channels import is_address
 from importmonitor.alerts.drafts import AlertDraft
 from importmonitor.choices import Event
 from importmonitor.conf.channels import ChannelConfig
-from importmonitor.models import Alert, Delivery, ImportOperation, Viewer, Workspace
+from importmonitor.models import Alert, Delivery, ImportOperation, Viewer
 from importmonitor.models.alerts import ENDED, USER_CHANNEL, AlertQuerySet
 from importmonitor.models.tokens import users
 from importmonitor.permissions import can_view_imports
@@ -121,8 +121,8 @@ def channel_of_user(name: str, workspace: str) -> ChannelConfig:
         raise NoRecipient("The user is inactive.")
     viewer = Viewer(user)
     # The settings no longer have the groups of every workspace.
-    groups = Workspace.objects.filter(alias=workspace).values_list("groups", flat=True).first()
-    may_see = viewer.is_member(groups) and not viewer.is_refused(workspace)
+    is_hidden = viewer.hidden_workspaces().filter(alias=workspace).exists()
+    may_see = not is_hidden and not viewer.is_refused(workspace)
     if not can_view_imports(user) or not may_see:
         raise NoRecipient("The user may no longer see imports.")
     address = get_address(user)

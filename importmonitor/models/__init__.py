@@ -1,6 +1,7 @@
 """The store: the history of each workspace's imports, and of the polls that recorded it."""
 
 from importmonitor.models.alerts import Alert, Delivery
+from importmonitor.models.group_sets import GroupSet
 from importmonitor.models.incidents import Incident
 from importmonitor.models.kinds import Unusual, earlier_of_kind, find_unusual
 from importmonitor.models.operations import ImportOperation
@@ -19,6 +20,7 @@ __all__ = [
     "Delivery",
     "EndReason",
     "Freshness",
+    "GroupSet",
     "ImportOperation",
     "Incident",
     "Outcome",

@@ -91,18 +91,18 @@ class LeaseQuerySet(StoreQuerySet["Workspace"]):
         *,
         now: datetime,
         duration: timedelta,
-        groups: str | None = None,
+        store_groups: Callable[[], str | None] = lambda: None,
     ) -> bool:
         """Acquire a workspace's lease and return True, unless it is held or must not be polled.
 
         A single conditional UPDATE, so of any number of processes one gets it. A new row gets
-        `groups` at once: it is visible before its first poll has ended.
+        what `store_groups` returns at once: it is visible before its first poll has ended.
         """
         if self._acquire(alias, holder, now, duration):
             return True
         if self.filter(alias=alias).exists():
             return False
-        self.bulk_create([self.model(alias=alias, groups=groups)], ignore_conflicts=True)
+        self.bulk_create([self.model(alias=alias, groups=store_groups())], ignore_conflicts=True)
         return self._acquire(alias, holder, now, duration)
 
     def _acquire(self, alias: str, holder: str, now: datetime, duration: timedelta) -> bool:

@@ -286,7 +286,10 @@ class ImportOperation(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("-started_at", "-id"), name="importmonitor_op_started"),
+            # With the workspace, which decides who sees it: the index has all that is counted.
+            models.Index(
+                fields=("-started_at", "-id", "workspace"), name="importmonitor_op_started"
+            ),
             models.Index(
                 fields=("workspace", "-started_at", "-id"), name="importmonitor_op_workspace"
             ),
@@ -296,7 +299,10 @@ class ImportOperation(models.Model):
             ),
             models.Index(fields=("workspace", "finished_at"), name="importmonitor_op_open"),
             models.Index(fields=("state", "-started_at", "-id"), name="importmonitor_op_state"),
-            models.Index(fields=("outcome", "-started_at", "-id"), name="importmonitor_op_outcome"),
+            models.Index(
+                fields=("outcome", "-started_at", "-id", "workspace"),
+                name="importmonitor_op_outcome",
+            ),
             models.Index(
                 fields=("has_errors", "-started_at", "-id"), name="importmonitor_op_errors"
             ),

@@ -51,13 +51,12 @@ class StoredTotalsQuerySet(StoreQuerySet["StoredTotals"]):
         row = self.filter(pk=StoredTotals.KEY).first()
         return row if row and is_since(row.counted_at, now - max_age, now) else None
 
-    def replace(self, totals: Totals, *, has_limited: bool) -> None:
+    def replace(self, totals: Totals) -> None:
         """Store totals of all configured workspaces."""
         values = {
             "counted_at": totals.counted_at,
             "numbers": [[*summary, number] for summary, number in totals.summaries.items()],
             "late": totals.late,
-            "has_limited": has_limited,
         }
         self.update_or_create(pk=StoredTotals.KEY, defaults=values)
 
@@ -72,8 +71,6 @@ class StoredTotals(models.Model):
     #: Lists of what a Summary has, and a number.
     numbers = models.JSONField()
     late = models.PositiveBigIntegerField()
-    #: Whether any of them is limited to groups, and the totals are not for every viewer.
-    has_limited = models.BooleanField()
 
     objects = StoredTotalsQuerySet.as_manager()
 

@@ -4,38 +4,29 @@ A workspace's row has the groups, as of its last poll, so that the database filt
 the settings have can be stricter already, what is about one workspace asks them too.
 """
 
-import hashlib
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import PermissionsMixin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from importmonitor import conf
 from importmonitor.conf.channels import EVERY_WORKSPACE, ChannelConfig
+from importmonitor.models.group_sets import GroupSet, digest
 from importmonitor.models.tokens import ApiToken
 from importmonitor.models.workspaces import Workspace
 
 if TYPE_CHECKING:
     from importmonitor.models.workspaces import WorkspaceQuerySet
 
-#: Names that one condition compares with: SQLite limits the depth of an expression.
-_BATCH = 100
-#: Of a user in more groups, only those that some workspace has are compared with, row by row.
-_MANY = 20
-
-
-def encode_groups(names: Collection[str] | None) -> str | None:
-    """Return names of groups as a workspace's row has them: "|digest|digest|", None for None.
-
-    By digests, because databases differ in the characters that they can store, and compare
-    without regard to case.
-    """
-    return None if names is None else "|".join(["", *map(_digest, names), ""])
+#: Up to this many workspaces are named in conditions, for which databases read only an index of
+#: the longer tables. More are found by the rows of the workspaces, each time.
+_FEW = 100
 
 
 class Viewer:
@@ -54,9 +45,19 @@ class Viewer:
 
     @property
     def key(self) -> str:
-        """What is cached for another viewer must have another key, unless both see the same."""
-        groups = ["*"] if self.is_superuser else self._digests
-        return " ".join(["|".join(groups), *(self.aliases or [""])])
+        """What is cached for another viewer must have another key, unless both see the same.
+
+        It names the workspaces that are hidden or visible, if they are few: of one that has just
+        been limited, nothing is read from a cache. Otherwise it has the user's groups.
+        """
+        if self.hidden_aliases is not None:
+            seen = ["all but", *self.hidden_aliases]
+        elif self.visible_aliases is not None:
+            seen = ["only", *self.visible_aliases]
+        else:
+            seen = ["groups", *self._digests]
+        limit = ["all"] if self.aliases is None else ["only", *self.aliases]
+        return "|".join([*seen, "of", *limit])
 
     def may_see(self, alias: str) -> bool:
         """Return whether a workspace is configured, and the settings let the viewer see it."""
@@ -70,7 +71,7 @@ class Viewer:
         return {
             alias
             for alias, groups in conf.find_groups(aliases).items()
-            if self._is_within_limit(alias) and self.is_member(encode_groups(groups))
+            if self._is_within_limit(alias) and self._is_member(groups)
         }
 
     def is_refused(self, alias: str) -> bool:
@@ -91,7 +92,11 @@ class Viewer:
 
         By what the last polls have stored: whoever shows one of them asks `may_see` too.
         """
-        return Workspace.objects.listed().visible_to(self)
+        rows = Workspace.objects.listed()
+        if self.visible_aliases is not None:
+            # Without the index of `listed`, which SQLite prefers to that of a hundred aliases.
+            rows = Workspace.objects.filter(is_configured=True)
+        return rows.visible_to(self)
 
     def visible_channels(self) -> list[ChannelConfig]:
         """Return the channels, without the patterns of workspaces that match none to be seen.
@@ -119,52 +124,56 @@ class Viewer:
         aliases = rows.values_list("alias", flat=True).iterator()
         return any(fnmatchcase(alias, pattern) for alias in aliases)
 
+    @cached_property
+    def hidden_aliases(self) -> list[str] | None:
+        """The workspaces whose groups do not include the viewer; None if they are many."""
+        if self.is_superuser:
+            return []
+        keys = self._keys
+        return _read_few(_is_outside(keys) if isinstance(keys, list) else self.hides())
+
+    @cached_property
+    def visible_aliases(self) -> list[str] | None:
+        """Those of the others, where many are hidden; None if these are many too."""
+        if self.hidden_aliases is not None:
+            return None
+        return _read_few(Q(groups=None) | Q(groups__in=self._keys))
+
     def hidden_workspaces(self) -> "WorkspaceQuerySet":
         """Return the rows of the workspaces whose groups do not include the viewer."""
         return Workspace.objects.filter(self.hides()).order_by()
 
     def hides(self) -> Q:
         """Return the condition that the groups of a workspace's row do not include the viewer."""
-        condition = Q(groups__isnull=False)
         if self.is_superuser:
-            return condition & Q(pk__in=())
-        digests = self._digests
-        if len(digests) > _MANY:
-            # Users of a directory can be in hundreds.
-            limited = Workspace.objects.exclude(groups=None).order_by()
-            used = {
-                digest
-                for groups in limited.values_list("groups", flat=True).distinct()
-                for digest in (groups or "").split("|")
-            }
-            digests = [digest for digest in digests if digest in used]
-        for start in range(0, len(digests), _BATCH):
-            is_member = Q()
-            for digest in digests[start : start + _BATCH]:
-                is_member |= Q(groups__contains=f"|{digest}|")
-            condition &= ~is_member
-        return condition
+            return Q(pk__in=())
+        return Q(groups__isnull=False) & ~Q(groups__in=self._keys)
 
-    def is_member(self, groups: str | None) -> bool:
-        """Return whether the groups of a workspace's row include the viewer."""
-        if groups is None or self.is_superuser:
+    def _is_member(self, names: Collection[str] | None) -> bool:
+        """Return whether a workspace that is limited to groups of these names is for the viewer."""
+        if names is None or self.is_superuser:
             return True
-        return any(f"|{digest}|" in groups for digest in self._digests)
+        return not set(self._digests).isdisjoint(map(digest, names))
 
     def _is_allowed(self, alias: str) -> bool:
-        return self._is_within_limit(alias) and self.is_member(
-            encode_groups(conf.get_groups(alias))
-        )
+        return self._is_within_limit(alias) and self._is_member(conf.get_groups(alias))
 
     def _is_within_limit(self, alias: str) -> bool:
         return self.aliases is None or alias in self.aliases
+
+    @cached_property
+    def _keys(self) -> "list[str] | QuerySet[Any, Any]":
+        """The keys of the sets of groups that include the viewer, sorted; a query if many do."""
+        keys = GroupSet.objects.filter(group__in=self._digests).values_list("key", flat=True)
+        few = list(keys.order_by("key").distinct()[: _FEW + 1])
+        return few if len(few) <= _FEW else keys.order_by()
 
     @cached_property
     def _digests(self) -> list[str]:
         # From the database of the users, which need not be that of the history.
         if not isinstance(self._user, PermissionsMixin) or not self._is_active:
             return []
-        return sorted(map(_digest, self._user.groups.values_list("name", flat=True)))
+        return sorted(map(digest, self._user.groups.values_list("name", flat=True)))
 
 
 def get_viewer(request: Any) -> Viewer:
@@ -179,5 +188,20 @@ def get_viewer(request: Any) -> Viewer:
     return viewer
 
 
-def _digest(name: str) -> str:
-    return hashlib.blake2s(name.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+def _is_outside(keys: list[str]) -> Q:
+    """Return the condition that a workspace's row has groups, and none of these sorted keys.
+
+    By the ranges between them, which an index has: for NOT IN, databases read all rows.
+    """
+    if not keys:
+        return Q(groups__isnull=False)
+    condition = Q(groups__lt=keys[0]) | Q(groups__gt=keys[-1])
+    for previous, following in pairwise(keys):
+        condition |= Q(groups__gt=previous, groups__lt=following)
+    return condition
+
+
+def _read_few(condition: Q) -> list[str] | None:
+    rows = Workspace.objects.filter(condition).order_by()
+    aliases = list(rows.values_list("alias", flat=True)[: _FEW + 1])
+    return sorted(aliases) if len(aliases) <= _FEW else None

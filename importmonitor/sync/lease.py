@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from importmonitor.models import Workspace
-from importmonitor.models.viewers import encode_groups
+from importmonitor.models import GroupSet, Workspace
+from importmonitor.models.group_sets import encode_groups
 from importmonitor.rocketchat.exceptions import RocketChatError
 
 #: Why a workspace is not polled; a time follows the second.
@@ -55,7 +55,7 @@ class Lease:
         next_poll: NextPoll | None = None,
     ) -> None:
         self.alias = alias
-        self.groups = encode_groups(groups)
+        self.groups = groups
         self.holder = holder or new_holder()
         self.is_held = bool(holder)
         self._is_finished = False
@@ -73,7 +73,7 @@ class Lease:
                 self.holder,
                 now=self._now(),
                 duration=self._duration,
-                groups=self.groups,
+                store_groups=self._store_groups,
             )
         except BaseException:
             # A signal can interrupt this after the UPDATE.
@@ -118,12 +118,17 @@ class Lease:
         changed = {*changed, *workspace.summarize()}
         if self._next_poll is not None:
             workspace.due_at = self._next_poll(workspace, error)
-        if workspace.groups != self.groups:
-            workspace.groups = self.groups
+        if workspace.groups != encode_groups(self.groups):
+            workspace.groups = self._store_groups()
             changed.add("groups")
         if not Workspace.objects.finish(workspace, self.holder, changed):
             raise LeaseLost
         self._is_finished = True
+
+    def _store_groups(self) -> str | None:
+        """Store the set of groups, and return what the workspace's row has of it."""
+        GroupSet.objects.store([self.groups])
+        return encode_groups(self.groups)
 
 
 def lease_duration(deadline: float) -> timedelta:

@@ -7,8 +7,8 @@ from django.db import transaction
 from importmonitor import conf
 from importmonitor.conf.workspaces import ALIAS
 from importmonitor.logs import get_logger
-from importmonitor.models import Workspace
-from importmonitor.models.viewers import encode_groups
+from importmonitor.models import GroupSet, Workspace
+from importmonitor.models.group_sets import encode_groups
 from importmonitor.sync.poll import database_errors
 from importmonitor.tenancy import store_alias
 
@@ -34,12 +34,11 @@ def register_workspaces(workspaces: conf.Workspaces, only: Collection[str] = ())
     gone = [alias for alias, configured in rows.items() if configured and alias not in workspaces]
     back = [alias for alias, configured in rows.items() if not configured and alias in workspaces]
     for aliases in _batches(new):
+        groups = {alias: workspaces.get_groups(alias) for alias in aliases}
+        GroupSet.objects.store(groups.values())
         # Another process may be creating the same.
         Workspace.objects.bulk_create(
-            [
-                Workspace(alias=alias, groups=encode_groups(workspaces.get_groups(alias)))
-                for alias in aliases
-            ],
+            [Workspace(alias=alias, groups=encode_groups(groups[alias])) for alias in aliases],
             ignore_conflicts=True,
         )
     for aliases in _batches(gone):

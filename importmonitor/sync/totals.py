@@ -27,8 +27,7 @@ def store_totals(now: Callable[[], datetime] = timezone.now) -> bool:
         if not rows[MANY : MANY + 1].exists():
             return False
         if StoredTotals.objects.newest(at, MAX_AGE / 3) is None:
-            has_limited = rows.exclude(groups=None).exists()
-            StoredTotals.objects.replace(count_totals(rows, at), has_limited=has_limited)
+            StoredTotals.objects.replace(count_totals(rows, at))
     except database_errors() as error:
         logger.warning("The workspaces could not be counted: %s", type(error).__name__)
         return False

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from importmonitor.admin import weeks
 from importmonitor.models import ImportOperation, Viewer, Workspace
-from importmonitor.models.viewers import encode_groups
 from tests.admin.conftest import LogIn
 from tests.admin.helpers import HISTORY, SYNC, change_url, make_row, messages, page
 from tests.admin.workspace_states import WORKSPACES, configure
 from tests.api.helpers import NOON, PATH, RUNNING, make_user, sync, workspace_at
+from tests.group_sets import store_groups
 
 OPEN, HUSH = "http://open.example", "http://hush.example"
 
@@ -59,7 +59,7 @@ def test_progress_of_a_sync_counts_visible_workspaces_alone(outsider: Client) ->
     now = timezone.now()
     hush = Workspace.objects.create(
         alias="hush",
-        groups=encode_groups(["confidants"]),
+        groups=store_groups(["confidants"]),
         last_polled_at=now,
         sync_status="Unreachable",
     )
@@ -82,7 +82,7 @@ def test_mistakes_in_the_settings_are_not_shown_while_they_may_name_hidden_works
 ) -> None:
     settings.IMPORTMONITOR["WORKSPACES"]["hush"]["TIMEOUT"] = "soon"
     mistake = "The TIMEOUT of the workspace 'hush'"
-    Workspace.objects.create(alias="hush", groups=encode_groups(["confidants"]))
+    Workspace.objects.create(alias="hush", groups=store_groups(["confidants"]))
     for client, is_shown in ((outsider, False), (root, True)):
         for response in (client.get(HISTORY), client.post(SYNC, follow=True)):
             assert (mistake in page(response).words) == is_shown
@@ -96,7 +96,7 @@ def test_mistakes_in_the_settings_are_not_shown_while_they_may_name_hidden_works
 
 def test_user_who_sees_no_workspace_is_told_so(outsider: Client, settings: Any) -> None:
     del settings.IMPORTMONITOR["WORKSPACES"]["open"]
-    Workspace.objects.create(alias="hush", groups=encode_groups(["confidants"]))
+    Workspace.objects.create(alias="hush", groups=store_groups(["confidants"]))
     for response in (
         outsider.get(HISTORY),
         outsider.get(WORKSPACES),
@@ -140,7 +140,7 @@ def test_cached_weeks_are_those_of_the_viewers_groups(root: Client) -> None:
     past = NOON - timedelta(weeks=2)
     for number, alias in enumerate(("open", "hush")):
         make_row(number, workspace=alias, started_at=past, end_reason="done").save()
-    Workspace.objects.create(alias="hush", groups=encode_groups(["confidants"]))
+    Workspace.objects.create(alias="hush", groups=store_groups(["confidants"]))
     member = make_user("member")
     member.groups.add(Group.objects.create(name="confidants"))
     users = [User.objects.get(username="root"), member, make_user("outsider")]
@@ -153,3 +153,8 @@ def test_cached_weeks_are_those_of_the_viewers_groups(root: Client) -> None:
             for user in users
         ]
         assert counts == [2, 2, 1]
+    Workspace.objects.create(alias="open", groups=store_groups(["confidants"]))
+    outsider = Viewer(User.objects.get(username="outsider"))
+    assert not any(
+        sum(week.counts.values()) for week in weeks.recent_weeks(outsider, "", NOON.date())
+    )

@@ -17,7 +17,6 @@ from importmonitor.alerts.channels import Undelivered
 from importmonitor.alerts.messages import Message, render_message
 from importmonitor.choices import OK, DigestPeriod, IncidentKind
 from importmonitor.models import Alert, ImportOperation, Incident, SyncPeriod, Viewer, Workspace
-from importmonitor.models.viewers import encode_groups
 from importmonitor.sync.digests import draft_digests, last_period, send_digests
 from importmonitor.sync.incidents import new_incident
 from importmonitor.sync.prune import prune_operations
@@ -26,6 +25,7 @@ from tests.admin.helpers import make_row
 from tests.alerts.backends import Recorder, recording
 from tests.alerts.helpers import BASE_URL, configure_channels
 from tests.api.helpers import make_user, workspace_at
+from tests.group_sets import store_groups
 
 pytestmark = pytest.mark.django_db
 
@@ -250,7 +250,7 @@ def test_digest_is_hidden_from_users_from_whom_a_workspace_is_hidden() -> None:
     send_digests()
     user = make_user("ada", "view_alert")
     assert Alert.objects.visible_to(Viewer(user)).exists()
-    Workspace.objects.filter(alias="globex").update(groups=encode_groups(["crm"]))
+    Workspace.objects.filter(alias="globex").update(groups=store_groups(["crm"]))
     assert not Alert.objects.visible_to(Viewer(user)).exists()
     root = make_user("root", is_superuser=True)
     assert Alert.objects.visible_to(Viewer(root)).exists()

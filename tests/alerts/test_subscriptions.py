@@ -17,7 +17,6 @@ from importmonitor.choices import Event
 from importmonitor.conf.channels import NAME
 from importmonitor.models import Alert, Delivery, ImportOperation, Incident, Workspace
 from importmonitor.models.alerts import USER_CHANNEL
-from importmonitor.models.viewers import encode_groups
 from importmonitor.sync.prune import prune_operations
 from tests.admin.helpers import make_row
 from tests.alerts.backends import Recorder
@@ -25,6 +24,7 @@ from tests.alerts.helpers import PolledWorkspace, configure_channels, sync_docum
 from tests.alerts.loopback_servers import SmtpSink, configure_mail, listening
 from tests.api import helpers
 from tests.api.helpers import NOON, make_user
+from tests.group_sets import store_groups
 
 pytestmark = pytest.mark.django_db
 
@@ -269,7 +269,7 @@ def test_groups_of_a_workspace_that_is_no_longer_configured_count(
         patched.setattr(EmailBackend, "send_messages", Mock(side_effect=OSError))
         polled.poll_for(HOUR, every=300)
     assert not mail.outbox
-    Workspace.objects.update(groups=encode_groups(["crm"]))
+    Workspace.objects.update(groups=store_groups(["crm"]))
     User.objects.update(is_superuser=is_superuser)
     settings.IMPORTMONITOR = settings.IMPORTMONITOR | {"WORKSPACES": {}}
     outbox.deliver(now=lambda: polled.clock.now() + timedelta(hours=2))

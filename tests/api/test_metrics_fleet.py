@@ -16,12 +16,12 @@ from pytest_django import DjangoAssertNumQueries
 
 from importmonitor.contrib.prometheus import totals
 from importmonitor.contrib.prometheus.families import POLL_OUTCOMES
-from importmonitor.models import Alert, ApiToken, ImportOperation, StoredTotals, Workspace
-from importmonitor.models.viewers import encode_groups
+from importmonitor.models import Alert, ApiToken, ImportOperation, StoredTotals, Workspace, viewers
 from importmonitor.sync import totals as sync_totals
 from importmonitor.sync.totals import store_totals
 from tests.api.helpers import NOON, credentials, make_user, workspace_at
 from tests.api.metrics import MINUTE, metric_values
+from tests.group_sets import store_groups
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("importmonitor.contrib.prometheus.urls")]
 
@@ -172,7 +172,7 @@ def test_totals_of_many_workspaces_are_kept_for_each_viewer(
 ) -> None:
     for alias in ("a", "b"):
         add_workspace(alias, "done")
-    add_workspace("hush", "failed", groups=encode_groups(["ops"]), at=NOON - HOUR)
+    add_workspace("hush", "failed", groups=store_groups(["ops"]), at=NOON - HOUR)
     assert metric_values("operations_ended")["failed",] == 1
     assert metric_values("totals_age_seconds") == {(): 0}
     add_workspace("c", "done")
@@ -222,7 +222,7 @@ def test_stored_totals_are_not_for_viewers_from_whom_a_workspace_is_hidden(
 ) -> None:
     for alias in ("a", "b"):
         add_workspace(alias, "done")
-    add_workspace("hush", "failed", groups=encode_groups(["ops"]))
+    add_workspace("hush", "failed", groups=store_groups(["ops"]))
     superuser = make_user("root", is_superuser=True)
     token, text = ApiToken.objects.issue(superuser)
     ApiToken.objects.filter(pk=token.pk).update(workspaces=["a"])
@@ -236,6 +236,34 @@ def test_stored_totals_are_not_for_viewers_from_whom_a_workspace_is_hidden(
     ):
         ended = scraped(client, viewer)["operations_ended"]
         assert (ended["done"], ended["failed"]) == (done, failed)
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("few", [0, 1, 100])
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_workspace_that_was_just_limited_is_not_counted(
+    client: Client,
+    headers: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    is_watched: bool,
+) -> None:
+    """Neither from what a watch has stored, nor from the cache."""
+    monkeypatch.setattr(viewers, "_FEW", few)
+    for alias in ("a", "b", "hush", "ops"):
+        add_workspace(alias, "done")
+    Workspace.objects.filter(alias="ops").update(groups=store_groups(["ops"]))
+    for aliases, number in ((["ops"], 3), (["ops", "hush"], 2), (["ops", "hush", "a"], 1)):
+        Workspace.objects.filter(alias__in=aliases).update(groups=store_groups(["ops"]))
+        for _scrape in range(2):
+            if is_watched:
+                StoredTotals.objects.all().delete()
+                assert store_totals()
+            assert scraped(client, headers)["operations_ended"]["done"] == number
+    Workspace.objects.update(groups=None)
+    assert scraped(client, headers)["operations_ended"]["done"] == 4
+    Workspace.objects.filter(alias="hush").update(groups=store_groups(["ops"]))
+    assert scraped(client, headers)["operations_ended"]["done"] == 3
 
 
 def test_totals_of_few_workspaces_are_counted_anew() -> None:
@@ -357,8 +385,8 @@ def test_viewers_get_totals_and_series_of_what_they_may_see(
 ) -> None:
     now = timezone.now()
     add_workspace("open", "done", at=now)
-    add_workspace("hush", "failed", groups=encode_groups(["ops"]), at=now - HOUR)
-    add_workspace("secret", "active", groups=encode_groups([]), at=now - 2 * HOUR)
+    add_workspace("hush", "failed", groups=store_groups(["ops"]), at=now - HOUR)
+    add_workspace("secret", "active", groups=store_groups([]), at=now - 2 * HOUR)
     settings.IMPORTMONITOR = {
         "WORKSPACES": {
             "open": workspace_at("http://127.0.0.1:9"),
@@ -443,14 +471,14 @@ def test_queries_do_not_depend_on_the_number_of_workspaces(
         assert len(metric_values("workspace_up", now)) == min(number, 60)
     client.get("/metrics", headers=headers)
     # The view adds the token and two for permissions, and for a viewer who is no superuser the
-    # names of the groups and the count of what is hidden.
+    # names of the groups and of the workspaces that are hidden.
     with django_assert_num_queries(13):
         body = client.get("/metrics", headers=headers).content.decode()
     assert body.count("importmonitor_operation_info{") == min(number, 60)
     assert f'importmonitor_workspaces{{sync_status="ok"}} {number}.0' in body
     assert f'importmonitor_alerts_undelivered{{channel="ops",delivery="due"}} {number}.0' in body
     shard = ",".join(aliases[:60])
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         client.get(f"/metrics?workspace={shard}", headers=headers)
     limit_to(settings, 60, "workspace-*")
     with django_assert_num_queries(14):

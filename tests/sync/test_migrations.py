@@ -5,16 +5,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.db.migrations import AddField
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import GeneratedField
 
-from importmonitor.models import EndReason, ImportOperation, SyncPeriod, Workspace
+from importmonitor.models import EndReason, ImportOperation, SyncPeriod, Viewer, Workspace
+from importmonitor.models.group_sets import digest
+from tests.api.helpers import make_user
+from tests.group_sets import store_groups
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+INCIDENT_LISTS = "0019_incident_lists"
 GENERATED_OUTCOME = "0004_faster_filters"
 STORED_OUTCOME = "0005_outcome"
 LABELS = "0006_labels"
@@ -407,3 +412,26 @@ def test_new_columns_can_be_left_out_by_the_previous_release() -> None:
         field: Any = column.field
         optional = field.null or field.has_db_default() or isinstance(field, GeneratedField)
         assert optional, f"{column.model_name}.{column.name} needs null=True or db_default"
+
+
+def test_limited_workspaces_are_hidden_from_the_migration_to_their_next_poll(
+    migrate: Callable[[str, str], Any],
+) -> None:
+    names = [f"group {number}" for number in range(9)]
+    model = migrate(INCIDENT_LISTS, "Workspace")
+    model.objects.create(alias="limited", groups="|".join(["", *map(digest, names), ""]))
+    model.objects.create(alias="superusers", groups="|")
+    model.objects.create(alias="open")
+    migrate(LATEST, "Workspace")
+    member = make_user("member")
+    member.groups.add(Group.objects.create(name=names[0]))
+    root = make_user("root", is_superuser=True)
+    assert [row.alias for row in Viewer(member).workspaces()] == ["open"]
+    assert Viewer(root).workspaces().count() == 3
+    Workspace.objects.filter(alias="limited").update(groups=store_groups(names))
+    assert {row.alias for row in Viewer(member).workspaces()} == {"limited", "open"}
+    # The form before had the groups in the row.
+    migrate(INCIDENT_LISTS, "Workspace")
+    stored = model.objects.values_list("groups", flat=True).get(alias="limited")
+    assert stored is not None
+    assert digest(names[0]) not in stored

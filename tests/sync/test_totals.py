@@ -35,7 +35,6 @@ def test_totals_are_stored_if_there_are_more_than_many_configured_workspaces() -
     store_at(NOON)
     row = StoredTotals.objects.get()
     assert row.totals.total == MANY + 1
-    assert not row.has_limited
 
 
 @pytest.mark.django_db

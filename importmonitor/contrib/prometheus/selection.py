@@ -36,13 +36,14 @@ def find_workspaces(viewer: Viewer, aliases: Sequence[str]) -> list[Workspace]:
     """
     if viewer.aliases is not None:
         aliases = [alias for alias in aliases if alias in viewer.aliases]
-    stored = Workspace.objects.filter(alias__in=aliases).with_imports()
-    by_alias = {row.alias: row for row in stored}
+    stored = Workspace.objects.filter(alias__in=aliases)
+    by_alias = {row.alias: row for row in stored.with_imports()}
+    visible = set(stored.without_hidden(viewer).values_list("alias", flat=True))
     rows = [
         by_alias.get(alias) or Workspace(alias=alias, is_configured=viewer.may_see(alias))
         for alias in aliases
     ]
-    return [row for row in rows if row.is_configured and viewer.is_member(row.groups)]
+    return [row for row in rows if row.is_configured and (not row.pk or row.alias in visible)]
 
 
 def _named(viewer: Viewer, limit: int) -> list[Workspace]:

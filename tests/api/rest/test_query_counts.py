@@ -92,20 +92,21 @@ def test_queries_do_not_grow_with_rows(api: ApiClient) -> None:
     make_children(current.pk, 600)
     assert query_counts(api, urls(current.pk)) == few
     operations, alone, moves, samples_, workspaces, *others = few.values()
-    # The names of the user's groups, the page or the operation, and its workspaces.
-    assert operations == alone == 3
-    # The names, the operation, its parts.
-    assert moves == samples_ == 3
-    # The groups of the workspaces, and the workspaces with their current operations.
-    assert workspaces == 2
-    assert max(others) == 3
+    # The names of the user's groups, the workspaces that are hidden, the page or the operation, and
+    # its workspaces.
+    assert operations == alone == 4
+    # The names, what is hidden, the operation, its parts.
+    assert moves == samples_ == 4
+    # The names, what is hidden, and the workspaces with their current operations.
+    assert workspaces == 3
+    assert max(others) == 4
 
 
 def test_deep_pages_take_as_many_queries(api: ApiClient) -> None:
     save_rows(600)
     url: str | None = f"{OPERATIONS}?page_size=100"
     while url:
-        assert query_counts(api, (url,))[url] <= 3
+        assert query_counts(api, (url,))[url] <= 4
         url = api.body(url)["next"]
 
 
@@ -121,15 +122,15 @@ def test_queries_do_not_grow_with_workspaces(api: ApiClient, settings: Any) -> N
     for count in (3, 300):
         use_workspaces(settings, count)
         with time_machine.travel(NOON, tick=False):
-            assert set(query_counts(api, pages).values()) == {2}
+            assert set(query_counts(api, pages).values()) == {3}
             aliases = [row["workspace"] for row in api.rows(pages[2])]
             assert aliases == [f"w{number}" for number in range(count)]
             # A page of operations in as many workspaces.
             url = f"{OPERATIONS}?page_size=500"
-            assert query_counts(api, (url,)) == {url: 3}
+            assert query_counts(api, (url,)) == {url: 4}
     with time_machine.travel(NOON, tick=False):
         following = api.body(f"{WORKSPACES}?page_size=200")["next"]
-        assert query_counts(api, (following,)) == {following: 2}
+        assert query_counts(api, (following,)) == {following: 3}
         assert len(api.rows(following)) == 100
 
 
