@@ -81,6 +81,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='workspace',
+            index=models.Index(fields=['is_configured', 'id'], name='importmonitor_workspace_listed'),
+        ),
+        migrations.AddIndex(
+            model_name='workspace',
             index=models.Index(fields=['due_at'], name='importmonitor_workspace_due'),
         ),
         migrations.AddIndex(

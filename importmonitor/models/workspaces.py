@@ -92,9 +92,10 @@ class WorkspaceQuerySet(LeaseQuerySet):
         late_after = conf.get_options().late_after
         is_good = Q(sync_status__in=GOOD_STATUSES)
         earliest, latest = now - late_after, now + late_after
-        if freshness == Freshness.OK:
-            return self.filter(is_good, last_polled_at__range=(earliest, latest))
         late = (Q(last_polled_at__lt=earliest), Q(last_polled_at__gt=latest))
+        if freshness == Freshness.OK:
+            # Not by a range, by which SQLite would read all of them to sort them.
+            return self.filter(is_good).exclude(late[0] | late[1])
         return self.select_few(NEVER_POLLED, *(is_good & condition for condition in late))
 
     def select_few(self, *conditions: Q) -> Self:
@@ -279,6 +280,8 @@ class Workspace(models.Model):
         default_permissions = ("view",)
         indexes = (
             models.Index(fields=["groups", "alias"], name="importmonitor_workspace_groups"),
+            # Pages in the order of the keys, however few of the rows are configured.
+            models.Index(fields=["is_configured", "id"], name="importmonitor_workspace_listed"),
             models.Index(fields=["due_at"], name="importmonitor_workspace_due"),
             models.Index(
                 fields=["is_configured", "urgency", "id"], name="importmonitor_workspace_urgent"
