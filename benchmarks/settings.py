@@ -11,7 +11,9 @@ from project.settings import INSTALLED_APPS as HOST_APPS
 
 INSTALLED_APPS = [*HOST_APPS, "benchmarks.noop", "benchmarks.fleet"]
 if "FLEET_URL" in os.environ:
-    IMPORTMONITOR["WORKSPACES"] = "simulator.fleet_settings.workspaces"
+    IMPORTMONITOR["WORKSPACES"] = os.environ.get(
+        "FLEET_WORKSPACES", "simulator.fleet_settings.workspaces"
+    )
 if os.environ.get("TASKS") == "django":
     INSTALLED_APPS.append("django_tasks_db")
     TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}

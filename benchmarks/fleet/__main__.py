@@ -19,6 +19,7 @@ Benchmarks = Mapping[str, Callable[[], Iterator[Figure]]]
 BENCHMARKS: Benchmarks = {"pages of a fleet": pages.figures, "watches": watches.figures}
 FULL_BENCHMARKS: Benchmarks = {
     "pages of a fleet": partial(pages.figures, pages.FULL_SIZES, 7),
+    "pages for limited users": pages.limited_figures,
     "watches": watches.full_figures,
     "several watches": sharing.figures,
 }

@@ -26,6 +26,8 @@ MAX_RATIO = at_most(1.5)
 MAX_METRICS_RATIO = at_most(3)
 MAX_METRICS_SIZE = at_most(200, "value")
 
+VISIT, SCRAPE = "benchmarks.fleet.visits.visit", "benchmarks.fleet.visits.scrape"
+
 Call = Callable[..., Any]
 
 
@@ -39,10 +41,8 @@ def figures(sizes: Sequence[int] = SIZES, times: int = 3) -> Iterator[Figure]:
             paths = sites[few]("benchmarks.fleet.visits.pages")
             pages = {}
             for name, path in paths.items():
-                visited = {size: sites[size] for size in sizes}
-                pages[name] = call_alternately(
-                    visited, times, "benchmarks.fleet.visits.visit", path
-                )
+                visits = {size: partial(sites[size], VISIT, path) for size in sizes}
+                pages[name] = call_alternately(visits, times)
                 yield from page_figures(name, pages[name], database)
             del sites[few]
             yield from metrics_figures(sites, times, database)
@@ -56,6 +56,43 @@ def figures(sizes: Sequence[int] = SIZES, times: int = 3) -> Iterator[Figure]:
                 ratio,
                 at_most(goal),
             )
+
+
+def limited_figures(sizes: tuple[int, int] = (FEW, 100_000), times: int = 5) -> Iterator[Figure]:
+    """Compare the time of each page for users who may not see every workspace."""
+    few, many = sizes
+    workspaces = "benchmarks.fleet.limited.workspaces"
+    for database, server in available("SQLite", "PostgreSQL").items():
+        with ExitStack() as stack:
+            sites = {
+                size: stack.enter_context(filled(size, server, FLEET_WORKSPACES=workspaces))
+                for size in sizes
+            }
+            for size, call in sites.items():
+                call("benchmarks.fleet.limited.limit", size)
+            for user, seen in sites[few]("benchmarks.fleet.limited.users").items():
+                for name, calls in limited_calls(sites, few, user).items():
+                    by_size = call_alternately(calls, times)
+                    ms = by_size[many]["ms"]
+                    yield Figure(
+                        f"{name}, {seen} of {many:,} workspaces visible, {database}",
+                        ms,
+                        "ms",
+                        f"{few:,} workspaces",
+                        ms / by_size[few]["ms"],
+                    )
+
+
+def limited_calls(sites: Mapping[int, Call], few: int, user: str) -> dict[str, dict[int, Call]]:
+    """Return what visits each page as a user, by its name and the size of the fleet."""
+    # The user sees other workspaces in each fleet, whose pages these are.
+    paths = {size: call("benchmarks.fleet.visits.pages", user) for size, call in sites.items()}
+    calls: dict[str, dict[int, Call]] = {
+        name: {size: partial(call, VISIT, paths[size][name], user) for size, call in sites.items()}
+        for name in paths[few]
+    }
+    calls["/metrics"] = {size: partial(call, SCRAPE, True, user) for size, call in sites.items()}
+    return calls
 
 
 def page_figures(
@@ -76,10 +113,13 @@ def metrics_figures(sites: Mapping[int, Call], times: int, database: str) -> Ite
 
     Without one, each counts all workspaces, which is made for small fleets, and has no goal.
     """
-    scrape = "benchmarks.fleet.visits.scrape"
-    unwatched = call_alternately(sites, times, scrape, False)
+    unwatched = call_alternately(
+        {size: partial(call, SCRAPE, False) for size, call in sites.items()}, times
+    )
     yield from page_figures("/metrics without a watch", unwatched, database, goal=None)
-    by_size = call_alternately(sites, times, scrape, True)
+    by_size = call_alternately(
+        {size: partial(call, SCRAPE, True) for size, call in sites.items()}, times
+    )
     yield from page_figures("/metrics", by_size, database, MAX_METRICS_RATIO)
     (few, base), *others = by_size.items()
     for size, values in others:
@@ -94,25 +134,27 @@ def metrics_figures(sites: Mapping[int, Call], times: int, database: str) -> Ite
 
 
 @contextmanager
-def filled(size: int, server: str) -> Iterator[Call]:
-    """Start a process with the project and the rows of that many workspaces."""
+def filled(size: int, server: str, **options: str) -> Iterator[Call]:
+    """Start a process with the project and the rows of that many workspaces.
+
+    `options` are more variables of the environment.
+    """
     variables = {
         "FLEET_URL": "http://127.0.0.1:9",
         "FLEET_SIZE": str(size),
         "FLEET_USER_ID": USER_ID,
         "FLEET_AUTH_TOKEN": TOKEN,
         "IMPORTMONITOR_REMEMBER_FOR": "0",
+        **options,
     }
     with project_environment({}, server, **variables) as environment, child(environment) as call:
         call("benchmarks.fleet.rows.fill", size, MADE, ACTIVE, SECONDS, FAILING)
         yield call
 
 
-def call_alternately(
-    sites: Mapping[int, Call], times: int, function: str, argument: object
-) -> dict[int, dict[str, float]]:
+def call_alternately(calls: Mapping[int, Call], times: int) -> dict[int, dict[str, float]]:
     """Return the median time of a page, its bytes and its queries, by the size of the fleet."""
-    jobs = {str(size): partial(call, function, argument) for size, call in sites.items()}
+    jobs = {str(size): call for size, call in calls.items()}
     # The first visit finds cold caches.
     alternate(1, jobs)
     return {

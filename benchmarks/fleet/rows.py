@@ -62,7 +62,12 @@ def fill(size: int, made: int, active: float, seconds: float, failing: float = 0
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), tables):
             cursor.execute(statement)
-        # As PostgreSQL's autovacuum does some time later.
+    tidy()
+
+
+def tidy() -> None:
+    """Do what PostgreSQL's autovacuum does some time after rows were written, and SQLite's WAL."""
+    with connection.cursor() as cursor:
         is_sqlite = connection.vendor == "sqlite"
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)" if is_sqlite else "VACUUM ANALYZE")
 

@@ -5,31 +5,46 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.cache import cache as shared
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from importmonitor.models import ApiToken, ImportOperation, StoredTotals
+from importmonitor.models import ApiToken, ImportOperation, StoredTotals, Viewer
 from importmonitor.sync.totals import store_totals
+
+#: Who sees everything.
+SUPERUSER = "superuser"
 
 
 @cache
-def client() -> Client:
-    """Return the client of a superuser, logged in and with an API token."""
-    user = User.objects.create_superuser("root")
-    _token, text = ApiToken.objects.issue(user)
-    client = Client(headers={"x-user-id": str(user.pk), "x-auth-token": text})
-    client.force_login(user)
+def user(name: str) -> User:
+    """Return the superuser, or the member of the group of this name."""
+    user = User.objects.create_user(name, is_staff=True, is_superuser=name == SUPERUSER)
+    if not user.is_superuser:
+        user.groups.add(Group.objects.create(name=name))
+        permissions = Permission.objects.filter(content_type__app_label="importmonitor")
+        user.user_permissions.set(permissions)
+    return user
+
+
+@cache
+def client(name: str) -> Client:
+    """Return the client of a user, logged in and with an API token."""
+    _token, text = ApiToken.objects.issue(user(name))
+    client = Client(headers={"x-user-id": str(user(name).pk), "x-auth-token": text})
+    client.force_login(user(name))
     return client
 
 
-def pages() -> dict[str, str]:
-    """Return the paths of the pages and endpoints by name."""
+def pages(name: str = SUPERUSER) -> dict[str, str]:
+    """Return the paths of the pages and endpoints by name, about a workspace that a user sees."""
     history = reverse("admin:importmonitor_importoperation_changelist")
     workspaces = reverse("admin:importmonitor_workspace_changelist")
-    last = ImportOperation.objects.get(pk=1)
+    viewer = Viewer(user(name))
+    workspace = viewer.workspaces().order_by("pk")[0]
+    last = ImportOperation.objects.get(pk=workspace.pk)
     return {
         "the admin's index": reverse("admin:index"),
         "history": history,
@@ -38,7 +53,7 @@ def pages() -> dict[str, str]:
         "operation": reverse("admin:importmonitor_importoperation_change", args=[last.pk]),
         "workspaces": workspaces,
         "workspaces: searched": f"{workspaces}?q={last.workspace}",
-        "workspace": reverse("admin:importmonitor_workspace_change", args=[1]),
+        "workspace": reverse("admin:importmonitor_workspace_change", args=[workspace.pk]),
         "incidents": reverse("admin:importmonitor_incident_changelist"),
         "alerts": reverse("admin:importmonitor_alert_changelist"),
         "/healthz": "/healthz",
@@ -50,9 +65,9 @@ def pages() -> dict[str, str]:
     }
 
 
-def visit(path: str) -> dict[str, float]:
+def visit(path: str, name: str = SUPERUSER) -> dict[str, float]:
     """Return the milliseconds that a page takes, its bytes and its queries."""
-    return measure(client(), path)
+    return measure(client(name), path)
 
 
 @cache
@@ -64,16 +79,16 @@ def prometheus() -> Client:
     return Client(headers={"authorization": f"Bearer {text}"})
 
 
-def scrape(is_watched: bool) -> dict[str, float]:
+def scrape(is_watched: bool, name: str = "") -> dict[str, float]:
     """Return the same of the metrics; nothing is cached, and a watch has stored the totals or not.
 
-    Those of few workspaces are counted at each scrape.
+    Those of few workspaces are counted at each scrape. Without a name, Prometheus's user scrapes.
     """
     shared.clear()
     StoredTotals.objects.all().delete()
     if is_watched:
         store_totals()
-    return measure(prometheus(), "/metrics")
+    return measure(client(name) if name else prometheus(), "/metrics")
 
 
 def measure(browser: Client, path: str) -> dict[str, float]:
