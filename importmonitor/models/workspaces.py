@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from django.db import connections, models
@@ -20,6 +22,8 @@ from importmonitor.models.periods import SyncPeriod
 if TYPE_CHECKING:
     from importmonitor.models.viewers import Viewer
 
+#: Up to this many rows are named in a condition.
+_FEW = 300
 #: After the first poll of a period, a pause of up to this is no gap: cron may run once an hour.
 _MAX_FIRST_PAUSE = timedelta(hours=2)
 #: A pause of up to this many usual pauses is no gap: two or three polls may fail to happen.
@@ -88,7 +92,7 @@ class WorkspaceQuerySet(LeaseQuerySet):
     def with_freshness(self, freshness: Freshness, now: datetime) -> Self:
         """Return those whose `freshness` is this; STALE includes those that were never polled."""
         if freshness == Freshness.FAILING:
-            return self.select_few(FAILING)
+            return self.meeting_any(FAILING)
         late_after = conf.get_options().late_after
         is_good = Q(sync_status__in=GOOD_STATUSES)
         earliest, latest = now - late_after, now + late_after
@@ -96,16 +100,22 @@ class WorkspaceQuerySet(LeaseQuerySet):
         if freshness == Freshness.OK:
             # Not by a range, by which SQLite would read all of them to sort them.
             return self.filter(is_good).exclude(late[0] | late[1])
-        return self.select_few(NEVER_POLLED, *(is_good & condition for condition in late))
+        return self.meeting_any(NEVER_POLLED, *(is_good & condition for condition in late))
 
-    def select_few(self, *conditions: Q) -> Self:
-        """Return the configured ones that meet any of these conditions, which only few do.
+    def meeting_any(self, *conditions: Q) -> Self:
+        """Return the configured ones that meet any of these conditions, of which an index has each.
 
-        Their keys are read by an index: SQLite walks all rows for a page in the order of the keys.
+        Few are named, as an index finds them. Of many, a page is soon found in the order of the
+        keys: the index would read all of them, and sort them for each page.
         """
         rows = self.model.objects.listed().order_by()
         first, *others = (rows.filter(condition).values("pk") for condition in conditions)
-        return self.filter(pk__in=first.union(*others, all=True) if others else first)
+        found = first.union(*others, all=True) if others else first
+        keys = list(found.values_list("pk", flat=True)[: _FEW + 1])
+        if len(keys) <= _FEW:
+            return self.filter(pk__in=keys)
+        # Negated twice, so that databases use no index for it.
+        return self.exclude(~reduce(or_, conditions))
 
     def starting_with(self, text: str) -> Self:
         """Return those whose aliases begin with a text, by an index."""

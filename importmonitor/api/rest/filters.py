@@ -155,14 +155,14 @@ class WorkspaceFilter(filters.FilterSet):
 
     def filter_status(self, rows: WorkspaceQuerySet, _name: str, value: str) -> WorkspaceQuerySet:
         if value == NEVER:
-            return rows.select_few(NEVER_POLLED)
+            return rows.meeting_any(NEVER_POLLED)
         return rows.with_freshness(Freshness(value), timezone.now())
 
     def filter_active(self, rows: WorkspaceQuerySet, _name: str, value: bool) -> WorkspaceQuerySet:
-        return rows.select_few(IMPORTING) if value else rows.exclude(IMPORTING)
+        return rows.meeting_any(IMPORTING) if value else rows.exclude(IMPORTING)
 
     def filter_failing(self, rows: WorkspaceQuerySet, _name: str, value: bool) -> WorkspaceQuerySet:
-        return rows.select_few(FAILING) if value else rows.exclude(FAILING)
+        return rows.meeting_any(FAILING) if value else rows.exclude(FAILING)
 
     def filter_search(self, rows: WorkspaceQuerySet, _name: str, value: str) -> WorkspaceQuerySet:
         # Some databases would ignore the case anyway.

@@ -74,7 +74,12 @@ def rows(api: ApiClient, settings: Any) -> list[dict[str, Any]]:
         return api.rows(WORKSPACES)
 
 
-def test_filters_return_the_matching_workspaces(api: ApiClient, rows: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("few", [0, 300])
+def test_filters_return_the_matching_workspaces(
+    api: ApiClient, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Whether as few as these are named in the query, or not."""
+    monkeypatch.setattr("importmonitor.models.workspaces._FEW", few)
     assert len(rows) == 2 + len(OPERATIONS) * len(POLLS)
     for (name, value), is_match in MEANINGS.items():
         with time_machine.travel(NOON, tick=False):
@@ -105,12 +110,28 @@ def test_unknown_value_is_400(api: ApiClient, name: str, value: str) -> None:
     assert list(error["errors"]) == [name]
 
 
+QUERIES = ("status=failing", "status=stale", "status=never", "active=true", "search=w1")
+
+
 @pytest.mark.thorough(one_in=3)
-@pytest.mark.parametrize(
-    "query", ["status=failing", "status=stale", "status=never", "active=true", "search=w1"]
-)
+@pytest.mark.parametrize("query", QUERIES)
 def test_few_are_read_by_an_index(api: ApiClient, rows: list[dict[str, Any]], query: str) -> None:
     """No page walks all rows to find that few match."""
+    assert not any(step.startswith("SCAN") for step in plan_of(api, query))
+
+
+@pytest.mark.thorough(one_in=3)
+@pytest.mark.parametrize("query", QUERIES[:-1])
+def test_many_are_not_sorted(
+    api: ApiClient, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """No page reads all that match to sort them."""
+    monkeypatch.setattr("importmonitor.models.workspaces._FEW", 0)
+    assert not any("ORDER BY" in step for step in plan_of(api, query))
+
+
+def plan_of(api: ApiClient, query: str) -> list[str]:
+    """Return the steps of SQLite's plan for the statement that reads a page."""
     if connection.vendor != "sqlite":
         pytest.skip("the plan of SQLite")
     statements: list[tuple[str, Any]] = []
@@ -126,6 +147,5 @@ def test_few_are_read_by_an_index(api: ApiClient, rows: list[dict[str, Any]], qu
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
         plan = [row[3] for row in cursor.fetchall()]
-    walks = [step for step in plan if step.startswith("SCAN")]
     assert plan
-    assert walks == []
+    return plan
