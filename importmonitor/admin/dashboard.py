@@ -15,7 +15,7 @@ from importmonitor.choices import sync_status_label
 from importmonitor.conf.problems import Problem
 from importmonitor.models import Viewer, Workspace, fleet
 from importmonitor.models.store import RowCount
-from importmonitor.models.workspaces import Urgency
+from importmonitor.models.workspace_queries import Urgency
 
 #: The most urgent workspaces get the cards.
 MAX_CARDS = 4

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from importmonitor import conf, humanize
 from importmonitor.choices import sync_status_label
 from importmonitor.models import Workspace, get_viewer
-from importmonitor.models.workspaces import is_since
+from importmonitor.models.workspace_queries import is_since
 from importmonitor.sync.lease import LEASED, NOT_BEFORE, RECENT
 from importmonitor.sync.poll import PollFailure, SyncResult
 from importmonitor.sync.register import register_workspaces

@@ -23,7 +23,7 @@ from importmonitor.charts.scales import midnight
 from importmonitor.choices import IncidentKind, event_label, incident_label
 from importmonitor.models import Alert, Delivery, Incident, SyncPeriod, Workspace
 from importmonitor.models.incidents import IncidentQuerySet
-from importmonitor.models.workspaces import WorkspaceQuerySet
+from importmonitor.models.workspace_queries import WorkspaceQuerySet
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 VIEW_ALERT = "importmonitor.view_alert"

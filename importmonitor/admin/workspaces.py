@@ -39,7 +39,7 @@ from importmonitor.models import ImportOperation, Workspace, get_viewer
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
 if TYPE_CHECKING:
-    from importmonitor.models.workspaces import WorkspaceQuerySet
+    from importmonitor.models.workspace_queries import WorkspaceQuerySet
 
     # Generic only in the stubs.
     _ModelAdmin = admin.ModelAdmin[Workspace]

@@ -12,7 +12,8 @@ from importmonitor.models.tokens import ApiToken
 from importmonitor.models.totals import StoredTotals
 from importmonitor.models.transitions import StatusTransition
 from importmonitor.models.viewers import Viewer, get_viewer
-from importmonitor.models.workspaces import Freshness, Workspace
+from importmonitor.models.workspace_queries import Freshness
+from importmonitor.models.workspaces import Workspace
 
 __all__ = [
     "Alert",

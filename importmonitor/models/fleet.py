@@ -12,7 +12,8 @@ from django.db.models import QuerySet, Subquery
 
 from importmonitor.models.operations import ImportOperation
 from importmonitor.models.store import RowCount
-from importmonitor.models.workspaces import Urgency, Workspace, WorkspaceQuerySet
+from importmonitor.models.workspace_queries import Urgency, WorkspaceQuerySet
+from importmonitor.models.workspaces import Workspace
 
 #: Workspaces are counted up to this: a page says that there are more, not how many more.
 MAX_COUNT = 1_000

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Count
 
 from importmonitor.models.store import StoreQuerySet
-from importmonitor.models.workspaces import WorkspaceQuerySet, is_since
+from importmonitor.models.workspace_queries import WorkspaceQuerySet, is_since
 
 #: The totals of more workspaces than this can be MAX_AGE old: counting 100,000 takes as long as the
 #: rest of a scrape, and on PostgreSQL several times as long while they are being polled: it reads

@@ -22,7 +22,7 @@ from importmonitor.models.tokens import ApiToken
 from importmonitor.models.workspaces import Workspace
 
 if TYPE_CHECKING:
-    from importmonitor.models.workspaces import WorkspaceQuerySet
+    from importmonitor.models.workspace_queries import WorkspaceQuerySet
 
 #: Up to this many workspaces are named in conditions, for which databases read only an index of
 #: the longer tables. More are found by the rows of the workspaces, each time.

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from importmonitor.logs import get_logger
 from importmonitor.models import Workspace
-from importmonitor.models.workspaces import NEVER_POLLED, WorkspaceQuerySet
+from importmonitor.models.workspace_queries import NEVER_POLLED, WorkspaceQuerySet
 from importmonitor.rocketchat.client import Client
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.courier import Courier

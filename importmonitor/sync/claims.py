@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from importmonitor import conf
 from importmonitor.logs import get_logger
 from importmonitor.models.leases import PollState
-from importmonitor.models.workspaces import WorkspaceQuerySet
+from importmonitor.models.workspace_queries import WorkspaceQuerySet
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.sync.interval import MAX_BACKOFF
 from importmonitor.sync.lease import lease_duration, new_holder

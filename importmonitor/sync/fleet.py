@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from importmonitor import conf
 from importmonitor.models import Workspace
-from importmonitor.models.workspaces import WorkspaceQuerySet
+from importmonitor.models.workspace_queries import WorkspaceQuerySet
 from importmonitor.sync.claims import Claim, claim_due
 from importmonitor.sync.interval import MAX_BACKOFF
 from importmonitor.sync.pool import CONCURRENCY

@@ -19,7 +19,7 @@ from importmonitor.alerts.deadline import DeadlinePassed, deadline
 from importmonitor.choices import GOOD_STATUSES
 from importmonitor.logs import get_logger
 from importmonitor.models import Workspace
-from importmonitor.models.workspaces import CLOCK_SKEW
+from importmonitor.models.workspace_queries import CLOCK_SKEW
 from importmonitor.rocketchat.urls import is_loopback
 from importmonitor.secret import Secret
 from importmonitor.sync.poll import SyncResult

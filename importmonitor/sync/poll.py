@@ -18,7 +18,7 @@ from importmonitor.models import (
     Workspace,
 )
 from importmonitor.models.leases import PollState
-from importmonitor.models.workspaces import is_since
+from importmonitor.models.workspace_queries import is_since
 from importmonitor.rocketchat.config import WorkspaceConfig
 from importmonitor.rocketchat.exceptions import InternalError, RocketChatError
 from importmonitor.secret import trim_traceback

@@ -8,7 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from importmonitor import conf
 from importmonitor.models import Workspace
-from importmonitor.models.workspaces import Urgency
+from importmonitor.models.workspace_queries import Urgency
 from importmonitor.secret import SecretMapping
 from importmonitor.sync import sync_workspace
 from importmonitor.sync.register import register_configured, register_workspaces

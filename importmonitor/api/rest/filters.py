@@ -12,7 +12,7 @@ from importmonitor.choices import IncidentKind
 from importmonitor.models import Freshness, ImportOperation, Incident, Outcome, Workspace
 from importmonitor.models.incidents import OPEN as OPEN_INCIDENTS
 from importmonitor.models.incidents import acknowledged_at
-from importmonitor.models.workspaces import (
+from importmonitor.models.workspace_queries import (
     FAILING,
     IMPORTING,
     NEVER_POLLED,

@@ -45,7 +45,7 @@ from importmonitor.models import (
     Workspace,
     get_viewer,
 )
-from importmonitor.models.workspaces import WorkspaceQuerySet
+from importmonitor.models.workspace_queries import WorkspaceQuerySet
 
 
 class RestView(TokenAPIView, generics.GenericAPIView[Any]):

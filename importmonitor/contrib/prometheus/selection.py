@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from importmonitor import conf
 from importmonitor.models import Viewer, Workspace
-from importmonitor.models.workspaces import Urgency
+from importmonitor.models.workspace_queries import Urgency
 
 
 def select_workspaces(viewer: Viewer, now: datetime) -> list[Workspace]:

@@ -79,7 +79,7 @@ def test_filters_return_the_matching_workspaces(
     api: ApiClient, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
     """Whether as few as these are named in the query, or not."""
-    monkeypatch.setattr("importmonitor.models.workspaces._FEW", few)
+    monkeypatch.setattr("importmonitor.models.workspace_queries._FEW", few)
     assert len(rows) == 2 + len(OPERATIONS) * len(POLLS)
     for (name, value), is_match in MEANINGS.items():
         with time_machine.travel(NOON, tick=False):
@@ -126,7 +126,7 @@ def test_many_are_not_sorted(
     api: ApiClient, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, query: str
 ) -> None:
     """No page reads all that match to sort them."""
-    monkeypatch.setattr("importmonitor.models.workspaces._FEW", 0)
+    monkeypatch.setattr("importmonitor.models.workspace_queries._FEW", 0)
     assert not any("ORDER BY" in step for step in plan_of(api, query))
 
 
