@@ -135,6 +135,39 @@ def test_signal_ends_watch_during_a_request(
     assert leases(project) == [("", None)]
 
 
+def test_signal_in_a_finalizer_ends_watch(project: Project, workspace: Workspace) -> None:
+    """Python ignores there what the handler raises."""
+    code = """
+import os, signal, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+import django
+django.setup()
+from django.core.management import execute_from_command_line
+from importmonitor.sync.pool import Pool
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(1000))  # Python calls the handler here.
+
+class SignalledPool(Pool):
+    def get(self, timeout):
+        result = super().get(timeout)
+        if result is not None:
+            Finalized()
+        return result
+
+import importmonitor.sync.pool
+importmonitor.sync.pool.Pool = SignalledPool
+execute_from_command_line(sys.argv)
+"""
+    process = project.start("-c", code, *WATCH[1:], *OFTEN)
+    result = wait_for(process)
+    assert result.returncode == 0
+    assert "Exception ignored in: <function Finalized.__del__" in result.stderr
+    assert leases(project) == [("", None)]
+
+
 @pytest.mark.long
 def test_hangup_is_ignored_under_nohup(project: Project, workspace: Workspace) -> None:
     workspace.start_import("csv", seconds=3600)

@@ -3,6 +3,7 @@
 import gc
 import signal
 import sys
+import threading
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from contextlib import closing
@@ -47,6 +48,10 @@ EXIT_INTERRUPTED = 130
 #: The default intervals of --watch with an active import and without one, in seconds.
 INTERVAL = 30.0
 IDLE_INTERVAL = 300.0
+
+#: Set by the signals that end a process. What their handler raises is not enough: Python ignores it
+#: where the signal arrives in a finalizer (`object.__del__`).
+_interrupted = threading.Event()
 
 
 def parse_seconds(text: str, longest: int = 86_400) -> float:
@@ -165,6 +170,7 @@ def handle_signals() -> None:
         # A terminal that is closed sends SIGHUP twice; the second must not interrupt the release.
         for number in handled:
             signal.signal(number, signal.SIG_IGN)
+        _interrupted.set()
         raise KeyboardInterrupt
 
     for number in handled:
@@ -284,13 +290,19 @@ def watch_workspaces(
     fleet = Fleet(names, spread=idle_interval, longest=max(interval, idle_interval))
     patience = conf.get_options().unreachable_after if until_finished else None
     limits = WatchLimits(fleet, options["timeout"], patience)
+
+    def ends_at() -> float:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
+        return limits.ends_at()
+
     results = watch(
         fleet,
         Pool(),
         interval=interval,
         idle_interval=idle_interval,
         at_once=until_finished,
-        ends_at=limits.ends_at,
+        ends_at=ends_at,
     )
     try:
         heartbeat.start_round()
