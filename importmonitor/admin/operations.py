@@ -1,15 +1,13 @@
 """The history page and the operation page."""
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import PermissionDenied
-from django.db.models import DateTimeField, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, QuerySet, Subquery
 from django.http import (
     Http404,
     HttpRequest,
@@ -41,7 +39,7 @@ from importmonitor.admin.alerts import retry_delivery
 from importmonitor.admin.history_list import HistoryList
 from importmonitor.admin.mixins import KEY, ViewOnlyMixin, outside_transactions
 from importmonitor.admin_urls import admin_url
-from importmonitor.models import Alert, ImportOperation, get_viewer
+from importmonitor.models import Alert, ImportOperation, fleet, get_viewer
 from importmonitor.models.operations import NOTE_BY_LENGTH
 from importmonitor.permissions import RUN_IMPORT, has_perm
 
@@ -51,8 +49,6 @@ VIEW_WORKSPACE = "importmonitor.view_workspace"
 REMOTE_ID = re.compile(r"[A-Za-z0-9_-]{3,64}")
 #: Files and types are searched in the newest operations only.
 MAX_SEARCHED = 10_000
-#: The earliest time that all databases can store.
-_LONG_AGO = Value(datetime(1000, 1, 1, tzinfo=UTC), DateTimeField())
 #: Characters of a note: a page has to hold it.
 MAX_NOTE_LENGTH = 10_000
 #: The log of changes translates the labels of the form's fields, with their capitals.
@@ -143,15 +139,17 @@ class ImportOperationAdmin(ViewOnlyMixin, _ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[ImportOperation], search_term: str
     ) -> tuple[QuerySet[ImportOperation], bool]:
         term = search_term.strip()
-        if REMOTE_ID.fullmatch(term):
-            exact = queryset.filter(remote_id=term)
-            if exact.exists():
-                return exact, False
         if term:
-            # No index serves a search for a part of a name, so it has to be limited.
+            exact = queryset.filter(remote_id=term if REMOTE_ID.fullmatch(term) else "")
             newest = ImportOperation.objects.newest_first().values("started_at")
             oldest = Subquery(newest[MAX_SEARCHED : MAX_SEARCHED + 1])
-            queryset = queryset.filter(started_at__gt=Coalesce(oldest, _LONG_AGO))
+            values = fleet.read_values({"is_id": Exists(exact.order_by()), "oldest": oldest})
+            if values["is_id"]:
+                return exact, False
+            # No index serves a search for a part of a name, so it has to be limited: by a value,
+            # because for a subquery PostgreSQL would read and compare all rows.
+            if values["oldest"] is not None:
+                queryset = queryset.filter(started_at__gt=values["oldest"])
         return super().get_search_results(request, queryset, search_term)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HistoryList]:
