@@ -21,6 +21,7 @@ from benchmarks.processes import child
 WORKSPACES = ("headquarters", "sales", "support", "archive")
 SIZES = (1_000, 100_000)
 FULL_SIZES = (*SIZES, 1_000_000)
+DATABASES = ("SQLite", "PostgreSQL")
 #: How many times as long as with few operations: a page, and one row of the export and of pruning.
 MAX_RATIO = at_most(1.5)
 #: What an export adds to the memory of the process.
@@ -36,8 +37,10 @@ class Site:
     pages: dict[str, str]
 
 
-def figures(sizes: Sequence[int] = SIZES, times: int = 7) -> Iterator[Figure]:
-    for database, server in available("SQLite", "PostgreSQL").items():
+def figures(
+    sizes: Sequence[int] = SIZES, times: int = 7, databases: Sequence[str] = DATABASES
+) -> Iterator[Figure]:
+    for database, server in available(*databases).items():
         urls = dict.fromkeys(WORKSPACES, "http://127.0.0.1:9")
         with ExitStack() as stack:
             sites = []

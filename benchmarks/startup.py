@@ -38,7 +38,7 @@ def figures(times: int = 15) -> Iterator[Figure]:
         finished = alternate(times, commands)
     noop, sync = ([process.wall for process in finished[name]] for name in ("noop", "sync"))
     ratio = median_ratio(sync, noop)
-    yield Figure("a cron minute", statistics.median(sync), "ms", NOOP_NAME, ratio, at_most(1.35))
+    yield Figure("a cron minute", statistics.median(sync), "ms", NOOP_NAME, ratio, at_most(1.1))
 
 
 if __name__ == "__main__":
