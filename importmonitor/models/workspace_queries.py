@@ -97,12 +97,12 @@ class WorkspaceQuerySet(LeaseQuerySet):
     def meeting_any(self, *conditions: Q) -> Self:
         """Return the configured ones that meet any of these conditions, of which an index has each.
 
-        Few are named, as an index finds them. Of many, a page is soon matches in the order of the
+        Few are named, as an index finds them. Of many, a page is soon full in the order of the
         keys: the index would read all of them, and sort them for each page.
         """
         rows = self.model.objects.listed().order_by()
         first, *others = (rows.filter(condition).values("pk") for condition in conditions)
-        matches = first.union(*others, all=True) if others else first
+        matches = first.union(*others, all=True).order_by() if others else first
         keys = list(matches.values_list("pk", flat=True)[: _FEW + 1])
         if len(keys) <= _FEW:
             return self.filter(pk__in=keys)
