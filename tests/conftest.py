@@ -32,7 +32,7 @@ AUTH_TOKEN = "1Dd4iN_ClKn5jl-xPC36snQ4s9Zd5GZnXCQuCNSKcVE"
 
 
 hypothesis.settings.register_profile("ordinary", max_examples=25, deadline=None)
-hypothesis.settings.register_profile("long", max_examples=150, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=75, deadline=None)
 hypothesis.settings.load_profile("long" if os.environ.get("LONG") else "ordinary")
 
 

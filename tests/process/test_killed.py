@@ -17,7 +17,7 @@ from tests.process.history import assert_all_alerted, assert_true_history, asser
 from tests.process.processes import PATIENCE, Project, SilentServer, wait_for
 
 LONG = bool(os.environ.get("LONG"))
-KILLS = 80 if LONG else 10
+KILLS = 40 if LONG else 10
 #: Every how many queries it is killed.
 STRIDE = 1 if LONG else 4
 #: The maximum of started imports that are not stored: Rocket.Chat lists its latest 20.

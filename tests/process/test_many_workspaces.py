@@ -12,7 +12,7 @@ from simulator.server import Server
 from simulator.workspace import Workspace
 from tests.process.processes import PATIENCE, Project, SilentServer, wait_for
 
-COUNT = 200 if os.environ.get("LONG") else 20
+COUNT = 100 if os.environ.get("LONG") else 20
 
 
 def workspaces(count: int) -> dict[str, Workspace]:

@@ -18,7 +18,7 @@ from tests.process.processes import PATIENCE, Project, wait_for
 PROCESSES = 8
 #: Both are the same simulated workspace; their polls write to the same tables at once.
 ALIASES = ("default", "other")
-SECONDS = 20.0 if os.environ.get("LONG") else 2.0
+SECONDS = 10.0 if os.environ.get("LONG") else 2.0
 
 #: How an import ends, and the seconds until the next one starts; it takes 0.6.
 COURSE: tuple[tuple[Ending, float], ...] = (

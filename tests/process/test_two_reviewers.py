@@ -11,7 +11,7 @@ from tests.process.test_two_hosts import count, order
 
 #: Incidents of each sort, and how often two hosts review as many.
 NUMBER = 20
-ROUNDS = 10 if os.environ.get("LONG") else 1
+ROUNDS = 4 if os.environ.get("LONG") else 1
 #: Minutes after which what a killed process had claimed is delivered by another.
 CLAIM_IS_OVER = 15
 
