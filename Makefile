@@ -26,7 +26,7 @@ test: $(VENV)/test.stamp ## Run the tests (SQLite, loopback only).
 	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: bench
-bench: ## Benchmark, and check the goals (some six minutes; FULL=1: fifty; POSTGRES_URL, MARIADB_URL).
+bench: ## Benchmark, and check the goals (five minutes; FULL=1: fifty; POSTGRES_URL, MARIADB_URL).
 	@$(MAKE) --no-print-directory VENV=$(VENV)-bench $(VENV)-bench/bench.stamp
 	@[ -z "$$MARIADB_URL" ] || $(VENV)-bench/bin/python -c 'import MySQLdb' 2>/dev/null || \
 		sed -n '/^mysqlclient==/,/# via/p' requirements/ci.txt | \

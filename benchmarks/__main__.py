@@ -1,4 +1,4 @@
-"""Measure speed and memory: `make bench`, in about six minutes.
+"""Measure speed and memory: `make bench`, in five minutes.
 
     python -m benchmarks [--full] [--json FILE] [--keep]
 
