@@ -56,11 +56,12 @@ def store_result(
     has_settled = continues and workspace.has_settled(at)
     if continues and not has_settled and not snapshot.has_list:
         operation, changes = diff(snapshot, fetched.rows, options)
-        if not changes and _key(operation) == workspace.current_operation_id:
+        is_same = _key(operation) == workspace.current_operation_id
+        if is_same and not changes:
             _record_poll(workspace, at)
             lease.finish(workspace, fetched.changed)
             return operation, [], 0
-        if _is_progress(changes, workspace):
+        if is_same and len(changes) == 1 and _is_progress(changes[0], workspace):
             _store_progress(lease, fetched, changes[0])
             return operation, changes, 0
     with transaction.atomic(using=store_alias()):
@@ -100,13 +101,11 @@ def store_result(
     return operation, changes, alert_count
 
 
-def _is_progress(changes: list[Change], workspace: Workspace) -> bool:
-    """Return whether all that has changed is the current operation, and that is no event."""
-    return all(
-        change.operation.pk == workspace.current_operation_id
-        and not (change.transitions or change.events or change.has_changed(INCIDENT_FIELDS))
-        for change in changes
-    )
+def _is_progress(change: Change, workspace: Workspace) -> bool:
+    """Return whether what has changed is the current operation, and that is no event."""
+    is_current = change.operation.pk == workspace.current_operation_id
+    is_event = change.transitions or change.events or change.has_changed(INCIDENT_FIELDS)
+    return is_current and not is_event
 
 
 def _store_progress(lease: Lease, fetched: Fetched, change: Change) -> None:

@@ -175,3 +175,23 @@ def test_idle_poll_reads_no_history(rocketchat: RocketChat) -> None:
         current.finished_at = current.started_at
         current.save(force_insert=True)
     assert cost_of(lambda: poll(rocketchat)).total == few.total == 3
+
+
+def test_older_operation_is_current_again_while_the_list_fails(rocketchat: RocketChat) -> None:
+    """No row changes, or one that is no longer current does: no progress of the current one."""
+
+    class Listless(FakeClient):
+        def latest_operations(self) -> Any:
+            raise Unreachable("No response.")
+
+    common = {"type": "CSV", "importerKey": "csv", "status": "importer_done", "valid": True}
+    older, newer = (
+        common | {"_id": f"{hour}" * 17, "ts": f"2026-01-05T1{hour}:00:00.000Z"} for hour in (1, 2)
+    )
+    for document in (older, newer, older, newer, older):
+        client: Any = Listless(document)
+        rocketchat.clock.advance(60)
+        assert poll(rocketchat, client=client).error is None
+        current = Workspace.objects.get().current_operation
+        assert current is not None
+        assert current.remote_id == document["_id"]
